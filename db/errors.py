@@ -1,0 +1,99 @@
+"""What can go wrong in the store, as names and sentences. Each message tells a person what to do.
+
+Separate from the code that raises them so that both sides can catch them without importing SQL.
+"""
+
+
+class StoreError(Exception):
+    """Something is wrong with the store."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached."""
+
+    def __init__(self, safe_url: str, reason: str) -> None:
+        super().__init__(
+            f"The store {safe_url} cannot be reached: {reason}. "
+            "Check that the database runs and that --store (RANKMILL_STORE) names it rightly."
+        )
+
+
+class StoreBusy(StoreError):
+    """The store is locked or refused the transaction for now; trying again later is right."""
+
+
+class StoreNotMigrated(StoreError):
+    """The store has no Rankmill tables, or older ones."""
+
+    def __init__(self, safe_url: str, found: str | None, wanted: str) -> None:
+        state = f"is at schema {found}" if found else "has no Rankmill tables"
+        super().__init__(
+            f"The store {safe_url} {state}; this program needs schema {wanted}. Run: rankmill migrate"
+        )
+
+
+class StoreNewer(StoreError):
+    """The store was written by a newer program."""
+
+    def __init__(self, safe_url: str, found: str) -> None:
+        super().__init__(
+            f"The store {safe_url} is at schema {found}, which this program does not know: "
+            "a newer Rankmill wrote it. Upgrade this installation: pip install --upgrade rankmill"
+        )
+
+
+class MissingDriver(StoreError):
+    """The Python package for this database is not installed."""
+
+
+class DuplicateId(StoreError):
+    """An id occurs twice in one input. `kind` is "query" or "document"."""
+
+    def __init__(self, kind: str, id_: str, first_line: int, line: int, is_same_text: bool) -> None:
+        self.kind, self.id_, self.line, self.first_line = kind, id_, line, first_line
+        self.is_same_text = is_same_text
+        what = "the same text" if is_same_text else "a different text"
+        super().__init__(f"{kind} id {id_!r} was already on line {first_line}, with {what}")
+
+
+class UnknownId(StoreError):
+    """A candidate names a query or document that the inputs do not have. `kind` says which."""
+
+    def __init__(self, kind: str, id_: str, line: int) -> None:
+        self.kind, self.id_, self.line = kind, id_, line
+        super().__init__(f"candidate names {kind} {id_!r}, which the {kind} file does not have")
+
+
+class EmptyDraft(StoreError):
+    """There is nothing to score: no queries, no documents or no candidates. `kind` says which."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(f"there are no {kind}, so there is nothing to score")
+
+
+class NameTaken(StoreError):
+    """Another job with other inputs has this name."""
+
+    def __init__(self, name: str, job_id: int) -> None:
+        super().__init__(
+            f"Job {job_id} is already named {name!r} and has other inputs or another scorer. "
+            "Choose another --name, or leave it out."
+        )
+
+
+class UnknownJob(StoreError):
+    """There is no such job."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"There is no job {job!r} in this store. rankmill status lists the jobs.")
+
+
+class WeightsChanged(StoreError):
+    """A worker found other weights under a scorer's name than those its scores came from."""
+
+    def __init__(self, model: str, recorded: str, found: str) -> None:
+        super().__init__(
+            f"The files of model {model!r} have digest {found[:12]}, but the stored scores came from "
+            f"{recorded[:12]}. Name a revision (--revision), or restore the files."
+        )

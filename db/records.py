@@ -1,0 +1,287 @@
+"""The nouns that cross rooms: what producer, worker and store hand to each other.
+
+Plain values without behaviour; knows nothing of SQL, files, queues or tensors.
+Texts are named by their id in the store; offsets are [start, end) in Unicode code points.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Precision(StrEnum):
+    """The precision class a scorer asks for; `auto` is FP16 on CUDA and bf16 or fp32 on CPU."""
+
+    AUTO = "auto"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
+class LongDocuments(StrEnum):
+    """What happens to a document that does not fit beside its query."""
+
+    WINDOWS = "windows"
+    TRUNCATE = "truncate"
+    ERROR = "error"
+
+
+class ShardState(StrEnum):
+    READY = "ready"
+    CLAIMED = "claimed"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class JobState(StrEnum):
+    ACTIVE = "active"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class Priority(StrEnum):
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorerSpec:
+    """Everything that decides a score, as a job asked for it.
+
+    `model` is a hub id, an absolute directory, `demo` or `null`.
+    `files_digest` is set for models that are files here (a directory, the demo), None for hub ids.
+    `max_length` counts all tokens of one sequence, special tokens included; None means the model's own.
+    `window` counts document tokens of one window; None means all that fits beside the query.
+    `stride` counts document tokens from one window's start to the next; None means three quarters of it.
+    """
+
+    model: str
+    revision: str | None = None
+    files_digest: str | None = None
+    precision: Precision = Precision.AUTO
+    max_length: int | None = None
+    long_documents: LongDocuments = LongDocuments.WINDOWS
+    window: int | None = None
+    stride: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """What really computed a score: recorded where scores land.
+
+    Digests are SHA-256 in hex; `device` and `dtype` as PyTorch names them ("cpu", "bfloat16").
+    """
+
+    weights_digest: str
+    tokenizer_digest: str
+    device: str
+    dtype: str
+    program_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A shard taken exclusively. (shard_id, worker_id, attempt) is the fence that lets its result land."""
+
+    shard_id: int
+    job_id: int
+    worker_id: int
+    attempt: int
+    first_pair: int
+    end_pair: int
+    num_pairs: int
+    num_tokens: int
+
+
+class TextPair(NamedTuple):
+    """A pair to score, by the ids of its texts."""
+
+    query_text_id: int
+    document_text_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardWork:
+    """A claimed shard with what must be scored: pairs in stored order, each once, and their texts by id."""
+
+    claim: Claim
+    pairs: Sequence[TextPair]
+    texts: Mapping[int, str]
+
+
+class PairScore(NamedTuple):
+    """One score as it lands: the raw float32 logit of the best window and what was read to get it.
+
+    `num_tokens` counts what the model read over all windows, special tokens included.
+    `truncated` says that the document's end was cut, `query_truncated` that the query's was.
+    """
+
+    query_text_id: int
+    document_text_id: int
+    logit: float
+    span_start: int
+    span_end: int
+    num_tokens: int
+    num_windows: int
+    truncated: bool
+    query_truncated: bool
+
+
+class PairFailure(NamedTuple):
+    """A pair that cannot be scored, with a reason a person can act on."""
+
+    query_text_id: int
+    document_text_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardResult:
+    """What scoring a shard gave; `num_tokens` is what the model really read."""
+
+    claim: Claim
+    scores: Sequence[PairScore]
+    failures: Sequence[PairFailure]
+    num_tokens: int
+
+
+class QueryRow(NamedTuple):
+    """A query as read; `line` is its line in the file, or its position from 1 in an iterable."""
+
+    query_id: str
+    text: str
+    line: int
+
+
+class CandidateRow(NamedTuple):
+    query_id: str
+    document_id: str
+    line: int
+
+
+class DocumentRow(NamedTuple):
+    """A document as read; `text_offset` is how many code points (title, space) precede its own text."""
+
+    document_id: str
+    text: str
+    text_offset: int
+    line: int
+
+
+class PairCost(NamedTuple):
+    """A pair of a job in stored order, with its estimated tokens (0 when its score is reused)."""
+
+    pair_no: int
+    document_no: int
+    num_tokens: int
+
+
+class ShardPlan(NamedTuple):
+    """A shard to be: the half-open range of pair numbers, how many need scoring, their estimated tokens."""
+
+    first_pair: int
+    end_pair: int
+    num_pairs: int
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job."""
+
+    key: str
+    name: str | None
+    scorer: ScorerSpec
+    priority: Priority = Priority.NORMAL
+    top_k: int | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What submitting gave: a new job, or the one that was already there (`is_new` False)."""
+
+    job_id: int
+    is_new: bool
+    num_queries: int
+    num_documents: int
+    num_pairs: int
+    num_reused: int
+    num_shards: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobProgress:
+    """Where a job stands. num_pairs = num_reused + num_scored + num_failed + num_waiting + num_claimed.
+
+    `num_reused` counts pairs whose score was stored before the job came; `num_failed` those marked
+    failed and those of dead shards; cancelled pairs count as failed. Times are seconds since the epoch by the database's clock.
+    """
+
+    job_id: int
+    name: str | None
+    state: JobState
+    scorer: ScorerSpec
+    num_pairs: int
+    num_reused: int
+    num_scored: int
+    num_failed: int
+    num_claimed: int
+    num_waiting: int
+    num_scored_tokens: int
+    num_shards: int
+    num_dead_shards: int
+    created_at: float
+    finished_at: float | None
+    now: float
+    top_k: int | None
+    min_score: float | None
+
+
+class ResultRow(NamedTuple):
+    """One pair of a job as people see it.
+
+    `score` is sigmoid(logit); `rank` counts from 1 within the query by falling logit, ties by document id.
+    A failed pair has no rank, score or logit and says why in `error`.
+    Span offsets count in the document's own text, without its title.
+    """
+
+    query_id: str
+    document_id: str
+    rank: int | None
+    score: float | None
+    logit: float | None
+    span_start: int | None
+    span_end: int | None
+    num_tokens: int | None
+    num_windows: int | None
+    truncated: bool | None
+    reused: bool
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRow:
+    """A worker process as the store knows it; `problem` is what keeps it from working, if anything."""
+
+    worker_id: int
+    host: str
+    pid: int
+    model: str
+    device: str | None
+    started_at: float
+    last_seen_at: float
+    stopped_at: float | None
+    problem: str | None
+    now: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescued:
+    """What a rescue round did: shards returned to ready and shards declared dead."""
+
+    num_returned: int
+    num_dead: int

@@ -1,0 +1,82 @@
+"""Settings: one frozen value per process, from RANKMILL_* variables and a .env file.
+
+Knows names, defaults and bounds; knows nothing of what they are used for.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from db.records import LongDocuments, Precision
+
+DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
+
+
+def default_store() -> str:
+    """The SQLite file used when no store is named: in the user's data folder, the same from any folder."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return f"sqlite:///{Path(base) / 'rankmill' / 'rankmill.db'}"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. `model_config` reads RANKMILL_<NAME> and `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RANKMILL_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        protected_namespaces=(),
+    )
+
+    store: str = Field(
+        default_factory=default_store,
+        repr=False,
+        description="Database URL: sqlite:///FILE or postgresql://USER@HOST/NAME",
+    )
+    broker: str | None = Field(
+        None, repr=False, description="Broker URL: redis://HOST:PORT/0; `rankmill run` needs none"
+    )
+    model: str = Field(DEFAULT_MODEL, description="Hub id, directory, `demo` or `null`")
+    revision: str | None = Field(None, description="Revision of a hub model: a branch, tag or commit")
+    precision: Precision = Field(Precision.AUTO, description="auto, fp16 (CUDA only), bf16 or fp32")
+    max_length: int | None = Field(
+        None, ge=16, description="Tokens of one sequence; the model's own limit by default"
+    )
+    long_documents: LongDocuments = Field(
+        LongDocuments.WINDOWS, description="windows, truncate or error, for documents past the limit"
+    )
+    window: int | None = Field(
+        None, ge=8, description="Document tokens of one window; by default all that fits beside the query"
+    )
+    stride: int | None = Field(
+        None,
+        ge=1,
+        description="Document tokens between window starts; by default three quarters of the window",
+    )
+    batch_tokens: int | None = Field(
+        None, ge=64, description="Tokens of one forward pass; by default chosen for the device"
+    )
+    shard_tokens: int = Field(
+        65_536, ge=1, description="Estimated tokens of one shard, the unit of claim and retry"
+    )
+    job: int | None = Field(None, description="A worker with this set claims shards of this job only")
+    lease_s: float = Field(60, gt=0, description="Seconds a claim is believed without a heartbeat")
+    heartbeat_s: float = Field(15, gt=0, description="Seconds between heartbeats")
+    rescue_s: float = Field(15, gt=0, description="Seconds between rescue rounds")
+    drain_s: float = Field(
+        300, gt=0, description="Seconds one drain task may go on claiming before it rings again"
+    )
+    max_attempts: int = Field(3, ge=1, description="Claims of a shard before it is declared dead")
+    max_line_bytes: int = Field(16 * 2**20, ge=1024, description="Longest input line accepted, in bytes")
+    flower_auth: str | None = Field(
+        None, repr=False, description="USER:PASSWORD for `rankmill monitor`; required there"
+    )
+    flower_port: int = Field(5555, ge=1, le=65535, description="Loopback port of `rankmill monitor`")
+    log_format: str = Field("text", pattern="^(text|json)$", description="Log lines as text or json")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event that is logged"
+    )
