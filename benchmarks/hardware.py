@@ -16,7 +16,9 @@ def describe() -> str:
         fields = dict(line.split(":", 1) for line in lines if ":" in line)
         fields = {key.strip(): value.strip() for key, value in fields.items()}
         cpu = fields.get("model name", cpu)
-        known = [flag for flag in ("avx2", "avx512_bf16", "amx_bf16") if flag in fields.get("flags", "").split()]
+        known = [
+            flag for flag in ("avx2", "avx512_bf16", "amx_bf16") if flag in fields.get("flags", "").split()
+        ]
         flags = f" ({', '.join(known)})" if known else ""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return (

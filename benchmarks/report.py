@@ -8,7 +8,9 @@ from benchmarks.hardware import describe
 RESULTS = Path(__file__).parent / "results"
 
 
-def publish(name: str, title: str, header: Sequence[str], rows: Sequence[Sequence[object]], notes: str = "") -> None:
+def publish(
+    name: str, title: str, header: Sequence[str], rows: Sequence[Sequence[object]], notes: str = ""
+) -> None:
     """Print the table and write it to results/NAME.md."""
     lines = [f"# {title}", "", describe(), ""]
     lines.append("| " + " | ".join(header) + " |")
