@@ -75,7 +75,10 @@ class Settings(BaseSettings):
     flower_auth: str | None = Field(
         None, repr=False, description="USER:PASSWORD for `rankmill monitor`; required there"
     )
-    flower_port: int = Field(5555, ge=1, le=65535, description="Loopback port of `rankmill monitor`")
+    flower_address: str = Field(
+        "127.0.0.1", description="Address `rankmill monitor` listens on; beyond loopback only behind a proxy"
+    )
+    flower_port: int = Field(5555, ge=1, le=65535, description="Port `rankmill monitor` listens on")
     log_format: str = Field("text", pattern="^(text|json)$", description="Log lines as text or json")
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event that is logged"
