@@ -1,0 +1,81 @@
+"""Child processes that never outlive this one: started apart from the terminal, stopped softly, then hard.
+
+Knows processes and signals; knows nothing of what the children do.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What the child runs before its program starts, so that the kernel kills it when its parent ends.
+
+    Linux only; elsewhere children are stopped by this process alone and swept by the next run.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def bind() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # the parent died before the call above
+            os._exit(1)
+
+    return bind
+
+
+class Child:
+    """A running child process in a session of its own: a terminal's Ctrl-C reaches only its parent.
+
+    Start it from a thread that lives as long as the child should: the kernel ties it to that thread.
+    """
+
+    def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
+        """Starts `command`; its output is appended to `log`. Raises OSError when it cannot be started."""
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509  (runs two system calls, takes no lock)
+            )
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; the negated signal when one killed it."""
+        return self._process.poll()
+
+    def stop(self, *, grace_s: float, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        """Asks it to end, waits up to `grace_s` seconds or until `is_urgent()`, then kills its whole session."""
+        if self.exit_code() is None:
+            self._process.terminate()
+            deadline = time.monotonic() + grace_s
+            while self.exit_code() is None and time.monotonic() < deadline and not is_urgent():
+                time.sleep(0.02)
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)  # its session may hold children of its own
+        except (ProcessLookupError, PermissionError):  # macOS says EPERM when only zombies are left
+            pass
+        self._process.wait()
+
+    def last_words(self, max_lines: int = 12) -> str:
+        """The end of its log, for a person to read."""
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - 16_384))
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-max_lines:])

@@ -1,0 +1,54 @@
+"""Choices: what a person asked for, over RANKMILL_* variables, over .env, over defaults.
+
+Knows names of flags and of settings; knows nothing of what they are used for.
+"""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import ValidationError
+
+from db.settings import Settings
+from producer.errors import UsageError
+
+
+def settings_from(flags: Mapping[str, object]) -> Settings:
+    """Settings with every flag that is not None laid over them.
+
+    Raises UsageError naming each wrong one; values are not repeated, they may be passwords.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as cause:
+        problems = []
+        for error in cause.errors(include_url=False, include_input=False, include_context=False):
+            name = str(error["loc"][0]) if error["loc"] else "settings"
+            said = _flag(name) if name in given else f"RANKMILL_{name.upper()}"
+            problems.append(f"{said}: {error['msg']}")
+        raise UsageError("Wrong settings. " + "; ".join(problems) + ".") from cause
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def child_environment(settings: Settings, **overlay: str | int | None) -> dict[str, str]:
+    """The environment of a child process that must see exactly `settings`; passwords travel nowhere else."""
+    environment = dict(os.environ)
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)
+    for name, value in overlay.items():
+        environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)
+    return environment
+
+
+def safe_url(url: str) -> str:
+    """`url` with its password hidden."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))

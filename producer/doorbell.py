@@ -1,0 +1,90 @@
+"""Rings: tells the workers of a model, through the broker, that work is ready in the store.
+
+The one place on the producer's side that knows Celery. A doorbell carries a job's id and never text;
+losing one delays work until the next rescue round of a worker.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from celery import Celery
+from kombu import Connection, Exchange, Queue
+
+from db.doorbell import DRAIN_TASK, queue_name
+from producer.choices import safe_url
+from producer.errors import MissingPrerequisite
+
+MAX_RINGS = 8
+_TIMEOUT_S = 5.0
+
+
+class BrokerUnavailable(MissingPrerequisite):
+    """The broker cannot be reached or refuses us."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        password = urlsplit(url).password
+        if password:
+            reason = reason.replace(password, "***")
+        super().__init__(
+            f"The broker {safe_url(url)} cannot be used: {reason}. Check that it runs and that --broker "
+            "(RANKMILL_BROKER) names it rightly, with its password."
+        )
+
+
+class Doorbell:
+    """A connection to the broker, good for a few rings. Raises BrokerUnavailable when there is none."""
+
+    def __init__(self, broker: str) -> None:
+        self._broker = broker
+        self._celery = Celery("rankmill", broker=broker, set_as_current=False)
+        self._celery.conf.update(
+            task_serializer="json",
+            accept_content=["json"],
+            task_ignore_result=True,
+            task_send_sent_event=True,
+            broker_connection_timeout=_TIMEOUT_S,
+            broker_transport_options={
+                "socket_connect_timeout": _TIMEOUT_S,
+                "socket_timeout": _TIMEOUT_S,
+            },
+        )
+        with self._translated():
+            self._connection: Connection = self._celery.connection_for_write()
+            self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=_TIMEOUT_S)
+
+    def ring(self, model: str, job_id: int, times: int = 1) -> None:
+        """Says `times` times (at most MAX_RINGS) that the job has work for workers of `model`."""
+        name = queue_name(model)
+        queue = Queue(name, Exchange(name, type="direct", durable=True), routing_key=name, durable=True)
+        with self._translated():
+            for _ in range(min(times, MAX_RINGS)):
+                self._celery.send_task(
+                    DRAIN_TASK,
+                    args=(job_id,),
+                    argsrepr=f"(job={job_id})",
+                    queue=queue,
+                    connection=self._connection,
+                    retry=False,
+                )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as cause:  # every transport has its own family of errors
+            reason = str(cause).strip("'\"").rstrip(".") or type(cause).__name__
+            raise BrokerUnavailable(self._broker, reason) from cause
+
+    def close(self) -> None:
+        self._connection.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

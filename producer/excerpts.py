@@ -1,0 +1,39 @@
+"""Excerpts: the few words of a passage that a table has room for. Display only; no score depends on them.
+
+Pure functions of text; knows no model, no store and no terminal.
+"""
+
+import re
+from collections import Counter
+
+_WORD = re.compile(r"\w+")
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？;；])\s+|\n\s*\n|(?<=[。！？；])")
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without control characters: what a terminal may be shown of a stranger's text."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
+    """The sentence of `passage` that shares the most telling words with `query`, cut to `max_chars`.
+
+    A shared word counts the more the fewer sentences of the passage have it. Without any shared word
+    it is the passage's beginning.
+    """
+    sentences = [sentence for part in _SENTENCE_END.split(passage) if (sentence := printable(part))]
+    if not sentences:
+        return ""
+    words = [_words(sentence) for sentence in sentences]
+    num_sentences_with = Counter(word for found in words for word in found)
+    asked = _words(query)
+    worth = [sum(1 / num_sentences_with[word] for word in found & asked) for found in words]
+    best = max(range(len(sentences)), key=lambda no: (worth[no], -no))
+    text = sentences[best]
+    if len(text) < max_chars // 3 and best + 1 < len(sentences):  # a heading alone says little
+        text = f"{text} {sentences[best + 1]}"
+    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in _WORD.findall(text.casefold()) if len(word) > 1 or not word.isascii()}

@@ -1,0 +1,76 @@
+"""A private folder for one run's socket and logs, gone when the run ends; folders of killed runs are swept.
+
+Knows files and locks; knows nothing of what is kept in the folder, save how to end a broker left in one.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+PREFIX = "rankmill-run-"
+SOCKET_NAME = "redis.sock"
+MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 108 on Linux and 104 on macOS
+_YOUNG_S = 60.0
+
+
+def _base() -> Path:
+    """The temporary folder, or /tmp when its path is too long for a unix socket below it."""
+    base = Path(tempfile.gettempdir())
+    longest = base / f"{PREFIX}12345678" / SOCKET_NAME
+    return base if len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES else Path("/tmp")  # noqa: S108
+
+
+class PrivateFolder:
+    """A folder only this user can enter (mode 0700), held by a lock for as long as this process lives."""
+
+    def __init__(self) -> None:
+        base = _base()
+        sweep(base)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        self._lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    @property
+    def socket(self) -> Path:
+        return self.path / SOCKET_NAME
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def sweep(base: Path) -> None:
+    """Removes folders whose run is dead, and ends a broker one of them may still hold."""
+    for folder in base.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid() or not _is_abandoned(folder):
+                continue
+            _end_broker(folder / SOCKET_NAME)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    if not (folder / "lock").exists():  # about to be locked, or not ours at all
+        return False
+    if time.time() - folder.stat().st_mtime < _YOUNG_S and not (folder / SOCKET_NAME).exists():
+        return False  # between creating the lock file and taking the lock
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _end_broker(path: Path) -> None:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        connection.connect(str(path))
+        connection.sendall(b"SHUTDOWN NOSAVE\r\n")
