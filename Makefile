@@ -1,0 +1,83 @@
+# Every target sets up what it needs. Wants git, make and Python 3.11 or newer; no root, no Docker.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV
+
+# make PYTHON=/path/to/python3.12 setup names another Python.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# Named after this folder: an environment copied or moved from elsewhere points there, and is made anew.
+STAMP := $(VENV)/.set-up-$(shell printf %s '$(CURDIR)' | cksum | cut -d ' ' -f 1)
+
+# Two test processes at once; the tests of one file share a process, and with it its database server.
+TEST_PROCESSES ?= 2
+PYTEST_ARGS ?=
+MAX_FILE_LINES := 300
+
+##@ Try it
+.PHONY: setup
+setup: $(STAMP) ## make .venv with everything tested, installed from this folder
+
+$(STAMP): pyproject.toml constraints.txt
+	@PYTHON='$(PYTHON)' .ci/environment $(VENV) $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.PHONY: demo
+demo: setup ## rank the example contracts with the demo model, in its own store under .demo/
+	@.ci/demo $(BIN)/rankmill
+
+##@ Work on it
+.PHONY: test
+test: setup ## run all tests; PYTEST_ARGS='-k wheel' picks some, TEST_PROCESSES=4 uses more cores
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## check style, types, import contracts and file sizes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@find . -name '.?*' -prune -o \( -name '*.py' -o -name '*.sh' \) -exec wc -l {} \; \
+		| awk '$$1 > $(MAX_FILE_LINES) { print $$2 ": " $$1 " lines, more than $(MAX_FILE_LINES)"; found = 1 } END { exit found }'
+
+.PHONY: format
+format: setup ## put the code into its one form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: setup ## write the generated parts of README.md and docs/ anew
+	$(BIN)/python -m docs.generate
+
+.PHONY: wheel
+wheel: setup ## build dist/rankmill-*.whl
+	$(BIN)/python -m build --wheel --outdir dist .
+
+.PHONY: bench
+bench: setup ## measure cuad, a million pairs and the kills on this machine (long)
+	@for part in benchmarks/cuad.py benchmarks/million_pairs.py benchmarks/kills.py; do \
+		$(BIN)/python -m "benchmarks.$$(basename "$$part" .py)"; done
+
+.PHONY: clean
+clean: ## remove what the other targets made, the environment included
+	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+##@ Run it in containers
+# Without a GPU: make up SERVICES='worker-cpu flower'
+SERVICES ?=
+.PHONY: up down
+up: ## start PostgreSQL, Redis, a GPU worker and Flower with Docker Compose (.env.example says what it needs)
+	docker compose up --build --detach $(SERVICES)
+
+down: ## stop them; stored scores and weights stay in their volumes
+	docker compose --profile '*' down
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
