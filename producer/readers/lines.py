@@ -9,9 +9,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from producer.errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MAX_LINE_BYTES = 16 * 2**20
 
@@ -66,7 +69,7 @@ def read_lines(path: FilePath, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator
     Raises InputError for what cannot be read, is not text, or is longer than `max_line_bytes`.
     """
     name = os.fspath(path)
-    has_lines = False
+    line_no, has_lines = 0, False
     with closing(open_file(path)) as file, closing(_decompressed(name, file)) as stream:
         for line_no, line in enumerate(_bounded(name, stream, max_line_bytes), 1):
             if line_no == 1:
@@ -77,7 +80,15 @@ def read_lines(path: FilePath, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator
             has_lines = True
             yield line_no, _decoded(name, line_no, line)
     if not has_lines:
-        raise InputError(name, None, "the file is empty", "Check the path, or what should have written it.")
+        problem = "the file has only blank lines" if line_no else "the file is empty"
+        raise InputError(name, None, problem, "Check the path, or what should have written it.")
+
+
+class _Gzip(gzip.GzipFile):
+    """Gives out what it has before it meets the place where the file breaks, so that the line is exact."""
+
+    def readinto(self, buffer: "Buffer") -> int:
+        return self.readinto1(buffer)
 
 
 def _decompressed(name: str, file: io.FileIO) -> ByteStream:
@@ -91,7 +102,7 @@ def _decompressed(name: str, file: io.FileIO) -> ByteStream:
             raise InputError(name, None, f"is {what}, not UTF-8 text", remedy)
     if not start.startswith(_GZIP):
         return buffered
-    return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=buffered)), _BUFFER_BYTES)
+    return io.BufferedReader(cast(io.RawIOBase, _Gzip(fileobj=buffered)), _BUFFER_BYTES)
 
 
 def _bounded(name: str, stream: ByteStream, max_line_bytes: int) -> Iterator[bytes]:
