@@ -6,13 +6,12 @@ A file is a TREC run (six columns between white space: query_id Q0 document_id r
 columns, and then ignored: the cross-encoder makes the ranking.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from db.records import CandidateRow
 from producer.readers.fields import Refused, checked_id, numbered
-from producer.readers.lines import MAX_LINE_BYTES, FilePath, read_lines, source_name
+from producer.readers.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
 
 CandidateSource = FilePath | Iterable[tuple[object, ...]] | Mapping[str, Iterable[str]]
 
@@ -35,7 +34,7 @@ def read_candidates(
     when there are none.
     """
     name = source_name(source, "candidates")
-    if isinstance(source, str | os.PathLike):
+    if is_path(source):
         yield from _from_file(source, name, max_line_bytes)
         return
     given = _flattened(source) if isinstance(source, Mapping) else source

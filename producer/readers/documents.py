@@ -4,13 +4,12 @@ Fields are BEIR's `_id`, `title`, `text`, or plain `id`, `title`, `text`; only t
 other fields are ignored. The scored text is (title + " " + text).strip(), as BEIR's rerankers read it.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from db.records import DocumentRow
 from producer.readers.fields import Refused, checked_id, checked_text, id_of, json_object, numbered, text_of
-from producer.readers.lines import MAX_LINE_BYTES, FilePath, read_lines, source_name
+from producer.readers.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
 
 DocumentLike = Mapping[str, Any] | tuple[str | int, str] | tuple[str | int, str, str]
 DocumentSource = FilePath | Iterable[DocumentLike] | Mapping[str, str]
@@ -23,7 +22,7 @@ def read_documents(source: DocumentSource, *, max_line_bytes: int = MAX_LINE_BYT
     or a mapping from id to text. Raises InputError at the first wrong one, and when there are none.
     """
     name = source_name(source, "documents")
-    if isinstance(source, str | os.PathLike):
+    if is_path(source):
         for line_no, line in read_lines(source, max_line_bytes):
             try:
                 yield _row(json_object(line), line_no)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from producer.errors import InputError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, TypeIs
 
 MAX_LINE_BYTES = 16 * 2**20
 
@@ -35,9 +35,14 @@ _FOREIGN = (
 )
 
 
+def is_path(source: object) -> "TypeIs[FilePath]":
+    """Whether an input is named by a path rather than given as rows."""
+    return isinstance(source, str | os.PathLike)
+
+
 def source_name(source: object, kind: str) -> str:
     """How errors name an input: the path as given, or `<kind>` for an iterable."""
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else f"<{kind}>"
+    return os.fspath(source) if is_path(source) else f"<{kind}>"
 
 
 def open_file(path: FilePath) -> io.FileIO:

@@ -4,13 +4,12 @@ A file is JSONL (`_id` or `id`, `text`; other fields ignored) if its first line 
 id, tab, text. A TSV's header line (`query_id`, tab, `text` and the like) is skipped. Texts are kept as given.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from db.records import QueryRow
 from producer.readers.fields import Refused, checked_id, checked_text, id_of, json_object, numbered, text_of
-from producer.readers.lines import MAX_LINE_BYTES, FilePath, read_lines, source_name
+from producer.readers.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
 
 QueryLike = Mapping[str, Any] | tuple[str | int, str]
 QuerySource = FilePath | Iterable[QueryLike] | Mapping[str, str]
@@ -26,7 +25,7 @@ def read_queries(source: QuerySource, *, max_line_bytes: int = MAX_LINE_BYTES) -
     """
     name = source_name(source, "queries")
     given: Iterable[tuple[int, object]]
-    if isinstance(source, str | os.PathLike):
+    if is_path(source):
         given = _records(source, name, max_line_bytes)
     else:
         given = numbered(source.items() if isinstance(source, Mapping) else source, name)
