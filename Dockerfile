@@ -1,0 +1,52 @@
+# syntax=docker/dockerfile:1
+# Two images from one file, neither with build tools, both running as an ordinary user:
+#   docker build --target slim -t rankmill:slim .   producer, store, monitor; no PyTorch
+#   docker build --target gpu  -t rankmill:gpu  .   the same and the worker, with CUDA PyTorch
+# To be certain of the base, name it by digest: --build-arg BASE=python:3.12-slim-trixie@sha256:...
+
+ARG BASE=python:3.12-slim-trixie
+
+# ---- the wheel: all that the images take from this folder
+FROM ${BASE} AS wheel
+COPY . /source
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels /source
+
+# ---- environments, complete before they are copied: what pip leaves behind stays here
+FROM ${BASE} AS environment
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/rankmill
+COPY constraints.txt /constraints.txt
+
+FROM environment AS slim-environment
+COPY --from=wheel /wheels /wheels
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/rankmill/bin/pip install -c /constraints.txt "$(echo /wheels/rankmill-*.whl)[postgres,monitor,parquet]"
+
+FROM environment AS gpu-environment
+# First, so that a change of our own code leaves these gigabytes in their layer.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/rankmill/bin/pip install -c /constraints.txt torch transformers
+COPY --from=wheel /wheels /wheels
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/rankmill/bin/pip install -c /constraints.txt "$(echo /wheels/rankmill-*.whl)[worker,postgres,monitor,parquet]"
+
+# ---- what runs
+FROM ${BASE} AS runtime
+RUN groupadd --gid 10001 rankmill \
+    && useradd --uid 10001 --gid 10001 --create-home rankmill \
+    && install --directory --owner=10001 --group=10001 /weights
+ENV PATH=/opt/rankmill/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HF_HOME=/weights \
+    RANKMILL_LOG_FORMAT=json
+WORKDIR /home/rankmill
+USER 10001:10001
+ENTRYPOINT ["rankmill"]
+CMD ["--help"]
+
+FROM runtime AS gpu
+COPY --from=gpu-environment /opt/rankmill /opt/rankmill
+
+# Last, so that a build without --target makes the small one.
+FROM runtime AS slim
+COPY --from=slim-environment /opt/rankmill /opt/rankmill
