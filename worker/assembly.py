@@ -1,0 +1,117 @@
+"""Puts a model scorer together: files, tokenizer, weights, self-test, budgets."""
+
+import copy
+import logging
+from typing import Any
+
+import torch
+
+from db.records import EngineFacts, ScorerSpec
+from worker import families
+from worker.attention import run_by_run
+from worker.batches import Layout
+from worker.checkpoint import Checkpoint, find_checkpoint
+from worker.cross_encoder import Encoder, PackedEncoder, PaddedEncoder
+from worker.errors import TokenizerUnsupported
+from worker.forward import Budget, Forward
+from worker.limits import limits_of
+from worker.model_scorer import ModelScorer
+from worker.packing import Cost
+from worker.precision import choose_device, choose_dtype
+from worker.program import program_version
+from worker.self_test import choose_encoder
+from worker.tokenization import NoTemplate, PairTemplate, Tokenization, derive_template
+from worker.weights import load_model, load_tokenizer, tokenizer_limit
+
+log = logging.getLogger("rankmill.worker")
+
+CPU_BATCH_TOKENS = 4096
+CUDA_BATCH_TOKENS = 65_536
+# A CPU claims about a shard at a time; a GPU enough for several batches.
+CPU_CLAIM_TOKENS = 65_536
+CUDA_CLAIM_BATCHES = 16
+PROBE = "What ends the contract? Either party may end it; sinon 三十日前の通知, a écrit, mit Frist."
+
+
+def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None) -> ModelScorer:
+    """Load and check everything a spec names. Raises ModelErrors."""
+    device = choose_device(device_name)
+    dtype = choose_dtype(spec.precision, device)
+    checkpoint = find_checkpoint(spec)
+    stock_tokenizer = load_tokenizer(checkpoint)
+    tokenization = Tokenization(stock_tokenizer.backend_tokenizer)
+    template = _template(checkpoint, stock_tokenizer)
+    model = load_model(checkpoint, device, dtype)
+    config = model.config
+    limits = limits_of(
+        spec,
+        num_positions=families.num_positions(config),
+        tokenizer_limit=tokenizer_limit(stock_tokenizer),
+        num_special_tokens=template.num_special_tokens,
+    )
+    family = families.family_of(model)
+    layout = Layout(template, families.first_position(config, family))
+    probe = tokenization.encode({0: PROBE})[0]
+    encoder = choose_encoder(model, family, layout, probe, limits.max_length)
+    budget_tokens = batch_tokens or _default_batch_tokens(config, device, dtype)
+    cost = Cost(families.attention_length(config), encoder.is_padded)
+    facts = EngineFacts(
+        weights_digest=checkpoint.weights_digest(),
+        tokenizer_digest=checkpoint.tokenizer_digest(),
+        device=device.type,
+        dtype=str(dtype).removeprefix("torch."),
+        program_version=program_version(),
+    )
+    log.info(
+        "scorer_loaded",
+        extra={
+            "fields": {
+                "model": spec.model,
+                "device": facts.device,
+                "dtype": facts.dtype,
+                "max_length": limits.max_length,
+                "batch_tokens": budget_tokens,
+                "is_padded": encoder.is_padded,
+            }
+        },
+    )
+    is_cuda = device.type == "cuda"
+    return ModelScorer(
+        facts=facts,
+        claim_tokens=CUDA_CLAIM_BATCHES * budget_tokens if is_cuda else CPU_CLAIM_TOKENS,
+        tokenization=tokenization,
+        limits=limits,
+        layout=layout,
+        forward=Forward(encoder, cost, Budget(budget_tokens)),
+        device=device,
+        make_exact=None if dtype == torch.float32 else lambda: _exact(model, family, encoder, device),
+    )
+
+
+def _template(checkpoint: Checkpoint, tokenizer: Any) -> PairTemplate:
+    has_token_types = "token_type_ids" in tokenizer.model_input_names
+    try:
+        return derive_template(tokenizer.backend_tokenizer, has_token_types=has_token_types)
+    except NoTemplate as error:
+        raise TokenizerUnsupported(checkpoint.model, str(error)) from error
+
+
+def _exact(
+    model: torch.nn.Module, family: families.Family | None, encoder: Encoder, device: torch.device
+) -> Encoder:
+    """The same model in fp32, on the same device, for the few sequences half precision cannot hold."""
+    exact = copy.deepcopy(model).float()
+    if family is None or not isinstance(encoder, PackedEncoder):
+        return PaddedEncoder(exact, device)
+    return PackedEncoder(exact, family, run_by_run, device)
+
+
+def _default_batch_tokens(config: object, device: torch.device, dtype: torch.dtype) -> int:
+    """As large as pays: a CPU's caches like small batches, a GPU large ones within half its free memory."""
+    if device.type != "cuda":
+        return CPU_BATCH_TOKENS
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    hidden = int(getattr(config, "hidden_size", 1024))
+    inner = int(getattr(config, "intermediate_size", 4 * hidden) or 4 * hidden)
+    bytes_per_token = dtype.itemsize * (2 * inner + 8 * hidden)
+    return max(1024, min(CUDA_BATCH_TOKENS, free_bytes // 2 // bytes_per_token))

@@ -1,0 +1,98 @@
+"""From a batch to logits: the forward pass, padding-free where the model's family allows it.
+
+The only place that runs a model. Knows batches, not texts, pairs or shards.
+"""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from worker.attention import Kernel, Segments, find_runs
+from worker.batches import Batch
+from worker.families import Family, pool
+
+
+class Encoder(Protocol):
+    """Computes one logit per sequence of a batch."""
+
+    is_padded: bool
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Float32 logits on the device, in the batch's order. Does not wait for the device."""
+
+
+class PackedEncoder:
+    """Runs a model of a known family over all sequences laid end to end."""
+
+    is_padded = False
+
+    def __init__(self, model: nn.Module, family: Family, kernel: Kernel, device: torch.device) -> None:
+        self.kernel = kernel
+        self._config: Any = model.config
+        self._family = family
+        self._base = getattr(model, family.base)
+        self._head = family.head(model)
+        self._device = device
+
+    @torch.inference_mode()
+    def logits(self, batch: Batch) -> Tensor:
+        flat = upload(batch, self._device)
+        num_tokens = batch.num_tokens
+        rows = flat[: 3 * num_tokens].view(3, 1, num_tokens)
+        bounds = flat[3 * num_tokens :]
+        lengths = batch.lengths.tolist()
+        segments = Segments(bounds, find_runs(lengths), max(lengths), self.kernel)
+        token_types = {"token_type_ids": rows[2]} if self._family.has_token_types else {}
+        hidden = self._base(
+            input_ids=rows[0], position_ids=rows[1], segments=segments, **token_types
+        ).last_hidden_state
+        pooled = pool(self._config, self._family, hidden.squeeze(0), bounds)
+        logits: Tensor = self._head(pooled)
+        return logits.reshape(-1)
+
+
+class PaddedEncoder:
+    """Runs any sequence classifier the ordinary way: rows padded to the batch's longest."""
+
+    is_padded = True
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        self._model = model
+        self._device = device
+        config: Any = model.config
+        self._padding_id = int(config.pad_token_id or 0)
+        self._has_token_types = int(getattr(config, "type_vocab_size", 0) or 0) > 1
+        keep_last_layer_fp32(model)
+
+    @torch.inference_mode()
+    def logits(self, batch: Batch) -> Tensor:
+        flat = upload(batch, self._device).long()
+        num_tokens = batch.num_tokens
+        ids, _, types = flat[: 3 * num_tokens].view(3, num_tokens)
+        lengths = flat[3 * num_tokens :].diff()
+        longest = int(batch.lengths.max())
+        mask = torch.arange(longest, device=self._device) < lengths.unsqueeze(1)
+        inputs = {"input_ids": _padded(ids, mask, self._padding_id), "attention_mask": mask.long()}
+        if self._has_token_types:
+            inputs["token_type_ids"] = _padded(types, mask, 0)
+        logits: Tensor = self._model(**inputs).logits
+        return logits.float().reshape(-1)
+
+
+def upload(batch: Batch, device: torch.device) -> Tensor:
+    """The batch's numbers on the device, in one copy; from pinned memory nobody waits for it."""
+    return torch.from_numpy(batch.flat).to(device, non_blocking=True)
+
+
+def keep_last_layer_fp32(model: nn.Module) -> None:
+    """Compute the last linear layer in fp32, so that logits are not rounded to half precision."""
+    classifier = getattr(model, "classifier", None)
+    if isinstance(classifier, nn.Linear) and classifier.weight.dtype != torch.float32:
+        classifier.float()
+        classifier.register_forward_pre_hook(lambda _, args: (args[0].float(),))
+
+
+def _padded(row: Tensor, mask: Tensor, fill: int) -> Tensor:
+    padded = row.new_full(mask.shape, fill)
+    return padded.masked_scatter_(mask, row)

@@ -1,0 +1,164 @@
+"""What can go wrong between a model's name and its scores. Each message tells a person what to do.
+
+Imports nothing, so that whoever catches these needs no torch.
+"""
+
+from collections.abc import Sequence
+
+SUPPORTED = (
+    "Supported are encoders with a sequence-classification head of one label: XLM-RoBERTa, RoBERTa, BERT, "
+    "ModernBERT (padding-free), DeBERTa and other such encoders (padded)"
+)
+
+
+class WorkerError(Exception):
+    """Something is wrong on the worker's side."""
+
+
+class Stopped(WorkerError):
+    """Scoring was asked to stop between two batches. Nothing was stored; the claims can be released."""
+
+    def __init__(self) -> None:
+        super().__init__("Scoring stopped between two batches, as asked.")
+
+
+class ModelError(WorkerError):
+    """The scorer a job asked for cannot be had here. Trying again without a change is useless."""
+
+
+class ModelNotFound(ModelError):
+    """Neither a hub model nor a directory of that name can be read."""
+
+    def __init__(self, model: str, revision: str | None, reason: str) -> None:
+        name = f"{model!r} at revision {revision!r}" if revision else repr(model)
+        super().__init__(
+            f"Model {name} cannot be read: {reason}. Check --model and --revision and the network "
+            "(HF_HUB_OFFLINE, HF_TOKEN for private models), or name a directory that holds the model's files."
+        )
+
+
+class NotAModel(ModelError):
+    """The directory is there and is no model."""
+
+    def __init__(self, model: str, missing: str) -> None:
+        super().__init__(
+            f"Model {model!r} has no {missing}. Name a directory as save_pretrained() writes it: "
+            "config.json, model.safetensors and the tokenizer's files."
+        )
+
+
+class PickleWeightsOnly(ModelError):
+    """The weights are there only in pickle form, which can run code when read."""
+
+    def __init__(self, model: str, files: Sequence[str]) -> None:
+        found = f" (found {', '.join(files)})" if files else ""
+        super().__init__(
+            f"Model {model!r} has no weights in safetensors form{found}; pickle files can run code and are "
+            "never read. Convert them once where you trust them: load the model with transformers and "
+            "save it with save_pretrained(DIRECTORY), then use --model DIRECTORY."
+        )
+
+
+class BrokenWeights(ModelError):
+    """A safetensors file cannot be read, or does not hold what the model needs."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"The weights of model {model!r} cannot be used: {reason}. Fetch or copy the model's files again."
+        )
+
+
+class OtherFiles(ModelError):
+    """The files here are not those the job was submitted with."""
+
+    def __init__(self, model: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"The files of model {model!r} have digest {found[:12]}, but the job was submitted with "
+            f"{expected[:12]}. Give this machine the same files, or submit again."
+        )
+
+
+class NotACrossEncoder(ModelError):
+    """The model does not give one number for a pair."""
+
+    def __init__(self, model: str, num_labels: int) -> None:
+        super().__init__(
+            f"Model {model!r} gives {num_labels} labels; a cross-encoder gives one. "
+            "Choose a reranker such as BAAI/bge-reranker-v2-m3."
+        )
+
+
+class DecoderUnsupported(ModelError):
+    """The model is a decoder or a sequence-to-sequence model."""
+
+    def __init__(self, model: str, architecture: str) -> None:
+        super().__init__(
+            f"Model {model!r} is a {architecture}; decoders are not supported as rerankers. {SUPPORTED}."
+        )
+
+
+class ArchitectureUnsupported(ModelError):
+    """The model has no sequence-classification head, or transformers does not know its kind."""
+
+    def __init__(self, model: str, architecture: str) -> None:
+        super().__init__(
+            f"Model {model!r} is a {architecture}, not a sequence classifier known to the installed "
+            f"transformers. {SUPPORTED}."
+        )
+
+
+class RemoteCodeRefused(ModelError):
+    """The model brings Python code of its own."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model {model!r} needs Python code from its own repository (auto_map), which is never run. "
+            f"{SUPPORTED}."
+        )
+
+
+class TokenizerUnsupported(ModelError):
+    """The tokenizer cannot be used pair by pair."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"The tokenizer of model {model!r} cannot be used: {reason}. "
+            "A tokenizer.json written by save_pretrained() is needed."
+        )
+
+
+class PrecisionUnsupported(ModelError):
+    """This device does not compute in the precision asked for."""
+
+    def __init__(self, precision: str, device: str) -> None:
+        super().__init__(
+            f"Precision {precision} is not supported on {device}. "
+            "Use --precision auto, which takes the fastest one the device has."
+        )
+
+
+class DeviceUnavailable(ModelError):
+    """The device asked for is not there."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(
+            f"Device {device!r} is not available to PyTorch here. Use cpu, or check the driver (nvidia-smi) "
+            "and that PyTorch was installed with CUDA."
+        )
+
+
+class LengthUnsupported(ModelError):
+    """A length a job asked for does not suit the model or another length."""
+
+    def __init__(self, model: str, setting: str, value: int, reason: str) -> None:
+        super().__init__(f"{setting} {value} does not suit model {model!r}: {reason}.")
+
+
+class NotInstalled(ModelError):
+    """The packages that models need are not installed."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(
+            f"Scoring with a model needs {package}. Install it: pip install 'rankmill[worker]' "
+            "(for a GPU install PyTorch for your CUDA first)."
+        )

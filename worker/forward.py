@@ -1,0 +1,99 @@
+"""Runs batches one after another and lives through the device running out of memory.
+
+Knows batches and an encoder; knows nothing of pairs and shards.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worker.batches import Batch
+from worker.cross_encoder import Encoder
+from worker.errors import Stopped
+from worker.packing import Cost
+
+log = logging.getLogger("rankmill.worker")
+
+
+class Budget:
+    """The cost a batch may have: halved when memory ran out, then slowly back to where it was."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self._full = tokens
+
+    def lower(self, failed_tokens: int) -> None:
+        self.tokens = max(1, min(self.tokens, failed_tokens // 2))
+
+    def recover(self) -> None:
+        self.tokens = min(self._full, self.tokens + max(1, self._full // 200))
+
+
+class Forward:
+    """Logits of batches; the device is waited for once, at the end."""
+
+    def __init__(self, encoder: Encoder, cost: Cost, budget: Budget) -> None:
+        self.encoder = encoder
+        self.cost = cost
+        self.budget = budget
+
+    def run(
+        self, batches: Sequence[Batch], num_sequences: int, should_stop: Callable[[], bool]
+    ) -> tuple[NDArray[np.float32], dict[int, str]]:
+        """Logits by sequence index (NaN where none was run) and reasons of those that cannot be had.
+
+        Raises Stopped between batches when `should_stop` says yes.
+        """
+        logits = np.full(num_sequences, np.nan, np.float32)
+        reasons: dict[int, str] = {}
+        done: list[tuple[Batch, Tensor]] = []
+        waiting = deque(batches)
+        while waiting:
+            if should_stop():
+                raise Stopped
+            batch = waiting.popleft()
+            if len(batch.indexes) > 1 and batch.cost(self.cost) > self.budget.tokens:
+                waiting.extendleft(reversed(batch.split(self.cost)))
+                continue
+            found = self._try(batch)
+            if found is not None:
+                done.append((batch, found))
+                self.budget.recover()
+            elif len(batch.indexes) > 1:
+                self.budget.lower(batch.cost(self.cost))
+                waiting.extendleft(reversed(batch.split(self.cost)))
+            else:
+                reasons[batch.indexes[0]] = (
+                    f"the device ran out of memory on this one sequence of {batch.num_tokens} tokens; "
+                    "use a smaller --max-length or --window, or a device with more memory"
+                )
+        if done:
+            order = np.concatenate([np.asarray(batch.indexes) for batch, _ in done])
+            logits[order] = torch.cat([found for _, found in done]).cpu().numpy()
+        return logits, reasons
+
+    def _try(self, batch: Batch) -> Tensor | None:
+        """The batch's logits, or None when the device has too little memory for it."""
+        try:
+            return self.encoder.logits(batch)
+        except torch.OutOfMemoryError as error:
+            log.warning(
+                "out_of_memory",
+                extra={
+                    "fields": {
+                        "num_sequences": len(batch.indexes),
+                        "num_tokens": batch.num_tokens,
+                        "budget_tokens": self.budget.tokens,
+                        "error": str(error).split("\n")[0][:200],
+                    }
+                },
+            )
+        # Only here, when the exception and the tensors it held are gone, is there something to give back.
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.empty_cache()
+        return None

@@ -1,0 +1,34 @@
+"""The door to scorers: what a job asked for becomes something that scores.
+
+Imports torch only when a model is really loaded.
+"""
+
+import os
+
+from db.records import ScorerSpec
+from worker.errors import NotInstalled
+from worker.scorer import Scorer
+
+NULL_MODEL = "null"
+ENGINE_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "huggingface_hub")
+
+
+def load_scorer(spec: ScorerSpec, *, batch_tokens: int | None = None, device: str | None = None) -> Scorer:
+    """Load what `spec` names, on `device` (default: CUDA where there is one).
+
+    `batch_tokens` is the cost budget of one forward pass; by default it is chosen for the device.
+    Raises a ModelError, whose message says what to do, for everything that is wrong with the model.
+    """
+    if spec.model == NULL_MODEL:
+        from worker.null_scorer import NullScorer
+
+        return NullScorer()
+    # Tokenising on all cores is safe: this process never forks once it tokenises.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        from worker.assembly import assemble
+    except ModuleNotFoundError as error:
+        if error.name not in ENGINE_PACKAGES:
+            raise
+        raise NotInstalled(error.name) from error
+    return assemble(spec, batch_tokens, device)

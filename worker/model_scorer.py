@@ -1,0 +1,117 @@
+"""The scorer with a model behind it: tokenise and pack in one thread, score in another.
+
+Calls the engine's steps in order; each of them is a file of its own.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from db.records import EngineFacts, ShardResult, ShardWork
+from worker.batches import Batch, Layout, PairSequence
+from worker.cross_encoder import Encoder
+from worker.forward import Forward
+from worker.limits import Limits
+from worker.packing import pack
+from worker.scorer import Prepared
+from worker.shards import PlannedShard, conclude, plan_shard
+from worker.tokenization import Tokenization
+
+log = logging.getLogger("rankmill.worker")
+
+NOT_FINITE = "the model gives no finite number for this pair, not even in fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatches(Prepared):
+    """Shards as sequences, and those packed and laid out in batches."""
+
+    shards: Sequence[PlannedShard]
+    sequences: Sequence[PairSequence]
+    lengths: Sequence[int]
+    batches: Sequence[Batch]
+
+
+class ModelScorer:
+    """Scores pairs with a cross-encoder."""
+
+    def __init__(
+        self,
+        *,
+        facts: EngineFacts,
+        claim_tokens: int,
+        tokenization: Tokenization,
+        limits: Limits,
+        layout: Layout,
+        forward: Forward,
+        device: torch.device,
+        make_exact: Callable[[], Encoder] | None,
+    ) -> None:
+        """`make_exact` gives the same model in fp32, None when it already computes so."""
+        self.facts = facts
+        self.claim_tokens = claim_tokens
+        self.limits = limits
+        self.tokenization = tokenization
+        self.layout = layout
+        self.forward = forward
+        self._is_cuda = device.type == "cuda"
+        self._make_exact = make_exact
+        self._exact: Encoder | None = None
+
+    def prepare(self, works: Sequence[ShardWork]) -> PreparedBatches:
+        sequences: list[PairSequence] = []
+        shards = [
+            plan_shard(work, self.tokenization.encode(work.texts), self.limits, sequences) for work in works
+        ]
+        lengths = [self.layout.length(sequence) for sequence in sequences]
+        batches = [
+            self._lay_out(sequences, [start + index for index in group])
+            for start, end in self._groups(shards)
+            for group in pack(lengths[start:end], self.forward.budget.tokens, self.forward.cost)
+        ]
+        return PreparedBatches(works, shards, sequences, lengths, batches)
+
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
+        assert isinstance(prepared, PreparedBatches), "prepared by another scorer: a bug"
+        logits, reasons = self.forward.run(prepared.batches, len(prepared.sequences), should_stop)
+        lost = [int(index) for index in np.flatnonzero(~np.isfinite(logits)) if index not in reasons]
+        if lost:
+            self._score_exactly(prepared, lost, logits, reasons, should_stop)
+        return [conclude(shard, logits, prepared.lengths, reasons) for shard in prepared.shards]
+
+    def _groups(self, shards: Sequence[PlannedShard]) -> Iterable[tuple[int, int]]:
+        """Ranges of sequences packed together: all on a GPU, which wants large batches; on a CPU each
+        shard alone, so that a shard's batches are the same whatever it was claimed with."""
+        if self._is_cuda:
+            return [(0, shards[-1].end)] if shards else []
+        return [(shard.first, shard.end) for shard in shards]
+
+    def _lay_out(self, sequences: Sequence[PairSequence], indexes: Sequence[int]) -> Batch:
+        batch = self.layout.batch(sequences, indexes)
+        return batch.pinned() if self._is_cuda else batch
+
+    def _score_exactly(
+        self,
+        prepared: PreparedBatches,
+        lost: Sequence[int],
+        logits: NDArray[np.float32],
+        reasons: dict[int, str],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Score again in fp32, one by one, what came out infinite or not a number."""
+        log.warning("not_finite", extra={"fields": {"num_sequences": len(lost), "dtype": self.facts.dtype}})
+        if self._exact is None and self._make_exact is not None:
+            self._exact = self._make_exact()
+        if self._exact is not None:
+            exact = Forward(self._exact, self.forward.cost, self.forward.budget)
+            batches = [self._lay_out(prepared.sequences, [index]) for index in lost]
+            again, reasons_again = exact.run(batches, len(prepared.sequences), should_stop)
+            logits[list(lost)] = again[list(lost)]
+            reasons.update(reasons_again)
+        for index in lost:
+            if not np.isfinite(logits[index]):
+                reasons.setdefault(index, NOT_FINITE)

@@ -1,0 +1,11 @@
+"""The version of this program, as it is recorded beside every score."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def program_version() -> str:
+    """The installed distribution's version, or a name that says that none is installed."""
+    try:
+        return version("rankmill")
+    except PackageNotFoundError:
+        return "0+source"
