@@ -1,0 +1,128 @@
+"""A scoring process among the store's workers: registers, renews leases by a heartbeat, says farewell.
+
+Knows which claims this process holds; knows nothing of texts, scores or queues.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from db import claims, workers
+from db.errors import StoreError
+from db.events import reason_of
+from db.records import Claim
+from db.store import Store
+
+_RETRY_S = 1.0
+
+log = logging.getLogger("rankmill.worker")
+
+
+class Presence:
+    """This process's row among the workers, and its claims.
+
+    Every heartbeat extends all leases of the row, also those of claims whose answer got lost on the way.
+    So a process that is unsure of what it holds calls `start_anew`: the old row leaves with all it claimed.
+    """
+
+    def __init__(self, store: Store, model: str, *, lease_s: float, heartbeat_s: float) -> None:
+        self._store, self._model = store, model
+        self._lease_s, self._heartbeat_s = lease_s, heartbeat_s
+        self._lock = threading.RLock()
+        self._worker_id: int | None = None
+        self._leaving: int | None = None
+        self._held: dict[int, Claim] = {}
+        self._believed_since = time.monotonic()
+        self._is_ended = threading.Event()
+        self._heartbeat = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+
+    def begin(self) -> None:
+        """Starts the heartbeat, which registers this process as soon as the store can be reached."""
+        self._heartbeat.start()
+
+    @property
+    def worker_id(self) -> int:
+        """This process's id among the workers; registers it at first. Raises StoreError."""
+        with self._lock:
+            self._leave()
+            if self._worker_id is None:
+                self._worker_id = workers.register(self._store, self._model)
+                fields = {"worker_id": self._worker_id, "model": self._model}
+                log.info("worker_registered", extra={"fields": fields})
+            return self._worker_id
+
+    def hold(self, taken: Iterable[Claim], claimed_at: float) -> None:
+        """Notes claims just made; `claimed_at` is the monotonic time before the claim was asked for."""
+        with self._lock:
+            if not self._held:
+                self._believed_since = claimed_at
+            self._held |= {claim.shard_id: claim for claim in taken}
+
+    def let_go(self, gone: Iterable[Claim]) -> None:
+        """Notes that claims have landed, failed, been released or been lost."""
+        with self._lock:
+            for claim in gone:
+                self._held.pop(claim.shard_id, None)
+
+    @property
+    def held(self) -> list[Claim]:
+        with self._lock:
+            return list(self._held.values())
+
+    def believed_until(self) -> float:
+        """The monotonic time until which our leases surely hold, if no heartbeat gets through any more."""
+        return self._believed_since + self._lease_s
+
+    def describe(self, device: str) -> None:
+        workers.describe(self._store, self.worker_id, device)
+
+    def report_problem(self, problem: str | None) -> None:
+        workers.report_problem(self._store, self.worker_id, problem)
+
+    def start_anew(self) -> None:
+        """Gives up this row and all its claims; the next use registers another. Never raises StoreError."""
+        with self._lock:
+            self._held.clear()
+            if self._worker_id is not None:
+                self._worker_id, self._leaving = None, self._worker_id
+            try:
+                self._leave()
+            except StoreError as error:
+                fields = {"worker_id": self._leaving, "reason": reason_of(error)}
+                log.warning("farewell_failed", extra={"fields": fields})
+
+    def end(self) -> None:
+        """Says farewell: after it, whatever this process claimed is ready for others."""
+        self._is_ended.set()
+        self.start_anew()
+
+    def _leave(self) -> None:
+        if self._leaving is not None:
+            workers.farewell(self._store, self._leaving)
+            log.info("worker_farewell", extra={"fields": {"worker_id": self._leaving}})
+            self._leaving = None
+
+    def _keep_beating(self) -> None:
+        pause_s = retry_s = 0.0
+        while not self._is_ended.wait(pause_s):
+            try:
+                self._beat()
+                pause_s, retry_s = self._heartbeat_s, 0.0
+            except Exception as error:  # whatever it was, the next beat may get through
+                log.warning("heartbeat_failed", extra={"fields": {"reason": reason_of(error)}})
+                pause_s = retry_s = min(self._heartbeat_s, max(_RETRY_S, retry_s * 2))
+
+    def _beat(self) -> None:
+        before, asked_at = set(self._fences()), time.monotonic()
+        num_renewed = claims.renew(self._store, self.worker_id, self._lease_s)
+        with self._lock:
+            num_lost = len(before & set(self._fences())) - num_renewed
+            if num_lost <= 0:
+                self._believed_since = max(self._believed_since, asked_at)
+        if num_lost > 0:
+            log.warning("leases_lost", extra={"fields": {"num_lost": num_lost}})
+
+    def _fences(self) -> list[tuple[int, int]]:
+        with self._lock:
+            return [(claim.shard_id, claim.attempt) for claim in self._held.values()]

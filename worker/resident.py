@@ -1,0 +1,108 @@
+"""The one scorer that is kept loaded in this process, from task to task.
+
+Knows how to load and to record what computes; a scorer that cannot be had rests for a while, ever longer.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from db import scorers
+from db.errors import WeightsChanged
+from db.events import reason_of
+from db.records import ScorerSpec
+from db.store import Store
+from worker.presence import Presence
+from worker.scorer import Scorer
+
+FIRST_REST_S = 5.0
+MAX_REST_S = 300.0
+
+log = logging.getLogger("rankmill.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """A loaded scorer with its ids in the store."""
+
+    scorer_id: int
+    engine_id: int
+    scorer: Scorer
+
+
+@dataclass(slots=True)
+class _Trouble:
+    problem: str
+    rest_s: float
+    until: float
+
+
+class Resident:
+    """Loads scorers one at a time. Single-threaded: only the thread that scores calls it."""
+
+    def __init__(self, store: Store, presence: Presence, *, batch_tokens: int | None) -> None:
+        self._store, self._presence, self._batch_tokens = store, presence, batch_tokens
+        self._seated: Seated | None = None
+        self._troubles: dict[int, _Trouble] = {}
+
+    def problem_of(self, scorer_id: int) -> str | None:
+        """Why this scorer is left alone for now; None when it may be tried."""
+        trouble = self._troubles.get(scorer_id)
+        return trouble.problem if trouble and time.monotonic() < trouble.until else None
+
+    def seat(self, scorer_id: int, spec: ScorerSpec) -> Seated | None:
+        """The scorer, loaded and recorded, or None when it cannot be had: then its problem stands in this
+        worker's row and it rests. Raises StoreError when the store cannot be told.
+        """
+        if self._seated and self._seated.scorer_id == scorer_id:
+            return self._seated
+        self._seated = None  # its memory is needed for the next
+        try:
+            scorer = self._load(spec)
+            engine_id = scorers.record_engine(self._store, scorer_id, scorer.facts)
+        except WeightsChanged as error:
+            self.rest(scorer_id, spec, reason_of(error, max_chars=1000))
+            return None
+        except _CannotBeHad as error:
+            self.rest(scorer_id, spec, str(error))
+            return None
+        self._presence.describe(f"{scorer.facts.device} {scorer.facts.dtype}")
+        self._seated = Seated(scorer_id, engine_id, scorer)
+        return self._seated
+
+    def rest(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
+        """Unloads the scorer, says why for all to see, and leaves it alone for a while, longer each time."""
+        self._seated = None
+        last = self._troubles.get(scorer_id)
+        rest_s = min(last.rest_s * 2, MAX_REST_S) if last else FIRST_REST_S
+        self._troubles[scorer_id] = _Trouble(problem, rest_s, time.monotonic() + rest_s)
+        fields = {"model": spec.model, "problem": problem, "retry_s": rest_s}
+        log.error("model_problem", extra={"fields": fields})
+        self._presence.report_problem(problem)
+
+    def works(self, scorer_id: int) -> None:
+        """Notes that this scorer has scored, so any trouble with it is over."""
+        if self._troubles.pop(scorer_id, None) and not self._troubles:
+            self._presence.report_problem(None)
+
+    def _load(self, spec: ScorerSpec) -> Scorer:
+        log.info("model_loading", extra={"fields": {"model": spec.model}})
+        started = time.monotonic()
+        try:
+            from worker.loading import load_scorer  # imports torch, which only a scoring process may do
+
+            scorer = load_scorer(spec, batch_tokens=self._batch_tokens)
+        except Exception as error:  # a library's surprise keeps this model from working just as well
+            raise _CannotBeHad(reason_of(error, max_chars=1000)) from error
+        fields = {
+            "model": spec.model,
+            "device": scorer.facts.device,
+            "dtype": scorer.facts.dtype,
+            "seconds": time.monotonic() - started,
+        }
+        log.info("model_loaded", extra={"fields": fields})
+        return scorer
+
+
+class _CannotBeHad(Exception):
+    """Loading failed; says why."""
