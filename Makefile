@@ -24,7 +24,8 @@ setup: $(STAMP) ## make .venv with everything tested, installed from this folder
 
 $(STAMP): pyproject.toml constraints.txt
 	@PYTHON='$(PYTHON)' .ci/environment $(VENV) $@
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "setup: installing what was tested; the first time this takes minutes, as PyTorch is large"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 .PHONY: demo
