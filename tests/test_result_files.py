@@ -1,0 +1,320 @@
+"""Results come out whole or not at all, in every form, and say clearly why they cannot."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from db.records import ResultRow
+from producer import result_formats
+from producer.errors import MissingPrerequisite, ResourceExhausted, UsageError
+from producer.result_files import Written, plan_output, write_results
+from tests.support.people import as_ordinary_person
+
+SCORED = ResultRow("q1", "d1", 1, 0.75, 1.0986123085021973, 3, 17, 40, 2, False, True, None)
+UNICODE = ResultRow("q1", "документ,«2»", 2, 0.5, 0.0, 0, 5, 9, 1, True, False, None)
+FAILED = ResultRow("q1", "d3", None, None, None, None, None, None, None, None, False, "too long, by 3 tokens")
+ROWS = [SCORED, UNICODE, FAILED]
+
+
+def write(path: Path, rows: list[ResultRow] | Iterator[ResultRow], format: str | None = None) -> Written:
+    return write_results(rows, plan_output(path, format))
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def many_rows(num_rows: int) -> Iterator[ResultRow]:
+    return (SCORED._replace(document_id=f"d{i}", rank=i + 1) for i in range(num_rows))
+
+
+def test_a_json_line_is_the_contracts(tmp_path: Path) -> None:
+    assert write(tmp_path / "out.jsonl", ROWS) == Written(num_pairs=3, num_left_out=0, is_cut_short=False)
+    assert (tmp_path / "out.jsonl").read_text().splitlines() == [
+        '{"query_id": "q1", "document_id": "d1", "rank": 1, "score": 0.75, "logit": 1.0986123085021973, '
+        '"span": {"start": 3, "end": 17}, "num_tokens": 40, "num_windows": 2, '
+        '"truncated": false, "reused": true}',
+        '{"query_id": "q1", "document_id": "документ,«2»", "rank": 2, "score": 0.5, "logit": 0.0, '
+        '"span": {"start": 0, "end": 5}, "num_tokens": 9, "num_windows": 1, '
+        '"truncated": true, "reused": false}',
+        '{"query_id": "q1", "document_id": "d3", "rank": null, "score": null, "logit": null, "span": null, '
+        '"num_tokens": null, "num_windows": null, "truncated": null, "reused": false, '
+        '"error": "too long, by 3 tokens"}',
+    ]
+
+
+def test_csv_has_flat_columns_and_leaves_empty_what_failed_pairs_lack(tmp_path: Path) -> None:
+    write(tmp_path / "out.csv", ROWS)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(ResultRow._fields)
+    assert (rows[0]["span_start"], rows[0]["reused"]) == ("3", "true")
+    assert rows[1]["document_id"] == "документ,«2»"
+    assert rows[2] | {"error": ""} == dict.fromkeys(ResultRow._fields, "") | {
+        "query_id": "q1",
+        "document_id": "d3",
+        "reused": "false",
+    }
+
+
+def test_parquet_keeps_types_and_values(tmp_path: Path) -> None:
+    write(tmp_path / "out.parquet", ROWS)
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert [ResultRow(**row) for row in table.to_pylist()] == ROWS
+    assert str(table.schema.field("logit").type) == "float"
+
+
+def test_parquet_is_written_one_row_group_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_formats, "ROW_GROUP_ROWS", 100)
+    write(tmp_path / "out.parquet", many_rows(250))
+    assert pq.ParquetFile(tmp_path / "out.parquet").metadata.num_row_groups == 3
+
+
+def test_a_trec_run_carries_logits_and_counts_the_failed_pairs_it_leaves_out(tmp_path: Path) -> None:
+    written = write(tmp_path / "out.trec", ROWS)
+    assert written == Written(num_pairs=2, num_left_out=1, is_cut_short=False)
+    assert (tmp_path / "out.trec").read_text().splitlines() == [
+        "q1 Q0 d1 1 1.0986123085021973 rankmill",
+        "q1 Q0 документ,«2» 2 0.0 rankmill",
+    ]
+
+
+def test_a_trec_run_keeps_the_order_of_logits_that_differ_in_the_last_bit(tmp_path: Path) -> None:
+    high = 40.0
+    (low,) = struct.unpack("f", struct.pack("I", struct.unpack("I", struct.pack("f", high))[0] - 1))
+    write(tmp_path / "out.run", [SCORED._replace(rank=i, logit=logit) for i, logit in ((1, high), (2, low))])
+    first, second = (float(line.split()[4]) for line in (tmp_path / "out.run").read_text().splitlines())
+    assert first > second
+
+
+@pytest.mark.parametrize("id_", ["a b", "a\u3000b", "a\u00a0b"])
+def test_a_trec_run_refuses_ids_with_white_space_and_leaves_nothing(tmp_path: Path, id_: str) -> None:
+    with pytest.raises(UsageError, match=r"white space\. Use --format jsonl"):
+        write(tmp_path / "out.trec", [SCORED, SCORED._replace(document_id=id_)])
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "trec"])
+def test_a_name_ending_in_gz_is_compressed_and_the_same_results_are_the_same_bytes(
+    tmp_path: Path, format: str
+) -> None:
+    for name in ("one", "two", "plain"):
+        write(tmp_path / f"{name}.{format}{'.gz' * (name != 'plain')}", ROWS)
+    one = (tmp_path / f"one.{format}.gz").read_bytes()
+    assert one == (tmp_path / f"two.{format}.gz").read_bytes()
+    assert gzip.decompress(one) == (tmp_path / f"plain.{format}").read_bytes()
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "trec", "parquet"])
+def test_no_rows_make_a_readable_file(tmp_path: Path, format: str) -> None:
+    assert write(tmp_path / f"out.{format}", []).num_pairs == 0
+    if format == "parquet":
+        assert pq.read_table(tmp_path / "out.parquet").num_rows == 0
+    else:
+        assert len((tmp_path / f"out.{format}").read_text().splitlines()) == (format == "csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "expected"),
+    [
+        ("a.jsonl", None, "jsonl"),
+        ("a.NDJSON.GZ", None, "jsonl"),
+        ("a.csv.gz", None, "csv"),
+        ("a.pq", None, "parquet"),
+        ("a.run", None, "trec"),
+        ("a.csv", "jsonl", "jsonl"),
+        ("no-ending", "trec", "trec"),
+        ("-", None, "jsonl"),
+        ("-", "csv", "csv"),
+    ],
+)
+def test_the_ending_tells_the_format_unless_one_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, format: str | None, expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = plan_output(name, format)
+    assert (output.format, output.is_gzip, output.path is None) == (
+        expected,
+        name.lower().endswith(".gz"),
+        name == "-",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "words"),
+    [
+        ("out.xlsx", None, "does not tell its format.*--format jsonl|csv|parquet|trec"),
+        ("out", None, "does not tell its format"),
+        ("out.jsonl", "xml", "no format 'xml'. Choose from: jsonl, csv, parquet, trec"),
+        ("out.parquet.gz", None, "Leave out .gz"),
+        ("missing/out.jsonl", None, "mkdir -p"),
+        ("folder.csv", None, "is a folder"),
+    ],
+)
+def test_a_wish_that_cannot_work_is_refused_before_any_work(
+    tmp_path: Path, name: str, format: str | None, words: str
+) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UsageError, match=words):
+        plan_output(tmp_path / name, format)
+
+
+def test_a_folder_without_permission_is_refused_before_any_work(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with as_ordinary_person(), pytest.raises(UsageError, match="No permission to write"):
+        plan_output(tmp_path / "out.jsonl")
+    tmp_path.chmod(0o700)
+
+
+def test_parquet_without_pyarrow_names_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingPrerequisite, match=r"pip install 'rankmill\[parquet\]'"):
+        plan_output(tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.csv", "out.parquet", "out.trec"])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, name: str, interruption: type[BaseException]
+) -> None:
+    def rows() -> Iterator[ResultRow]:
+        yield from many_rows(50_000)
+        raise interruption
+
+    (tmp_path / name).write_text("old")
+    with pytest.raises(interruption):
+        write(tmp_path / name, rows())
+    assert left_in(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "old"
+
+
+def test_nothing_is_seen_under_the_name_until_all_is_written(tmp_path: Path) -> None:
+    def rows() -> Iterator[ResultRow]:
+        yield from many_rows(50_000)
+        assert (tmp_path / "out.jsonl").read_text() == "old"
+
+    (tmp_path / "out.jsonl").write_text("old")
+    write(tmp_path / "out.jsonl", rows())
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 50_000
+
+
+def test_a_replaced_file_keeps_its_permissions_and_a_new_one_follows_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "new.jsonl", ROWS)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.jsonl").stat().st_mode & 0o777 == 0o640
+    (tmp_path / "new.jsonl").chmod(0o604)
+    write(tmp_path / "new.jsonl", ROWS)
+    assert (tmp_path / "new.jsonl").stat().st_mode & 0o777 == 0o604
+
+
+def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real.jsonl").write_text("old")
+    (tmp_path / "latest.jsonl").symlink_to("real.jsonl")
+    write(tmp_path / "latest.jsonl", ROWS)
+    assert (tmp_path / "latest.jsonl").is_symlink()
+    assert len((tmp_path / "real.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_device_is_written_in_place() -> None:
+    assert write(Path(os.devnull), ROWS, "jsonl").num_pairs == 3
+    assert Path(os.devnull).is_char_device()
+
+
+def test_a_full_disk_is_told_as_exhausted() -> None:
+    with pytest.raises(ResourceExhausted, match="No room to write /dev/full: No space left") as caught:
+        write(Path("/dev/full"), many_rows(10_000), "jsonl")
+    assert caught.value.exit_code == 4
+
+
+def test_a_folder_that_goes_away_during_the_work_is_told(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    output = plan_output(tmp_path / "there" / "out.jsonl")
+    (tmp_path / "there").rmdir()
+    with pytest.raises(UsageError, match="is not there"):
+        write_results(ROWS, output)
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "trec", "parquet"])
+def test_a_named_pipe_takes_every_format(tmp_path: Path, format: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    write(tmp_path / "pipe", ROWS, format)
+    reader.join(10)
+    write(tmp_path / f"file.{format}", ROWS)
+    assert received == [(tmp_path / f"file.{format}").read_bytes()]
+
+
+ENDLESS = """
+import sys
+from itertools import count
+from db.records import ResultRow
+from producer.result_files import plan_output, write_results
+row = ResultRow("q", "d", 1, .5, 0., 0, 1, 1, 1, False, False, None)
+written = write_results((row for _ in count()), plan_output("-", sys.argv[1]))
+assert written.is_cut_short
+print("after", flush=True)
+"""
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "trec", "parquet"])
+def test_a_closed_pipe_ends_the_writing_quietly(format: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, format],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(4)
+        process.stdout.close()
+        complaints = process.stderr.read().decode()
+    assert (process.returncode, complaints) == (0, "")
+
+
+def test_standard_output_gets_the_lines_after_what_was_printed_before(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    print("first")  # noqa: T201
+    write_results(ROWS, plan_output("-"))
+    first, *lines = capfdbinary.readouterr().out.splitlines()
+    assert first == b"first"
+    assert [json.loads(line)["document_id"] for line in lines] == ["d1", "документ,«2»", "d3"]
+
+
+def test_parquet_is_refused_on_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Screen())
+    with pytest.raises(UsageError, match="pipe it"):
+        plan_output("-", "parquet")
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv.gz", "out.trec"])
+def test_memory_is_constant_however_many_rows(tmp_path: Path, name: str) -> None:
+    tracemalloc.start()
+    write(tmp_path / name, many_rows(30_000))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 2 * 2**20
