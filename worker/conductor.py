@@ -18,6 +18,7 @@ from db.records import Claim, ScorerSpec, ShardResult, ShardWork
 from db.store import Store
 from worker.errors import Stopped
 from worker.landing import Landing
+from worker.patience import STORE_TROUBLE
 from worker.presence import Presence
 from worker.report import DrainReport
 from worker.resident import Resident, Seated
@@ -51,7 +52,7 @@ class Group:
 
 
 class Conductor:
-    """One drain. `on_more` is called once when more is ready than this worker just took."""
+    """One drain. `on_more` is called once, with how many, when more shards are ready than were just taken."""
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Conductor:
         terms: Terms,
         *,
         stop: Stop,
-        on_more: Callable[[], None],
+        on_more: Callable[[int], None],
     ) -> None:
         self._store, self._presence, self._resident = store, presence, resident
         self._terms, self._stop, self._on_more = terms, stop, on_more
@@ -78,7 +79,7 @@ class Conductor:
         """Scores and lands until there is no more to do here. Store trouble ends it and is in the report."""
         try:
             self._drain_scorers()
-            self._report.is_work_left = self._is_over() and self._num_ready() > 0
+            self._report.num_left = self._num_ready() if self._is_over() else 0
         except Exception as error:
             self._presence.start_anew()  # an answer got lost: who knows what we hold
             if not isinstance(error, StoreError):
@@ -176,7 +177,7 @@ class Conductor:
     def _load(self, claim: Claim, group: Group) -> None:
         try:
             work = self._landing.patiently("load", lambda: claims.load(self._store, claim))
-        except StoreError:
+        except STORE_TROUBLE:
             raise
         except Exception as error:
             self._landing.fail(claim, error)
@@ -244,8 +245,8 @@ class Conductor:
 
     def _tell_others(self) -> None:
         with suppress(StoreError):  # only a courtesy
-            if self._num_ready() > 0:
-                self._on_more()
+            if num_ready := self._num_ready():
+                self._on_more(num_ready)
 
     def _ready_scorers(self) -> list[tuple[int, ScorerSpec]]:
         return scorers.ready_scorers(self._store, self._terms.model, self._terms.job_id)

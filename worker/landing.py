@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from db.landing import complete
-
 from db import claims
 from db.errors import StoreError
 from db.events import reason_of
+from db.landing import complete
 from db.records import Claim, ShardResult
 from db.store import Store
-from worker.patience import patiently
+from worker.patience import STORE_TROUBLE, patiently
 from worker.presence import Presence
 from worker.report import DrainReport
 from worker.stopping import Stop
@@ -61,7 +60,7 @@ class Landing:
             return
         try:
             landed = self.patiently("complete", lambda: complete(self._store, engine_id, results))
-        except StoreError:
+        except STORE_TROUBLE:
             raise
         except Exception as error:
             if len(results) == 1:

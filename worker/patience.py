@@ -9,13 +9,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from db.errors import StoreBusy, StoreUnavailable
+from db.errors import StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable
 from db.events import reason_of
 from worker.stopping import Stop
 
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
 LAST_CHANCE_S = 5.0
+
+PASSING = (StoreBusy, StoreUnavailable)
+"""What is worth trying again."""
+STORE_TROUBLE = (*PASSING, StoreFull, StoreReadOnly)
+"""What is wrong with the store itself, and not with the one thing asked of it."""
 
 log = logging.getLogger("rankmill.worker")
 
@@ -32,7 +37,7 @@ def patiently(verb: str, call: Callable[[], T], *, until: Callable[[], float], s
     while True:
         try:
             return call()
-        except (StoreBusy, StoreUnavailable) as error:
+        except PASSING as error:
             if stop():
                 stop_by = min(stop_by, time.monotonic() + LAST_CHANCE_S)
             jittered_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311  (spreads retries, guards nothing)

@@ -22,8 +22,8 @@ log = logging.getLogger("rankmill.worker")
 class Presence:
     """This process's row among the workers, and its claims.
 
-    Every heartbeat extends all leases of the row, also those of claims whose answer got lost on the way.
-    So a process that is unsure of what it holds calls `start_anew`: the old row leaves with all it claimed.
+    A claim whose answer got lost on the way is in the store and not here: no heartbeat extends it. A process
+    that is unsure of what it holds calls `start_anew`: the old row leaves, what it claimed is ready at once.
     """
 
     def __init__(self, store: Store, model: str, *, lease_s: float, heartbeat_s: float) -> None:
@@ -114,15 +114,12 @@ class Presence:
                 pause_s = retry_s = min(self._heartbeat_s, max(_RETRY_S, retry_s * 2))
 
     def _beat(self) -> None:
-        before, asked_at = set(self._fences()), time.monotonic()
-        num_renewed = claims.renew(self._store, self.worker_id, self._lease_s)
+        before, asked_at = self.held, time.monotonic()
+        num_renewed = claims.renew(self._store, self.worker_id, self._lease_s, before)
         with self._lock:
-            num_lost = len(before & set(self._fences())) - num_renewed
+            still_held = {claim.shard_id for claim in self.held} & {claim.shard_id for claim in before}
+            num_lost = len(still_held) - num_renewed
             if num_lost <= 0:
                 self._believed_since = max(self._believed_since, asked_at)
         if num_lost > 0:
             log.warning("leases_lost", extra={"fields": {"num_lost": num_lost}})
-
-    def _fences(self) -> list[tuple[int, int]]:
-        with self._lock:
-            return [(claim.shard_id, claim.attempt) for claim in self._held.values()]

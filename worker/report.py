@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class DrainReport:
     """Counts of one drain. `scoring_s` leaves out loading the model; `num_lost` are shards that another
-    worker had taken over by the time their scores came; `problem` is what kept this drain from going on.
+    worker had taken over by the time their scores came; `num_left` are shards still ready when the slice
+    ended or a stop was asked; `problem` is what kept this drain from going on.
     """
 
     job_ids: set[int] = field(default_factory=set)
@@ -19,7 +20,7 @@ class DrainReport:
     num_released: int = 0
     scoring_s: float = 0.0
     problem: str | None = None
-    is_work_left: bool = False
+    num_left: int = 0
 
     def line(self) -> str:
         """For example `job 7: 3 shards, 1,640 pairs, 812,344 tokens, 81,234 tokens/s`."""

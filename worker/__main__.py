@@ -1,0 +1,47 @@
+"""`python -m worker` starts a worker; `python -m worker doctor --model M` says what this machine makes of M.
+
+Everything else is in the settings (RANKMILL_* variables, .env). Knows exit codes; loads no model by itself.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 after a soft stop, 2 for wrong settings, 3 for a missing prerequisite."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    doctor = commands.add_parser("doctor", help="load a model and print what it and this machine are")
+    doctor.add_argument("--model")
+    doctor.add_argument("--revision")
+    doctor.add_argument("--precision")
+    doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "doctor":
+            from worker.doctor import examine
+
+            return examine(chosen.model, chosen.revision, chosen.precision, is_json=chosen.json)
+        return _work()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            name = str(problem["loc"][0]) if problem["loc"] else "settings"
+            print(f"RANKMILL_{name.upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        return EXIT_USAGE
+
+
+def _work() -> int:
+    os.dup2(2, 1)  # Celery greets and says goodbye on standard output, which belongs to results
+    from worker.app import start_worker
+
+    return start_worker()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The Celery application: `celery -A worker.app worker` needs no further flags.
+
+The whole configuration is in `configure`. Knows the broker; knows neither the store nor the model.
+"""
+
+import os
+
+from celery import Celery
+from celery.utils.nodenames import default_nodename
+from kombu.entity import Exchange, Queue
+
+from db.doorbell import DRAIN_TASK, queue_name
+from db.model_files import model_directory
+from db.settings import Settings
+
+NODE_NAME = "rankmill"
+GRACE_S = 900.0  # beyond its slice a drain may load a model and finish its last group of shards
+VISIBILITY_S = 6 * 3600.0
+BROKER_TIMEOUT_S = 5.0
+SOCKET_TIMEOUT_S = 30.0
+
+
+def model_name(model: str) -> str:
+    """The model as jobs name it: a directory by its absolute path, anything else as it is."""
+    directory = None if model in ("demo", "null") else model_directory(model)
+    return str(directory) if directory else model
+
+
+def doorbell_queue(model: str) -> Queue:
+    """The queue of a model's doorbells, declared as the producer declares it."""
+    name = queue_name(model)
+    exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
+    return Queue(name, exchange, routing_key=name, durable=True)  # type: ignore[no-untyped-call]
+
+
+def configure(app: Celery, settings: Settings) -> None:
+    """Everything that makes this worker what it is.
+
+    SQL is the truth, so a message is acknowledged late, carries no result and may come twice. One prefork
+    child per worker owns the device; it is spawned because CUDA does not survive a fork.
+    """
+    queue = doorbell_queue(model_name(settings.model))
+    app.conf.update(
+        broker_url=settings.broker,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=BROKER_TIMEOUT_S,
+        broker_transport_options=transport_options(settings.broker),
+        accept_content=["json"],
+        result_accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        event_serializer="json",
+        result_backend=None,
+        task_ignore_result=True,
+        task_queues=[queue],
+        task_default_queue=queue.name,
+        task_routes={DRAIN_TASK: {"queue": queue.name}},
+        task_create_missing_queues=False,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_track_started=True,
+        task_send_sent_event=True,
+        task_time_limit=settings.drain_s + GRACE_S,
+        worker_send_task_events=True,
+        worker_pool="prefork",
+        worker_concurrency=1,
+        worker_pool_start_method="spawn",
+        worker_proc_alive_timeout=600,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        include=["worker.tasks"],
+    )
+
+
+def transport_options(broker: str | None) -> dict[str, object]:
+    """Options of the broker's transport. On Redis a message that was not acknowledged comes back after the
+    visibility timeout; rescue rounds bring its work back long before, so it only must not come too early.
+    """
+    if not broker or not broker.startswith("redis"):
+        return {}
+    options: dict[str, object] = {
+        "visibility_timeout": VISIBILITY_S,
+        "socket_connect_timeout": BROKER_TIMEOUT_S,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+    }
+    if "+socket" not in broker:
+        options["socket_keepalive"] = True
+    return options
+
+
+def unique_node_name() -> str:
+    """A node name that no other worker of this machine has."""
+    return str(default_nodename(f"{NODE_NAME}-{os.getpid()}@"))
+
+
+settings = Settings()
+model = model_name(settings.model)
+app = Celery("rankmill")
+configure(app, settings)
+
+
+def start_worker() -> int:
+    """Runs a worker in this process until it is stopped; its exit code."""
+    worker = app.Worker(hostname=unique_node_name(), quiet=True)
+    worker.start()
+    return int(worker.exitcode or 0)

@@ -1,0 +1,113 @@
+"""What happens around the task: how worker and pool process begin, are told to stop, and leave.
+
+Knows Celery's signals. The parent process checks prerequisites, runs rescue rounds and passes a stop on;
+the pool's child process scores.
+"""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from typing import Any
+
+from celery import signals
+
+from db.errors import StoreError
+from db.events import reason_of, setup_logging
+from db.store import Store
+from worker import parent_watch, prerequisites, stopping, workplace
+from worker.app import app, model, settings, unique_node_name
+from worker.doorbell import Doorbell
+from worker.rescue import RescueRounds
+
+PARENT_PID_VARIABLE = "RANKMILL_PARENT_PID"
+
+log = logging.getLogger("rankmill.worker")
+
+_worker: Any = None
+_store: Store | None = None
+_rounds: RescueRounds | None = None
+_num_stops = 0
+
+
+def connect() -> None:
+    """Connects this module to Celery's signals, in whichever process imports the task."""
+    signals.setup_logging.connect(_set_up_logging, weak=False)
+    signals.celeryd_init.connect(_begin_worker, weak=False)
+    signals.worker_ready.connect(_begin_rescue_rounds, weak=False)
+    signals.worker_shutting_down.connect(_tell_children, weak=False)
+    signals.worker_process_init.connect(_begin_child, weak=False)
+    signals.worker_process_shutdown.connect(_leave_child, weak=False)
+
+
+def _set_up_logging(**_: Any) -> None:
+    setup_logging(settings)
+
+
+def _begin_worker(instance: Any, **_: Any) -> None:
+    """In the parent, before anything is started. Exits with code 3 when something is missing."""
+    global _worker, _store
+    _worker = instance
+    if instance.hostname.startswith("celery@"):
+        instance.hostname = unique_node_name()
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser")
+    setup_logging(settings)
+    try:
+        prerequisites.check_broker(app, settings)
+        _store = prerequisites.open_worker_store(settings)
+    except (prerequisites.MissingPrerequisite, StoreError) as error:
+        log.critical("prerequisite_missing", extra={"fields": {"problem": str(error)}})
+        sys.exit(prerequisites.EXIT_MISSING_PREREQUISITE)
+    if parent_pid := os.environ.get(PARENT_PID_VARIABLE):
+        parent_watch.watch(int(parent_pid), lambda: _parent_gone(int(parent_pid)))
+
+
+def _parent_gone(pid: int) -> None:
+    log.warning("parent_gone", extra={"fields": {"pid": pid}})
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _begin_rescue_rounds(**_: Any) -> None:
+    global _rounds
+    assert _store is not None, "bug: worker_ready came before celeryd_init"
+    queue = app.conf.task_default_queue
+    fields = {"pid": os.getpid(), "queue": queue, "store": _store.safe_url}
+    log.info("worker_ready", extra={"fields": fields})
+    _rounds = RescueRounds(
+        _store,
+        Doorbell(app, queue),
+        model=model,
+        job_id=settings.job,
+        rescue_s=settings.rescue_s,
+        max_attempts=settings.max_attempts,
+    )
+    _rounds.start()
+
+
+def _tell_children(sig: str, **_: Any) -> None:
+    """In the parent's signal handler: takes no lock. The pool waits for its child, which now hurries."""
+    global _num_stops
+    _num_stops += 1
+    if _rounds is not None:
+        _rounds.end()
+    event = "stop_asked" if _num_stops == 1 else "stop_hurried"
+    log.warning(event, extra={"fields": {"signal": sig}})
+    pool = getattr(_worker, "pool", None)
+    for pid in pool.info["processes"] if pool is not None else ():
+        stopping.tell(pid)
+
+
+def _begin_child(**_: Any) -> None:
+    workplace.stop.listen()
+    parent_pid = os.getppid()
+    # Linux kills us with our parent; elsewhere we must notice by ourselves, also in the middle of a batch.
+    parent_watch.watch(parent_pid, lambda: os._exit(1))
+    try:
+        workplace.current(settings, model)
+    except StoreError as error:
+        log.warning("heartbeat_failed", extra={"fields": {"reason": reason_of(error)}})
+
+
+def _leave_child(**_: Any) -> None:
+    workplace.leave()

@@ -1,0 +1,48 @@
+"""What must be there before a worker starts: a broker that lets us in, a store of the right schema.
+
+Knows how to ask; starts and changes nothing.
+"""
+
+from urllib.parse import urlsplit
+
+from celery import Celery
+
+from db.events import without_secrets
+from db.settings import Settings
+from db.store import Store, open_store
+
+EXIT_MISSING_PREREQUISITE = 3
+_TIMEOUT_S = 5.0
+
+
+class MissingPrerequisite(Exception):
+    """Something a worker needs is not there; the message names the remedy."""
+
+
+def check_broker(app: Celery, settings: Settings) -> None:
+    """Raises MissingPrerequisite when no broker is named, or it cannot be reached or refuses us."""
+    if not settings.broker:
+        raise MissingPrerequisite(
+            "A worker needs a broker and none is named. Start Redis and give its URL with --broker or "
+            "RANKMILL_BROKER, for example redis://localhost:6379/0. (`rankmill run` needs none.)"
+        )
+    try:
+        with app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=_TIMEOUT_S)
+    except Exception as error:  # every transport has its own family of errors
+        safe_url = without_secrets(settings.broker)
+        raise MissingPrerequisite(
+            f"The broker {safe_url} cannot be used: {_reason(error, settings.broker)}. Check that it runs "
+            "and that --broker (RANKMILL_BROKER) names it rightly, with its password."
+        ) from error
+
+
+def open_worker_store(settings: Settings) -> Store:
+    """The store this worker takes its shards from. Raises StoreError, whose message names the remedy."""
+    return open_store(settings.store)
+
+
+def _reason(error: Exception, broker: str) -> str:
+    reason = without_secrets(str(error)).strip("'\"").rstrip(".") or type(error).__name__
+    password = urlsplit(broker).password
+    return reason.replace(password, "***") if password else reason

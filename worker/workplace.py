@@ -1,0 +1,86 @@
+"""What a scoring process keeps from task to task: the store, its presence there, the scorer, the stop flag.
+
+Lives in the pool's child process; the worker's parent process never makes one, so it never loads a model.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from db import claims
+from db.errors import StoreError
+from db.events import reason_of
+from db.settings import Settings
+from db.store import Store, open_store
+from worker.conductor import Conductor, Terms
+from worker.presence import Presence
+from worker.report import DrainReport
+from worker.resident import Resident
+from worker.stopping import Stop
+
+log = logging.getLogger("rankmill.worker")
+
+stop = Stop()
+_current: "Workplace | None" = None
+_making = threading.Lock()
+
+
+class Workplace:
+    """Opens the store and registers this process. Raises StoreError when the store cannot be reached."""
+
+    def __init__(self, settings: Settings, model: str) -> None:
+        self._store: Store = open_store(settings.store)
+        self._presence = Presence(
+            self._store, model, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s
+        )
+        self._resident = Resident(self._store, self._presence, batch_tokens=settings.batch_tokens)
+        self._max_attempts = settings.max_attempts
+        self._terms = Terms(
+            model=model,
+            job_id=settings.job,
+            drain_s=settings.drain_s,
+            lease_s=settings.lease_s,
+            max_attempts=settings.max_attempts,
+        )
+        self._presence.begin()
+        self._rescue_orphans()
+
+    def drain(self, on_more: Callable[[int], None]) -> DrainReport:
+        """One drain, in the process's main thread."""
+        conductor = Conductor(
+            self._store, self._presence, self._resident, self._terms, stop=stop, on_more=on_more
+        )
+        return conductor.drain()
+
+    def leave(self) -> None:
+        """Says farewell and closes the store."""
+        self._presence.end()
+        self._store.close()
+
+    def _rescue_orphans(self) -> None:
+        """A process that starts in place of a dead one gives back its claims without waiting for a round."""
+        try:
+            rescued = claims.rescue_orphans(self._store, self._max_attempts)
+        except StoreError as error:
+            log.warning("rescue_failed", extra={"fields": {"reason": reason_of(error)}})
+            return
+        if rescued.num_returned or rescued.num_dead:
+            fields = {"num_returned": rescued.num_returned, "num_dead": rescued.num_dead}
+            log.warning("rescued", extra={"fields": fields})
+
+
+def current(settings: Settings, model: str) -> Workplace:
+    """This process's workplace, made on first use. Raises StoreError."""
+    global _current
+    with _making:
+        if _current is None:
+            _current = Workplace(settings, model)
+        return _current
+
+
+def leave() -> None:
+    """Leaves this process's workplace, if there is one."""
+    global _current
+    if _current is not None:
+        _current.leave()
+        _current = None
