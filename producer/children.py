@@ -3,6 +3,7 @@
 Knows processes and signals; knows nothing of what the children do.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -48,7 +49,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509  (runs two system calls, takes no lock)
+                preexec_fn=_die_with_parent(),
             )
         self.log = log
 
@@ -61,16 +62,14 @@ class Child:
         return self._process.poll()
 
     def stop(self, *, grace_s: float, is_urgent: Callable[[], bool] = lambda: False) -> None:
-        """Asks it to end, waits up to `grace_s` seconds or until `is_urgent()`, then kills its whole session."""
+        """Asks it to end, waits `grace_s` seconds or until `is_urgent()`, then kills its whole session."""
         if self.exit_code() is None:
             self._process.terminate()
             deadline = time.monotonic() + grace_s
             while self.exit_code() is None and time.monotonic() < deadline and not is_urgent():
                 time.sleep(0.02)
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # EPERM: only zombies left, on macOS
             os.killpg(self._process.pid, signal.SIGKILL)  # its session may hold children of its own
-        except (ProcessLookupError, PermissionError):  # macOS says EPERM when only zombies are left
-            pass
         self._process.wait()
 
     def last_words(self, max_lines: int = 12) -> str:

@@ -11,7 +11,6 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu import Connection, Exchange, Queue
 
 from db.doorbell import DRAIN_TASK, queue_name
 from producer.choices import safe_url
@@ -52,20 +51,20 @@ class Doorbell:
             },
         )
         with self._translated():
-            self._connection: Connection = self._celery.connection_for_write()
+            self._connection = self._celery.connection_for_write()
             self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=_TIMEOUT_S)
 
     def ring(self, model: str, job_id: int, times: int = 1) -> None:
         """Says `times` times (at most MAX_RINGS) that the job has work for workers of `model`."""
-        name = queue_name(model)
-        queue = Queue(name, Exchange(name, type="direct", durable=True), routing_key=name, durable=True)
         with self._translated():
             for _ in range(min(times, MAX_RINGS)):
                 self._celery.send_task(
                     DRAIN_TASK,
                     args=(job_id,),
                     argsrepr=f"(job={job_id})",
-                    queue=queue,
+                    # Celery declares a queue it does not know with a durable direct exchange of the same
+                    # name and routing key: exactly as the worker declares it.
+                    queue=queue_name(model),
                     connection=self._connection,
                     retry=False,
                 )

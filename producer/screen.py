@@ -16,7 +16,7 @@ LINE_EVERY_S = 10.0
 
 
 def diagnostics() -> Console:
-    """Standard error as people should see it: no markup from strangers' text, no colour unless it is a terminal."""
+    """Standard error for people: no markup from strangers' text, no colour unless it is a terminal."""
     return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 

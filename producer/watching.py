@@ -18,7 +18,7 @@ _STORE_PATIENCE_S = 60.0
 
 
 class Moment(NamedTuple):
-    """A job's progress at one moment. Rates are per second over the last half minute; None before any work."""
+    """A job's progress at one moment. Rates are per second over the last half minute, None before work."""
 
     progress: JobProgress
     pairs_per_s: float | None

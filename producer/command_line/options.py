@@ -1,26 +1,20 @@
-"""The options commands share, with their help. Every setting left out comes from RANKMILL_*, .env or its default."""
+"""The options commands share, with their help.
 
-from enum import StrEnum
+A setting left out comes from RANKMILL_*, .env or its default.
+"""
+
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from db.records import LongDocuments, Precision, Priority
+from producer.result_formats import ResultFormat
 
 INPUTS = "What to rank"
 SCORER = "How to score"
 RESULTS = "What to show"
 PLACES = "Where"
-
-
-class ResultFormat(StrEnum):
-    """Formats of a results file; by default told by its ending."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-    TREC = "trec"
 
 
 Corpus = Annotated[

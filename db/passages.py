@@ -1,0 +1,72 @@
+"""The passages behind a job's best scores, with their words: what a person looks at, not what files hold."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from db.results import sigmoid
+from db.store import Store
+
+MAX_PASSAGE_CHARS = 20_000
+
+PASSAGES = text(
+    """
+    SELECT best.query_id, questions.content AS query_text, best.document_id, best.rank, best.logit,
+        substr(documents.content, best.span_start + 1, best.num_chars) AS passage
+    FROM (
+        SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
+            job_queries.text_id AS query_text_id, job_documents.document_id AS document_id,
+            job_documents.text_id AS document_text_id,
+            CAST(scores.logit AS double precision) AS logit, scores.span_start AS span_start,
+            CASE
+                WHEN scores.span_end - scores.span_start < :max_chars
+                THEN scores.span_end - scores.span_start ELSE :max_chars
+            END AS num_chars,
+            row_number() OVER (
+                PARTITION BY pairs.query_no ORDER BY scores.logit DESC, job_documents.document_id
+            ) AS rank
+        FROM pairs
+        JOIN jobs ON jobs.id = pairs.job_id
+        JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
+        JOIN job_documents
+            ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
+        JOIN scores ON scores.scorer_id = jobs.scorer_id
+            AND scores.document_text_id = job_documents.text_id
+            AND scores.query_text_id = job_queries.text_id
+        WHERE pairs.job_id = :job_id AND pairs.query_no IN (
+            SELECT query_no FROM job_queries WHERE job_id = :job_id ORDER BY query_no LIMIT :max_queries
+        )
+    ) AS best
+    JOIN texts AS questions ON questions.id = best.query_text_id
+    JOIN texts AS documents ON documents.id = best.document_text_id
+    WHERE best.rank <= :top
+    ORDER BY best.query_no, best.rank
+    """
+)
+
+
+class Passage(NamedTuple):
+    """A document's best window for a query; `text` begins where the window does and may be cut at its end."""
+
+    query_id: str
+    query_text: str
+    document_id: str
+    rank: int
+    score: float
+    text: str
+
+
+def passages(store: Store, job_id: int, *, top: int = 3, max_queries: int = 20) -> Iterator[Passage]:
+    """The `top` documents of each of the job's first queries, by query (input order), then rank."""
+    parameters = {
+        "job_id": job_id,
+        "top": top,
+        "max_queries": max_queries,
+        "max_chars": MAX_PASSAGE_CHARS,
+    }
+    with store.reading() as connection:
+        for query_id, query_text, document_id, rank, logit, passage in connection.execute(
+            PASSAGES, parameters
+        ):
+            yield Passage(query_id, query_text, document_id, rank, sigmoid(logit), passage)

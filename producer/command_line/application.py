@@ -1,0 +1,73 @@
+"""The application: every command under its name, and `main`, which turns errors into exit codes.
+
+Imports nothing heavy, so that help answers at once; commands import what they need when they run.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from producer.command_line.endings import ended
+from producer.command_line.follow import cancel, results, status, watch
+from producer.command_line.operate import doctor, migrate, monitor, worker
+from producer.command_line.rank import run, submit
+
+_HELP = """
+Cross-encoder scores for every query and document, in a SQL table by the morning.
+
+Try it:      rankmill run --corpus corpus.jsonl --queries queries.jsonl --all-pairs --model demo
+
+In parts:    rankmill migrate, rankmill worker, rankmill submit …, rankmill watch JOB, rankmill results JOB
+"""
+_EPILOG = """
+Options win over RANKMILL_* variables, those over a .env file here, those over defaults.
+
+Exit codes: 0 done, 2 usage, 3 missing prerequisite, 4 resource exhausted, 5 invalid input, 6 runtime
+failure, 7 finished with some pairs failed, 130 interrupted.
+"""
+
+application = typer.Typer(
+    name="rankmill",
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from db import __version__
+
+        typer.echo(f"rankmill {__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks and the worker's log. Also RANKMILL_DEBUG=1.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _command in (run, submit, worker, status, watch, results, cancel, migrate, monitor, doctor):
+    application.command()(_command)
+
+
+def main() -> None:
+    """The `rankmill` command. Ends the process with one of the exit codes above."""
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:  # meant for the whole command wherever it stands
+        os.environ["RANKMILL_DEBUG"] = "1"
+        arguments = [argument for argument in arguments if argument != "--debug"]
+    sys.exit(ended(lambda: application(arguments)))

@@ -1,0 +1,153 @@
+"""The commands that look after jobs: status, watch, results and cancel."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from producer.command_line import options
+
+if TYPE_CHECKING:
+    from db.store import Store
+
+
+def status(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="A job's id or name; all by default.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show this many jobs, newest first.")] = 20,
+    store: options.StoreUrl = None,
+    json_: options.Json = False,
+) -> None:
+    """Show where jobs stand and which workers are alive.
+
+    Example: rankmill status tonight
+    """
+    from rich.console import Console
+
+    from db.jobs import find, list_progress, progress
+    from db.workers import workers
+    from producer.command_line.records_as_json import job_facts, worker_facts
+    from producer.command_line.summary import print_json
+    from producer.command_line.tables import jobs_table, workers_table
+    from producer.screen import diagnostics
+
+    with _opened(store) as opened:
+        rows = list_progress(opened, limit) if job is None else [progress(opened, find(opened, job))]
+        alive = workers(opened)
+        if json_:
+            print_json(
+                {
+                    "store": opened.safe_url,
+                    "jobs": [job_facts(row) for row in rows],
+                    "workers": [worker_facts(row) for row in alive],
+                }
+            )
+            return
+        console = Console(highlight=False, emoji=False, markup=False)
+        diagnostics().print(f"store: {opened.safe_url}")
+    console.print(jobs_table(rows) if rows else "no jobs yet: rankmill run or rankmill submit makes one")
+    console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")
+
+
+def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json = False) -> None:
+    """Show a job's progress until it ends; exit code 7 when some of its pairs failed.
+
+    Example: rankmill watch tonight && rankmill results tonight --output ranking.parquet
+    """
+    from db.jobs import find
+    from db.records import JobState
+    from producer.command_line.endings import FAILURE, SOME_FAILED
+    from producer.command_line.records_as_json import job_facts
+    from producer.command_line.summary import print_json
+    from producer.interruption import Interruption
+    from producer.screen import diagnostics, progress_display, sentence
+    from producer.watching import moments
+
+    console = diagnostics()
+    with Interruption(), _opened(store) as opened:
+        job_id = find(opened, job)
+        with progress_display(console) as display:
+            for moment in moments(opened, job_id):
+                display.show(moment)
+    row = moment.progress
+    if json_:
+        print_json(job_facts(row))
+    if row.state is JobState.CANCELLED:
+        console.print(f"job {job_id} was cancelled: {sentence(moment)}")
+        raise typer.Exit(FAILURE)
+    if row.num_failed:
+        console.print(f"job {job_id} has {row.num_failed:,} failed pairs; the results say why")
+        raise typer.Exit(SOME_FAILED)
+
+
+def results(
+    job: options.Job,
+    output: options.Output = "-",
+    format_: options.Format = None,
+    top_k: options.TopK = None,
+    min_score: options.MinScore = None,
+    store: options.StoreUrl = None,
+) -> None:
+    """Write a job's results: JSONL, CSV, Parquet or a TREC run.
+
+    Shows what is scored so far; --top-k and --min-score are the job's own by default.
+
+    Example: rankmill results tonight --output ranking.csv --top-k 10
+    """
+    from db.jobs import find, progress
+    from db.records import JobState
+    from db.results import results as stored
+    from producer.result_files import plan_output, write_results
+    from producer.screen import diagnostics
+    from producer.watching import num_ended
+
+    planned = plan_output("-" if output is None else output, format_)
+    with _opened(store) as opened:
+        row = progress(opened, find(opened, job))
+        written = write_results(
+            stored(
+                opened,
+                row.job_id,
+                top_k=row.top_k if top_k is None else top_k,
+                min_score=row.min_score if min_score is None else min_score,
+            ),
+            planned,
+        )
+    console = diagnostics()
+    if row.state is JobState.ACTIVE:
+        console.print(f"job {row.job_id} still runs: {num_ended(row):,} of {row.num_pairs:,} pairs are here")
+    if written.num_left_out:
+        console.print(f"{written.num_left_out:,} failed pairs have no place in a TREC run and are left out")
+    if planned.path is not None:
+        console.print(f"{written.num_pairs:,} pairs: {planned.path}")
+
+
+def cancel(job: options.Job, store: options.StoreUrl = None, json_: options.Json = False) -> None:
+    """Stop a job for good; what is scored stays, the rest is given up.
+
+    Example: rankmill cancel tonight
+    """
+    from db.jobs import cancel as cancel_shards
+    from db.jobs import find, progress
+    from db.records import JobState
+    from producer.command_line.records_as_json import job_facts
+    from producer.command_line.summary import print_json
+    from producer.screen import diagnostics
+
+    with _opened(store) as opened:
+        job_id = find(opened, job)
+        num_cancelled = cancel_shards(opened, job_id)
+        row = progress(opened, job_id)
+    if json_:
+        print_json(job_facts(row) | {"num_cancelled_shards": num_cancelled})
+    elif row.state is JobState.CANCELLED:
+        diagnostics().print(f"job {job_id} is cancelled; {num_cancelled:,} shards were given up")
+    else:
+        diagnostics().print(f"job {job_id} had ended already; nothing was changed")
+
+
+def _opened(store: str | None) -> "Store":
+    from db.store import open_store
+    from producer.choices import settings_from
+
+    return open_store(settings_from({"store": store}).store)

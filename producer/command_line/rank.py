@@ -1,0 +1,147 @@
+"""The commands that start a ranking: run and submit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from db.records import Priority
+from producer.command_line import options
+
+if TYPE_CHECKING:
+    from db.settings import Settings
+    from db.store import Store
+    from producer.submission import Inputs
+
+
+def run(
+    corpus: options.Corpus,
+    queries: options.Queries,
+    candidates: options.Candidates = None,
+    all_pairs: options.AllPairs = False,
+    name: options.Name = None,
+    priority: options.PriorityChoice = Priority.NORMAL,
+    model: options.Model = None,
+    revision: options.Revision = None,
+    precision: options.PrecisionChoice = None,
+    max_length: options.MaxLength = None,
+    long_documents: options.LongDocumentsChoice = None,
+    window: options.Window = None,
+    stride: options.Stride = None,
+    top_k: options.TopK = None,
+    min_score: options.MinScore = None,
+    output: options.Output = None,
+    format_: options.Format = None,
+    store: options.StoreUrl = None,
+    broker: options.BrokerUrl = None,
+    json_: options.Json = False,
+) -> None:
+    """Rank documents for queries in one go, with nothing to install or start.
+
+    Records the job, starts a private broker and a worker, shows progress, writes the results (or shows the
+    best few) and stops what it started. The same command again continues where it was interrupted, and
+    answers at once when all is done. With --broker it uses the workers that listen there, if any.
+
+    Example: rankmill run --corpus contracts.jsonl --queries questions.jsonl --all-pairs --model demo
+
+    Example: rankmill run --corpus c.jsonl.gz --queries q.jsonl --candidates bm25.trec --output out.jsonl
+    """
+    from producer.choices import settings_from
+    from producer.command_line.summary import RunScreen, conclude
+    from producer.errors import UsageError
+    from producer.interruption import Interruption
+    from producer.result_files import plan_output
+    from producer.running import run_job
+    from producer.submission import Wishes
+
+    settings = settings_from(
+        {
+            "model": model,
+            "revision": revision,
+            "precision": precision,
+            "max_length": max_length,
+            "long_documents": long_documents,
+            "window": window,
+            "stride": stride,
+            "store": store,
+            "broker": broker,
+        }
+    )
+    inputs = _inputs(corpus, queries, candidates, all_pairs)
+    if json_ and output == "-":
+        raise UsageError("--json and --output - both want standard output: give --output a file.")
+    planned = None if output is None else plan_output(output, format_)
+    wishes = Wishes(name=name, priority=priority, top_k=top_k, min_score=min_score)
+    with Interruption() as interruption, _opened(settings) as opened:
+        with RunScreen(opened) as screen:
+            outcome = run_job(opened, inputs, wishes, settings, interruption=interruption, screen=screen)
+        code = conclude(opened, outcome, planned, wishes, as_json=json_)
+    raise typer.Exit(code)
+
+
+def submit(
+    corpus: options.Corpus,
+    queries: options.Queries,
+    candidates: options.Candidates = None,
+    all_pairs: options.AllPairs = False,
+    name: options.Name = None,
+    priority: options.PriorityChoice = Priority.NORMAL,
+    model: options.Model = None,
+    revision: options.Revision = None,
+    precision: options.PrecisionChoice = None,
+    max_length: options.MaxLength = None,
+    long_documents: options.LongDocumentsChoice = None,
+    window: options.Window = None,
+    stride: options.Stride = None,
+    top_k: options.TopK = None,
+    min_score: options.MinScore = None,
+    store: options.StoreUrl = None,
+    broker: options.BrokerUrl = None,
+    json_: options.Json = False,
+) -> None:
+    """Record a job and tell the workers; returns as soon as it is safely stored.
+
+    Submitting the same inputs with the same scorer twice is one job.
+
+    Example: rankmill submit --corpus kb.jsonl --queries q.tsv --candidates bm25.trec --name tonight
+    """
+    from producer.choices import settings_from
+    from producer.command_line.summary import say_submitted
+    from producer.interruption import Interruption
+    from producer.sending import send
+    from producer.submission import Wishes
+
+    settings = settings_from(
+        {
+            "model": model,
+            "revision": revision,
+            "precision": precision,
+            "max_length": max_length,
+            "long_documents": long_documents,
+            "window": window,
+            "stride": stride,
+            "store": store,
+            "broker": broker,
+        }
+    )
+    inputs = _inputs(corpus, queries, candidates, all_pairs)
+    wishes = Wishes(name=name, priority=priority, top_k=top_k, min_score=min_score)
+    with Interruption(), _opened(settings) as opened:
+        say_submitted(opened, send(opened, inputs, wishes, settings), as_json=json_)
+
+
+def _inputs(corpus: Path, queries: Path, candidates: Path | None, all_pairs: bool) -> "Inputs":
+    from producer.errors import UsageError
+    from producer.submission import Inputs
+
+    if candidates is None and not all_pairs:
+        raise UsageError("Say which pairs to score: --candidates RUN of a first-stage run, or --all-pairs.")
+    if candidates is not None and all_pairs:
+        raise UsageError("--candidates and --all-pairs contradict each other: give one of them.")
+    return Inputs(corpus=corpus, queries=queries, candidates=candidates)
+
+
+def _opened(settings: "Settings") -> "Store":
+    from db.store import open_store
+
+    return open_store(settings.store, create=True)

@@ -1,0 +1,19 @@
+"""Records as JSON for programs that read our output: names as in the records, times in seconds since 1970."""
+
+from dataclasses import asdict
+from typing import Any
+
+from db.records import JobProgress, WorkerRow
+from producer.watching import average_pace, num_ended
+
+
+def job_facts(row: JobProgress) -> dict[str, Any]:
+    facts = asdict(row) | {"num_ended": num_ended(row), "pairs_per_s": average_pace(row)}
+    del facts["now"]
+    return facts
+
+
+def worker_facts(row: WorkerRow) -> dict[str, Any]:
+    facts = asdict(row)
+    del facts["now"]
+    return facts

@@ -1,0 +1,140 @@
+"""What run and submit say: the job as recorded, its progress, and at the end where the results are."""
+
+import json
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from db.records import JobProgress, Submission
+from db.results import results
+from db.store import Store
+from producer.command_line.endings import DONE, SOME_FAILED
+from producer.command_line.tables import best_documents
+from producer.result_files import Output, write_results
+from producer.running import Outcome, Screen
+from producer.screen import diagnostics, duration, progress_display, rate
+from producer.sending import Sent
+from producer.submission import Wishes
+from producer.watching import Moment
+
+
+class RunScreen(Screen):
+    """A run's words and progress on standard error."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._console = diagnostics()
+        self._open = ExitStack()
+        self._display = progress_display(self._console)
+        self._is_showing = False
+
+    def recorded(self, submission: Submission, row: JobProgress) -> None:
+        self._console.print(f"store: {self._store.safe_url}")
+        self._console.print(described(submission, row))
+
+    def moved(self, moment: Moment, note: str) -> None:
+        if not self._is_showing:
+            self._open.enter_context(self._display)
+            self._is_showing = True
+        self._display.show(moment, note)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+
+def described(submission: Submission, row: JobProgress) -> str:
+    """A job in one line: what it holds and whether it is new."""
+    title = f"job {submission.job_id}" + (f" ({row.name})" if row.name else "")
+    parts = [
+        f"{title}: {submission.num_queries:,} queries, {submission.num_documents:,} documents",
+        f"{submission.num_pairs:,} pairs in {submission.num_shards:,} shards",
+    ]
+    if submission.num_reused:
+        parts.append(f"{submission.num_reused:,} reused")
+    line = ", ".join(parts)
+    return line if submission.is_new else f"{line}; recorded before with the same inputs and scorer"
+
+
+def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
+    """Tells what was recorded: the id on standard output, the rest on standard error."""
+    from db.jobs import progress
+
+    console, row = diagnostics(), progress(store, sent.submission.job_id)
+    if as_json:
+        print_json({**_facts(sent.submission, row), "warning": sent.warning, "store": store.safe_url})
+    else:
+        console.print(described(sent.submission, row))
+        print(sent.submission.job_id)  # noqa: T201
+    if sent.warning:
+        console.print(f"warning: {sent.warning}")
+
+
+def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wishes, *, as_json: bool) -> int:
+    """Writes or shows the results, says what the run came to, and returns the exit code."""
+    started, row = time.monotonic(), outcome.progress
+    top_k = row.top_k if wishes.top_k is None else wishes.top_k
+    min_score = row.min_score if wishes.min_score is None else wishes.min_score
+    if planned is not None:
+        write_results(results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
+    elif not as_json:
+        best_documents(store, row.job_id, top=top_k, min_score=min_score)
+    duration_s = outcome.duration_s + time.monotonic() - started
+    if as_json:
+        print_json(
+            {
+                **_facts(outcome.submission, row),
+                "duration_s": round(duration_s, 3),
+                "output": None if planned is None else str(planned.path),
+                "store": store.safe_url,
+            }
+        )
+    diagnostics().print(_told(outcome, planned, duration_s))
+    return SOME_FAILED if row.num_failed else DONE
+
+
+def _told(outcome: Outcome, planned: Output | None, duration_s: float) -> str:
+    row = outcome.progress
+    num_now = outcome.num_scored_now
+    pace = f" ({rate(num_now / outcome.duration_s)} pairs/s)" if num_now else ""
+    words = [
+        f"done: {row.num_pairs:,} pairs",
+        f"{row.num_scored:,} scored",
+        f"{row.num_reused:,} reused",
+        f"{row.num_failed:,} failed",
+        f"{duration(duration_s)}{pace}",
+    ]
+    line = ", ".join(words)
+    if row.num_failed:
+        line += "\nfailed pairs have their reason as `error` in the results"
+    if planned is not None and planned.path is not None:
+        return f"{line}\nresults: {planned.path}"
+    return (
+        line if planned is not None else f"{line}\nall results: rankmill results {row.job_id} --output FILE"
+    )
+
+
+def _facts(submission: Submission, row: JobProgress) -> dict[str, Any]:
+    return {
+        "job_id": row.job_id,
+        "name": row.name,
+        "state": row.state.value,
+        "is_new": submission.is_new,
+        "num_queries": submission.num_queries,
+        "num_documents": submission.num_documents,
+        "num_pairs": row.num_pairs,
+        "num_reused": row.num_reused,
+        "num_scored": row.num_scored,
+        "num_failed": row.num_failed,
+        "num_shards": row.num_shards,
+        "num_tokens": row.num_scored_tokens,
+    }
+
+
+def print_json(facts: object) -> None:
+    print(json.dumps(facts, ensure_ascii=False))  # noqa: T201

@@ -1,0 +1,109 @@
+"""Tables for people on standard output. Whatever text of strangers they show is made printable first."""
+
+from itertools import groupby
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from db.passages import Passage, passages
+from db.records import JobProgress, WorkerRow
+from db.store import Store
+from producer.doctor import Finding
+from producer.excerpts import excerpt, printable
+from producer.screen import duration, rate
+from producer.watching import average_pace, num_ended
+
+SHOWN_QUERIES = 20
+SHOWN_DOCUMENTS = 3
+_MAX_QUERY_CHARS = 200
+_MAX_EXCERPT_CHARS = 240
+
+
+def best_documents(store: Store, job_id: int, *, top: int | None, min_score: float | None) -> None:
+    """Prints the best few documents of the first queries, each with the telling words of its best window."""
+    console = Console(highlight=False, emoji=False, markup=False)
+    shown = passages(
+        store, job_id, top=min(top or SHOWN_DOCUMENTS, SHOWN_DOCUMENTS), max_queries=SHOWN_QUERIES
+    )
+    for query_id, found in groupby(shown, key=lambda passage: passage.query_id):
+        best = [passage for passage in found if min_score is None or passage.score >= min_score]
+        if best:
+            console.print(_heading(query_id, best[0].query_text))
+            console.print(_table(best))
+
+
+def _heading(query_id: str, query_text: str) -> Text:
+    words = printable(query_text)
+    if len(words) > _MAX_QUERY_CHARS:
+        words = words[: _MAX_QUERY_CHARS - 1] + "…"
+    return Text.assemble((f"{printable(query_id)}: ", "dim"), (words, "bold"))
+
+
+def _table(best: list[Passage]) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False, expand=True)
+    table.add_column("", justify="right", style="dim")
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("document", overflow="fold", max_width=32)
+    table.add_column("from its best window", ratio=1)
+    for passage in best:
+        words = excerpt(passage.text, passage.query_text, _MAX_EXCERPT_CHARS)
+        table.add_row(
+            str(passage.rank), f"{passage.score:.3f}", Text(printable(passage.document_id)), Text(words)
+        )
+    return table
+
+
+def jobs_table(rows: list[JobProgress]) -> Table:
+    """Jobs, newest first."""
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    for title in ("job", "name", "state", "model"):
+        table.add_column(title, overflow="fold")
+    for title in ("done", "failed", "pairs/s", "age"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            str(row.job_id),
+            Text(printable(row.name or "")),
+            row.state.value,
+            Text(printable(row.scorer.model)),
+            f"{num_ended(row):,} of {row.num_pairs:,}",
+            f"{row.num_failed:,}",
+            rate(average_pace(row)),
+            duration(row.now - row.created_at),
+        )
+    return table
+
+
+def workers_table(rows: list[WorkerRow]) -> Table:
+    """Live workers, newest first."""
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    for title in ("worker", "where", "model", "device", "last seen", "problem"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(
+            str(row.worker_id),
+            f"{row.host} process {row.pid}",
+            Text(printable(row.model)),
+            row.device or "–",
+            f"{duration(max(0.0, row.now - row.last_seen_at))} ago",
+            Text(printable(row.problem or "")),
+        )
+    return table
+
+
+def findings_table(findings: list[Finding]) -> Table:
+    """What the doctor found."""
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    for title in ("part", "", "found", "to mend it"):
+        table.add_column(title, overflow="fold")
+    for finding in findings:
+        verdict = "ok" if finding.is_ok else "not needed" if finding.is_optional else "missing"
+        table.add_row(
+            finding.part,
+            Text(verdict, style="green" if finding.is_ok else "dim" if finding.is_optional else "red"),
+            Text(printable(finding.found)),
+            Text(finding.remedy),
+        )
+    return table

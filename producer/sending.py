@@ -1,0 +1,55 @@
+"""Sending: a job is recorded, then the doorbell rings. Knows the order and what a lost ring means."""
+
+from dataclasses import dataclass
+
+from db.jobs import progress
+from db.records import JobState, Submission
+from db.settings import Settings
+from db.store import Store
+from db.workers import workers
+from producer.doorbell import BrokerUnavailable, Doorbell
+from producer.errors import MissingPrerequisite
+from producer.scorer_choice import scorer_spec
+from producer.submission import Inputs, Wishes, record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A recorded job; `warning` says what keeps workers from hearing of it at once, if anything."""
+
+    submission: Submission
+    warning: str | None
+
+
+def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Sent:
+    """Records the job and rings for its workers.
+
+    The broker is tried first, so that nothing is recorded when there is none: raises MissingPrerequisite.
+    One that goes away after that is only a warning: the next rescue round of a worker finds the job.
+    Raises the errors of `record`.
+    """
+    scorer = scorer_spec(settings)
+    if settings.broker is None:
+        raise MissingPrerequisite(
+            "There is no broker to tell workers of the job. Name one with --broker (RANKMILL_BROKER), "
+            "for example redis://localhost:6379/0; or use rankmill run, which needs none."
+        )
+    with Doorbell(settings.broker) as doorbell:
+        submission = record(store, inputs, scorer, wishes, settings)
+        if progress(store, submission.job_id).state is not JobState.ACTIVE:
+            return Sent(submission=submission, warning=None)
+        num_workers = sum(row.model == scorer.model for row in workers(store))
+        try:
+            doorbell.ring(scorer.model, submission.job_id, min(max(1, num_workers), submission.num_shards))
+        except BrokerUnavailable as error:
+            return Sent(
+                submission=submission,
+                warning="The job is stored, but its doorbell could not be rung: workers find it in their "
+                f"next rescue round. {error}",
+            )
+    if not num_workers:
+        return Sent(
+            submission=submission,
+            warning=f"No worker of model {scorer.model} is known yet. Start one: rankmill worker",
+        )
+    return Sent(submission=submission, warning=None)

@@ -1,0 +1,176 @@
+"""Submission: inputs become a recorded job. The same inputs and the same scorer are the same job.
+
+Knows the order of reading and what a wrong id means for the person who wrote the file; knows no broker.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TypeVar
+
+from db.drafts import draft
+from db.errors import DuplicateId, EmptyDraft, UnknownId
+from db.publishing import find
+from db.records import JobRequest, Priority, ScorerSpec, Submission
+from db.settings import Settings
+from db.store import Store
+from producer.errors import InputError, UsageError
+from producer.readers import (
+    RowsDigest,
+    content_digest,
+    is_path,
+    read_candidates,
+    read_documents,
+    read_queries,
+    source_name,
+)
+from producer.readers.candidates import CandidateSource
+from producer.readers.documents import DocumentSource
+from producer.readers.queries import QuerySource
+from producer.slicing import slice_pairs
+
+T = TypeVar("T", bound=tuple[object, ...])
+
+_KEY_VERSION = 1
+_ALL_PAIRS = "all pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What to rank: files, or Python values as the readers take them. No candidates means all pairs."""
+
+    corpus: DocumentSource
+    queries: QuerySource
+    candidates: CandidateSource | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a job may be given besides inputs and scorer; none of it decides a score."""
+
+    name: str | None = None
+    priority: Priority = Priority.NORMAL
+    top_k: int | None = None
+    min_score: float | None = None
+
+
+def record(
+    store: Store, inputs: Inputs, scorer: ScorerSpec, wishes: Wishes, settings: Settings
+) -> Submission:
+    """Records the job, or finds the one that was already recorded for the same inputs and scorer.
+
+    Files that were submitted before are recognised by their content without being read again. Nothing is
+    recorded when anything is wrong. Raises InputError, NameTaken and the store's errors.
+    """
+    _check_name(wishes.name)
+    seen = _Digests(inputs)
+    if seen.are_all_files:
+        with store.reading() as connection:
+            known = find(connection, seen.key(scorer))
+        if known is not None:
+            return known
+    try:
+        return _read_and_publish(store, inputs, scorer, wishes, settings, seen)
+    except DuplicateId as error:
+        raise _duplicate(inputs, error) from error
+    except UnknownId as error:
+        raise InputError(
+            source_name(inputs.candidates, "candidates"),
+            error.line,
+            str(error),
+            f"Add the {error.kind} to its file, or remove this line.",
+        ) from error
+    except EmptyDraft as error:
+        raise InputError(
+            _name_of(inputs, error.kind), None, str(error), "Check that this is the right file."
+        ) from error
+
+
+def _read_and_publish(
+    store: Store, inputs: Inputs, scorer: ScorerSpec, wishes: Wishes, settings: Settings, seen: "_Digests"
+) -> Submission:
+    longest = settings.max_line_bytes
+    with draft(store) as sheet:
+        sheet.add_queries(seen.passing("queries", read_queries(inputs.queries, max_line_bytes=longest)))
+        if inputs.candidates is None:
+            sheet.use_all_pairs()
+        else:
+            rows = read_candidates(inputs.candidates, max_line_bytes=longest)
+            sheet.add_candidates(seen.passing("candidates", rows))
+        sheet.add_documents(seen.passing("documents", read_documents(inputs.corpus, max_line_bytes=longest)))
+        sheet.check()
+        seen.check_unchanged()
+        request = JobRequest(
+            key=seen.key(scorer),
+            name=wishes.name,
+            scorer=scorer,
+            priority=wishes.priority,
+            top_k=wishes.top_k,
+            min_score=wishes.min_score,
+        )
+        return sheet.publish(request, partial(slice_pairs, shard_tokens=settings.shard_tokens))
+
+
+class _Digests:
+    """The digests that make up a job's key: files by their bytes before reading, rows while they pass."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        sources = {"queries": inputs.queries, "candidates": inputs.candidates, "documents": inputs.corpus}
+        self._of_files: dict[str, str] = {}
+        self._of_rows: dict[str, RowsDigest] = {}
+        self._stamps: dict[str | os.PathLike[str], tuple[int, int]] = {}
+        for kind, source in sources.items():
+            if source is None:
+                self._of_files[kind] = _ALL_PAIRS
+            elif is_path(source):
+                self._of_files[kind] = content_digest(source)
+                self._stamps[source] = _stamp(source)
+            else:
+                self._of_rows[kind] = RowsDigest()
+
+    @property
+    def are_all_files(self) -> bool:
+        return not self._of_rows
+
+    def passing(self, kind: str, rows: Iterable[T]) -> Iterator[T]:
+        """The same rows; those that are not a file's are digested on their way."""
+        return self._of_rows[kind].passing(rows) if kind in self._of_rows else iter(rows)
+
+    def check_unchanged(self) -> None:
+        """Raises InputError if a file was written to since its digest was taken."""
+        for path, stamp in self._stamps.items():
+            if _stamp(path) != stamp:
+                raise InputError(path, None, "changed while it was read", "Run it again when it is complete.")
+
+    def key(self, scorer: ScorerSpec) -> str:
+        of_rows = {kind: f"rows {digest.hexdigest()}" for kind, digest in self._of_rows.items()}
+        parts = {"version": _KEY_VERSION, "scorer": asdict(scorer), "inputs": self._of_files | of_rows}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
+    status = os.stat(path)  # noqa: PTH116  (a str is as good as a Path here)
+    return status.st_size, status.st_mtime_ns
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and (not name.strip() or name.isdecimal() or not name.isprintable()):
+        raise UsageError(
+            f"A job cannot be named {name!r}: use a word, and not only digits, which are job ids."
+        )
+
+
+def _name_of(inputs: Inputs, kind: str) -> str:
+    if kind.startswith("quer"):
+        return source_name(inputs.queries, "queries")
+    if kind.startswith("document"):
+        return source_name(inputs.corpus, "documents")
+    return source_name(inputs.candidates, "candidates")
+
+
+def _duplicate(inputs: Inputs, error: DuplicateId) -> InputError:
+    remedy = "Remove one of the two lines." if error.is_same_text else "Give each its own id."
+    return InputError(_name_of(inputs, error.kind), error.line, str(error), remedy)
