@@ -163,7 +163,11 @@ class CandidateRow(NamedTuple):
 
 
 class DocumentRow(NamedTuple):
-    """A document as read; `text_offset` is how many code points (title, space) precede its own text."""
+    """A document as read; `text` is what is scored, the title and a space before the document's own text.
+
+    An offset in the own text is the offset in `text` less `text_offset`, and never less than 0. `text_offset`
+    is below 0 where white space at the own text's start is not scored.
+    """
 
     document_id: str
     text: str
