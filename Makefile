@@ -16,6 +16,7 @@ STAMP := $(VENV)/.set-up-$(shell printf %s '$(CURDIR)' | cksum | cut -d ' ' -f 1
 # Two test processes at once; the tests of one file share a process, and with it its database server.
 TEST_PROCESSES ?= 2
 PYTEST_ARGS ?=
+CUAD ?=
 MAX_FILE_LINES := 300
 
 ##@ Try it
@@ -30,7 +31,8 @@ $(STAMP): pyproject.toml constraints.txt
 
 .PHONY: demo
 demo: setup ## rank the example contracts with the demo model, in its own store under .demo/
-	@.ci/demo $(BIN)/rankmill
+	@unset $${!RANKMILL_@}; $(BIN)/rankmill run --corpus examples/corpus.jsonl --queries examples/queries.jsonl \
+		--all-pairs --model demo --store sqlite:///.demo/rankmill.db
 
 ##@ Work on it
 .PHONY: test
@@ -60,9 +62,10 @@ wheel: setup ## build dist/rankmill-*.whl
 	$(BIN)/python -m build --wheel --outdir dist .
 
 .PHONY: bench
-bench: setup ## measure cuad, a million pairs and the kills on this machine (long)
-	@for part in benchmarks/cuad.py benchmarks/million_pairs.py benchmarks/kills.py; do \
-		$(BIN)/python -m "benchmarks.$$(basename "$$part" .py)"; done
+bench: setup ## measure a million pairs on both stores and, with CUAD=DIR, the contracts and the kills (long)
+	$(BIN)/python -m benchmarks.million_pairs --on sqlite
+	$(BIN)/python -m benchmarks.million_pairs --on postgresql
+	@for part in cuad kills; do [ -z '$(CUAD)' ] || $(BIN)/python -m benchmarks.$$part --cuad '$(CUAD)'; done
 
 .PHONY: clean
 clean: ## remove what the other targets made, the environment included

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.waiting import wait_until
-
 from producer.private_redis import redis_program
 from tests.support.compose_file import ROOT, compose
+from tests.support.waiting import wait_until
 
 BIN = Path(sys.executable).parent
 STOP_TIMEOUT_S = 60
@@ -76,13 +75,18 @@ class Services:
         return moved if how == "CMD" else ["/bin/sh", "-c", *moved]
 
     def run(
-        self, name: str, *arguments: str, command: Sequence[str] = ()
+        self, name: str, *arguments: str, command: Sequence[str] = (), without: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a one-off service, or another `command` in the service's place, to its end."""
+        """Run a one-off service, or another `command` in the service's place, to its end.
+
+        `without` names a variable that is left out of its environment.
+        """
+        environment = self.environment(name)
+        environment.pop(without, None)
         return subprocess.run(
             command or self.command(name, arguments),
             cwd=self.folder,
-            env=self.environment(name),
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
