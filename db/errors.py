@@ -97,3 +97,30 @@ class WeightsChanged(StoreError):
             f"The files of model {model!r} have digest {found[:12]}, but the stored scores came from "
             f"{recorded[:12]}. Name a revision (--revision), or restore the files."
         )
+
+
+class StoreFull(StoreError):
+    """The database has no room left to write."""
+
+    def __init__(self, safe_url: str, reason: str) -> None:
+        super().__init__(
+            f"The store {safe_url} is full: {reason}. Nothing of this step was written. "
+            "Free space on the database's disk and run the same again."
+        )
+
+
+class StoreReadOnly(StoreError):
+    """The database may be read but not written."""
+
+    def __init__(self, safe_url: str, reason: str) -> None:
+        super().__init__(
+            f"The store {safe_url} cannot be written: {reason}. "
+            "Check the file's and its folder's permissions, or that this is not a read-only replica."
+        )
+
+
+class UnstorableText(StoreError):
+    """A text or id holds what the databases cannot store: NUL or a lone surrogate."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what} cannot be stored: {reason}. Remove the character from the input.")

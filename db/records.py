@@ -222,7 +222,8 @@ class JobProgress:
     """Where a job stands. num_pairs = num_reused + num_scored + num_failed + num_waiting + num_claimed.
 
     `num_reused` counts pairs whose score was stored before the job came; `num_failed` those marked
-    failed and those of dead shards; cancelled pairs count as failed. Times are seconds since the epoch by the database's clock.
+    failed and those of dead shards; cancelled pairs count as failed.
+    Times are seconds since the epoch by the database's clock.
     """
 
     job_id: int

@@ -1,0 +1,78 @@
+"""Many rows at once, straight through the driver: executemany on SQLite, COPY on PostgreSQL.
+
+SQLAlchemy's cost per row would be most of the work here. Statements mark their parameters with `?`.
+Knows no particular table.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+ROWS_PER_FETCH = 5_000
+
+
+def driver(connection: Connection) -> Any:
+    """The driver's own connection, inside the transaction SQLAlchemy has begun on it."""
+    return connection.connection.dbapi_connection
+
+
+def is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def marked(connection: Connection, statement: str) -> str:
+    """The statement with its parameters marked as the driver wants them."""
+    return statement if is_sqlite(connection) else statement.replace("?", "%s")
+
+
+def run(connection: Connection, statement: str, *parameters: object) -> Any:
+    """Runs one statement; returns the driver's cursor, with its rows or its rowcount."""
+    return driver(connection).execute(marked(connection, statement), parameters)
+
+
+def stream(connection: Connection, statement: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
+    """The rows of a large SELECT, a few thousand in memory at a time."""
+    if is_sqlite(connection):
+        yield from run(connection, statement, *parameters)
+        return
+    # A named cursor stays on the server, which by default would send everything at once.
+    with driver(connection).cursor(name="stream", binary=True) as cursor:
+        cursor.itersize = ROWS_PER_FETCH
+        yield from cursor.execute(marked(connection, statement), parameters)
+
+
+def insert_rows(
+    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Inserts `rows`, taken one by one; any conflict is an error."""
+    names = ", ".join(columns)
+    if is_sqlite(connection):
+        marks = ", ".join("?" * len(columns))
+        driver(connection).executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
+        return
+    with driver(connection).cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def one_of(connection: Connection, column: str) -> str:
+    """A condition: `column` is one of the values of one parameter, made by `many`."""
+    condition = "{} IN (SELECT value FROM json_each(?))" if is_sqlite(connection) else "{} = ANY(?)"
+    return condition.format(column)
+
+
+def many(connection: Connection, values: Iterable[int] | Iterable[str]) -> Any:
+    """The parameter for `one_of`: any number of values in one."""
+    return json.dumps(list(values)) if is_sqlite(connection) else list(values)
+
+
+def chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`rows` in lists of `size`; the last may be shorter."""
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, size)):
+        yield chunk

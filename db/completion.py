@@ -1,0 +1,29 @@
+"""When a job ends: the one place that asks whether any of its shards is still open."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, exists, select, update
+
+from db.clock import now_s
+from db.schema import jobs, shards
+
+OPEN_STATES = ("ready", "claimed")
+
+
+def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
+    """Makes those active jobs done that have no open shard. Call it last in a transaction.
+
+    The jobs are locked before their shards are looked at: of two transactions that land a job's last two
+    shards at the same time, the second waits for the first and then sees both.
+    """
+    ids = sorted(set(job_ids))
+    if not ids:
+        return
+    active = select(jobs.c.id).where(jobs.c.id.in_(ids), jobs.c.state == "active").order_by(jobs.c.id)
+    locked = connection.scalars(active.with_for_update(key_share=True)).all()
+    if not locked:
+        return
+    is_open = exists().where(shards.c.job_id == jobs.c.id, shards.c.state.in_(OPEN_STATES))
+    connection.execute(
+        update(jobs).where(jobs.c.id.in_(locked), ~is_open).values(state="done", finished_at=now_s())
+    )

@@ -1,0 +1,52 @@
+"""What a claimed shard must score: its pairs without a score yet, and their texts."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from db.bulk import many, one_of, run
+from db.records import Claim, ShardWork, TextPair
+from db.store import Store
+
+# Parameters: the job, the first and the end pair.
+UNSCORED = """
+SELECT pairs.pair_no, job_queries.text_id, job_documents.text_id
+FROM pairs
+JOIN jobs ON jobs.id = pairs.job_id
+JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
+JOIN job_documents ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
+LEFT JOIN scores ON scores.scorer_id = jobs.scorer_id
+    AND scores.document_text_id = job_documents.text_id
+    AND scores.query_text_id = job_queries.text_id
+LEFT JOIN failed_pairs ON failed_pairs.job_id = pairs.job_id AND failed_pairs.pair_no = pairs.pair_no
+WHERE pairs.job_id = ? AND pairs.pair_no >= ? AND pairs.pair_no < ?
+    AND NOT pairs.reused AND scores.scorer_id IS NULL AND failed_pairs.job_id IS NULL
+ORDER BY pairs.pair_no
+"""
+
+
+def load(store: Store, claim: Claim) -> ShardWork:
+    """The claimed shard's distinct pairs that have neither score nor failure, and each of their texts once.
+
+    Pairs come in stored order, by document: a document's queries meet. There may be none left.
+    """
+    with store.reading() as connection:
+        pairs = list(
+            dict.fromkeys(TextPair(query, document) for _, query, document in unscored(connection, claim))
+        )
+        texts = contents(connection, {text_id for pair in pairs for text_id in pair})
+    return ShardWork(claim=claim, pairs=pairs, texts=texts)
+
+
+def unscored(connection: Connection, claim: Claim) -> Iterable[tuple[int, int, int]]:
+    """(pair_no, query text, document text) of the pairs in the claim's range that still need a score."""
+    found: Iterable[tuple[int, int, int]] = run(
+        connection, UNSCORED, claim.job_id, claim.first_pair, claim.end_pair
+    )
+    return found
+
+
+def contents(connection: Connection, text_ids: Iterable[int]) -> dict[int, str]:
+    """The texts with these ids."""
+    statement = f"SELECT id, content FROM texts WHERE {one_of(connection, 'id')}"  # noqa: S608
+    return dict(run(connection, statement, many(connection, text_ids)))

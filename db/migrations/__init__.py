@@ -1,0 +1,1 @@
+"""Alembic's scripts: how a store gets from one schema to the next."""

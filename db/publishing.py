@@ -1,0 +1,143 @@
+"""Publishing a draft: from its temporary tables to a job, its pairs and its shards, in one transaction."""
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from db import scorers
+from db.bulk import chunks, insert_rows, is_sqlite, run, stream
+from db.clock import now_s
+from db.completion import finish_jobs
+from db.costs import pair_cost
+from db.errors import NameTaken, StoreBusy
+from db.records import JobRequest, JobState, PairCost, Priority, ScorerSpec, ShardPlan, Submission
+from db.schema import jobs
+
+PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
+SHARDS_PER_CHUNK = 1_000
+
+QUERIES = """
+INSERT INTO job_queries (job_id, query_no, query_id, text_id)
+SELECT ?, query_no, query_id, text_id FROM draft_queries ORDER BY query_no
+"""
+DOCUMENTS = """
+INSERT INTO job_documents (job_id, document_no, document_id, text_id, text_offset)
+SELECT ?, document_no, document_id, text_id, text_offset FROM draft_documents
+WHERE document_no IS NOT NULL ORDER BY document_no
+"""
+PAIRS = """
+INSERT INTO pairs (job_id, pair_no, query_no, document_no, reused)
+SELECT ?, draft_pairs.pair_no, draft_pairs.query_no, draft_pairs.document_no, scores.scorer_id IS NOT NULL
+FROM draft_pairs
+LEFT JOIN scores ON scores.scorer_id = ?
+    AND scores.document_text_id = draft_pairs.document_text_id
+    AND scores.query_text_id = draft_pairs.query_text_id
+ORDER BY draft_pairs.pair_no
+"""
+COSTS = """
+SELECT pairs.pair_no, pairs.document_no, pairs.reused, draft_pairs.query_tokens, draft_pairs.document_tokens
+FROM pairs JOIN draft_pairs ON draft_pairs.pair_no = pairs.pair_no
+WHERE pairs.job_id = ? ORDER BY pairs.pair_no
+"""
+NUM_REUSED = "SELECT count(*) FROM pairs WHERE job_id = ? AND reused"
+NUM_SHARDS = "SELECT count(*) FROM shards WHERE job_id = ?"
+COUNTS = ("num_queries", "num_documents", "num_pairs", "num_reused", "num_shards")
+SHARD_COLUMNS = (
+    "job_id",
+    "scorer_id",
+    "priority",
+    "state",
+    "first_pair",
+    "end_pair",
+    "num_pairs",
+    "num_tokens",
+)
+
+
+def publish(
+    connection: Connection,
+    num_pairs: int,
+    request: JobRequest,
+    slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]],
+) -> Submission:
+    """Records the checked draft on this connection; the caller's transaction makes it visible at once."""
+    existing = find(connection, request.key)
+    if existing is not None:
+        return existing
+    scorer_id = scorers.intern(connection, request.scorer)
+    job_id = insert_job(connection, request, scorer_id)
+    if job_id is None:
+        return taken(connection, request)
+    num_queries: int = run(connection, QUERIES, job_id).rowcount
+    num_documents: int = run(connection, DOCUMENTS, job_id).rowcount
+    run(connection, PAIRS, job_id, scorer_id)
+    # In chunks: PostgreSQL cannot read pairs while a COPY runs on the same connection.
+    for plans in chunks(slice_pairs(costs(connection, job_id, request.scorer)), SHARDS_PER_CHUNK):
+        fixed = (job_id, scorer_id, PRIORITIES[request.priority], "ready")
+        insert_rows(connection, "shards", SHARD_COLUMNS, ((*fixed, *plan) for plan in plans))
+    counted = {
+        "num_queries": num_queries,
+        "num_documents": num_documents,
+        "num_pairs": num_pairs,
+        "num_reused": run(connection, NUM_REUSED, job_id).fetchone()[0],
+        "num_shards": run(connection, NUM_SHARDS, job_id).fetchone()[0],
+    }
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(counted))
+    finish_jobs(connection, [job_id])
+    return Submission(job_id=job_id, is_new=True, **counted)
+
+
+def find(connection: Connection, key: str) -> Submission | None:
+    """The job that has this key already, as a submission that is not new."""
+    is_same = select(jobs).where(jobs.c.key == key, jobs.c.state != JobState.CANCELLED)
+    row = connection.execute(is_same).one_or_none()
+    if row is None:
+        return None
+    return Submission(
+        job_id=row.id,
+        is_new=False,
+        num_queries=row.num_queries,
+        num_documents=row.num_documents,
+        num_pairs=row.num_pairs,
+        num_reused=row.num_reused,
+        num_shards=row.num_shards,
+    )
+
+
+def insert_job(connection: Connection, request: JobRequest, scorer_id: int) -> int | None:
+    """The new job's row, its counts still to come; None when the key or the name is taken."""
+    upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    row = upsert(jobs).values(
+        key=request.key,
+        name=request.name,
+        scorer_id=scorer_id,
+        state=JobState.ACTIVE,
+        priority=PRIORITIES[request.priority],
+        top_k=request.top_k,
+        min_score=request.min_score,
+        **dict.fromkeys(COUNTS, 0),
+        created_at=now_s(),
+    )
+    job_id: int | None = connection.scalar(row.on_conflict_do_nothing().returning(jobs.c.id))
+    return job_id
+
+
+def taken(connection: Connection, request: JobRequest) -> Submission:
+    """Who has the key or the name: another submitter of the same job, or NameTaken is raised."""
+    existing = find(connection, request.key)
+    if existing is not None:
+        return existing
+    holder = connection.scalar(
+        select(jobs.c.id).where(jobs.c.name == request.name, jobs.c.state != JobState.CANCELLED)
+    )
+    if request.name is None or holder is None:
+        raise StoreBusy("Another submission of this job just ended. Try again.")
+    raise NameTaken(request.name, holder)
+
+
+def costs(connection: Connection, job_id: int, scorer: ScorerSpec) -> Iterator[PairCost]:
+    """The job's pairs in stored order with their estimated tokens, 0 for those whose score is reused."""
+    cost = pair_cost(scorer)
+    for pair_no, document_no, reused, query_tokens, document_tokens in stream(connection, COSTS, job_id):
+        yield PairCost(pair_no, document_no, 0 if reused else cost(query_tokens, document_tokens))

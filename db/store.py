@@ -1,0 +1,159 @@
+"""The open store: where it is, and the two kinds of transaction on it. Knows no table but Alembic's.
+
+Every error of a driver leaves here as a StoreError.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, Engine, inspect, text
+
+from db.connecting import WRITES, connect, create_sqlite_file, parse_url, sqlite_path
+from db.driver_errors import translated
+from db.errors import StoreBusy, StoreNewer, StoreNotMigrated, StoreUnavailable
+from db.schema import REVISIONS
+
+T = TypeVar("T")
+
+MAX_TRIES = 6
+FIRST_PAUSE_S = 0.02
+
+
+class Store:
+    """An open store. Threads may share it; processes may not (open one in each).
+
+    `safe_url` is the URL without its password; `dialect` is "sqlite" or "postgresql".
+    """
+
+    def __init__(self, url: str, parsed: URL, engine: Engine) -> None:
+        self.url = url
+        self.safe_url = safe_url(parsed)
+        self.dialect = engine.dialect.name
+        self.engine = engine
+        self.password = str(parsed.password) if parsed.password else None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection of one's own, without a transaction; for what outlives a transaction."""
+        with self.translated():
+            connection = self.engine.connect()
+            try:
+                # Detached: what a session leaves behind (temporary tables, cursors) ends with it.
+                connection.detach()
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads, on one snapshot where the database has them."""
+        with self.translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; commits at the end, rolls back on any exception."""
+        with (
+            self.translated(),
+            self.engine.connect().execution_options(**WRITES) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def write(self, statements: Callable[[Connection], T]) -> T:
+        """Runs `statements` in a writing transaction; again, after a short pause, while the store is busy.
+
+        For short transactions without side effects elsewhere. Raises StoreBusy when the tries are used up.
+        """
+        for num_tries in range(1, MAX_TRIES + 1):
+            try:
+                with self.writing() as connection:
+                    return statements(connection)
+            except StoreBusy:
+                if num_tries == MAX_TRIES:
+                    raise
+                # Jitter, so that two who collided do not collide again.
+                time.sleep(FIRST_PAUSE_S * 2**num_tries * (0.5 + random.random()))  # noqa: S311
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """A block whose driver errors become StoreErrors that name this store."""
+        with translated(self.safe_url, self.password):
+            yield
+
+    def close(self) -> None:
+        """Closes every pooled connection. The store may not be used afterwards."""
+        self.engine.dispose()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.safe_url!r})"
+
+
+def safe_url(parsed: URL) -> str:
+    """The URL as people may see it: our driver's name left out, the password hidden."""
+    shown = parsed.set(drivername=parsed.get_backend_name())
+    return shown.render_as_string(hide_password=True)
+
+
+def open_store(url: str, *, create: bool = False) -> Store:
+    """Opens a store whose schema this program knows.
+
+    `create` makes a missing or empty SQLite file and migrates it; a PostgreSQL store is never migrated here.
+    Raises StoreUnavailable, StoreNotMigrated, StoreNewer, MissingDriver.
+    """
+    parsed = parse_url(url)
+    is_file = parsed.get_backend_name() == "sqlite"
+    if is_file and not sqlite_path(parsed).exists():
+        if not create:
+            raise StoreNotMigrated(safe_url(parsed), None, REVISIONS[-1])
+        try:
+            create_sqlite_file(sqlite_path(parsed))
+        except OSError as error:
+            raise StoreUnavailable(safe_url(parsed), str(error)) from error
+    store = Store(url, parsed, connect(parsed))
+    try:
+        found = revision(store)
+        if found is None and create and is_file:
+            # Imported late: only a new store pays for Alembic.
+            from db.migration import migrate
+
+            migrate(url)
+            found = revision(store)
+        check_revision(store, found)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def check_revision(store: Store, found: str | None) -> None:
+    """Raises StoreNotMigrated or StoreNewer unless `found` is the revision this program needs."""
+    if found == REVISIONS[-1]:
+        return
+    if found is None or found in REVISIONS:
+        raise StoreNotMigrated(store.safe_url, found, REVISIONS[-1])
+    raise StoreNewer(store.safe_url, found)
+
+
+def revision(store: Store) -> str | None:
+    """The schema revision the store is at; None when it has no Rankmill tables."""
+    with store.reading() as connection:
+        return revision_on(connection)
+
+
+def revision_on(connection: Connection) -> str | None:
+    """The same, on an open connection."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found

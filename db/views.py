@@ -1,0 +1,78 @@
+"""The views SQL people read, as the text that creates them. Knows no table objects.
+
+Both views mean the same on both databases. On SQLite `ranked_results` uses exp(), which every sqlite3 shell
+since 3.35 has when built with its math functions, as Debian's and Python's are.
+"""
+
+from sqlalchemy import DDL, event
+
+from db.schema import metadata
+
+# Past 700 the exponential leaves the double range; the sigmoid is 0 or 1 there to the last bit.
+RANKED_RESULTS = """
+CREATE VIEW ranked_results AS
+SELECT
+    jobs.id AS job_id,
+    jobs.name AS job_name,
+    job_queries.query_id AS query_id,
+    job_documents.document_id AS document_id,
+    row_number() OVER (
+        PARTITION BY jobs.id, pairs.query_no ORDER BY scores.logit DESC, job_documents.document_id
+    ) AS rank,
+    CASE
+        WHEN scores.logit > 700 THEN 1.0
+        WHEN scores.logit < -700 THEN 0.0
+        ELSE 1.0 / (1.0 + exp(-CAST(scores.logit AS double precision)))
+    END AS score,
+    scores.logit AS logit,
+    scores.span_start AS span_start,
+    scores.span_end AS span_end,
+    scores.num_tokens AS num_tokens,
+    scores.num_windows AS num_windows,
+    scores.truncated AS truncated,
+    scores.query_truncated AS query_truncated,
+    pairs.reused AS reused,
+    scores.scored_at AS scored_at
+FROM jobs
+JOIN pairs ON pairs.job_id = jobs.id
+JOIN job_queries ON job_queries.job_id = jobs.id AND job_queries.query_no = pairs.query_no
+JOIN job_documents ON job_documents.job_id = jobs.id AND job_documents.document_no = pairs.document_no
+JOIN scores ON scores.scorer_id = jobs.scorer_id
+    AND scores.document_text_id = job_documents.text_id
+    AND scores.query_text_id = job_queries.text_id
+"""
+
+JOB_PROGRESS = """
+CREATE VIEW job_progress AS
+SELECT
+    jobs.id AS job_id,
+    jobs.name AS name,
+    jobs.state AS state,
+    jobs.scorer_id AS scorer_id,
+    scorers.model AS model,
+    jobs.num_pairs AS num_pairs,
+    jobs.num_reused AS num_reused,
+    coalesce(sum(shards.scored_pairs), 0) AS num_scored,
+    coalesce(sum(CASE
+        WHEN shards.state = 'done' THEN shards.failed_pairs
+        WHEN shards.state IN ('dead', 'cancelled') THEN shards.num_pairs
+    END), 0) AS num_failed,
+    coalesce(sum(CASE WHEN shards.state = 'claimed' THEN shards.num_pairs END), 0) AS num_claimed,
+    coalesce(sum(CASE WHEN shards.state = 'ready' THEN shards.num_pairs END), 0) AS num_waiting,
+    coalesce(sum(shards.scored_tokens), 0) AS num_scored_tokens,
+    jobs.num_shards AS num_shards,
+    coalesce(sum(CASE WHEN shards.state = 'dead' THEN 1 END), 0) AS num_dead_shards,
+    jobs.created_at AS created_at,
+    jobs.finished_at AS finished_at,
+    jobs.top_k AS top_k,
+    jobs.min_score AS min_score
+FROM jobs
+JOIN scorers ON scorers.id = jobs.scorer_id
+LEFT JOIN shards ON shards.job_id = jobs.id
+GROUP BY jobs.id, scorers.id
+"""
+
+VIEWS = {"ranked_results": RANKED_RESULTS, "job_progress": JOB_PROGRESS}
+
+for _statement in VIEWS.values():
+    event.listen(metadata, "after_create", DDL(_statement.strip()))  # type: ignore[no-untyped-call]

