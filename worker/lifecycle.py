@@ -57,7 +57,10 @@ def _begin_worker(instance: Any, **_: Any) -> None:
         prerequisites.check_broker(app, settings)
         _store = prerequisites.open_worker_store(settings)
     except (prerequisites.MissingPrerequisite, StoreError) as error:
-        log.critical("prerequisite_missing", extra={"fields": {"problem": str(error)}})
+        if settings.log_format == "json":
+            log.critical("prerequisite_missing", extra={"fields": {"problem": str(error)}})
+        else:
+            print(error, file=sys.stderr)  # noqa: T201  (for a person at a terminal, not for a log)
         sys.exit(prerequisites.EXIT_MISSING_PREREQUISITE)
     if parent_pid := os.environ.get(PARENT_PID_VARIABLE):
         parent_watch.watch(int(parent_pid), lambda: _parent_gone(int(parent_pid)))

@@ -61,23 +61,26 @@ class Resident:
             scorer = self._load(spec)
             engine_id = scorers.record_engine(self._store, scorer_id, scorer.facts)
         except WeightsChanged as error:
-            self.rest(scorer_id, spec, reason_of(error, max_chars=1000))
+            self._refuse(scorer_id, spec, reason_of(error, max_chars=1000))
             return None
         except _CannotBeHad as error:
-            self.rest(scorer_id, spec, str(error))
+            self._refuse(scorer_id, spec, str(error))
             return None
         self._presence.describe(f"{scorer.facts.device} {scorer.facts.dtype}")
         self._seated = Seated(scorer_id, engine_id, scorer)
         return self._seated
 
     def rest(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
-        """Unloads the scorer, says why for all to see, and leaves it alone for a while, longer each time."""
+        """Unloads the scorer, says why, and leaves it alone for a while, longer each time."""
         self._seated = None
         last = self._troubles.get(scorer_id)
         rest_s = min(last.rest_s * 2, MAX_REST_S) if last else FIRST_REST_S
         self._troubles[scorer_id] = _Trouble(problem, rest_s, time.monotonic() + rest_s)
         fields = {"model": spec.model, "problem": problem, "retry_s": rest_s}
         log.error("model_problem", extra={"fields": fields})
+
+    def _refuse(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
+        self.rest(scorer_id, spec, problem)
         self._presence.report_problem(problem)
 
     def works(self, scorer_id: int) -> None:

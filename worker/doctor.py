@@ -1,0 +1,103 @@
+"""Examines a model on this machine: loads it, says what it is, scores a little and measures the speed.
+
+Knows the door to scorers and a few sentences; knows no store and no broker.
+"""
+
+import json
+import sys
+import time
+
+from db.model_files import files_digest, model_directory
+from db.records import Claim, Precision, ScorerSpec, ShardWork, TextPair
+from db.settings import Settings
+from worker.errors import WorkerError
+from worker.loading import load_scorer
+from worker.scorer import Scorer
+
+EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
+NUM_PAIRS = 16
+QUERY = "What ends the contract?"
+CLAUSE = "Either party may end this contract by giving thirty days' notice in writing to the other party. "
+NUM_CLAUSES = 10
+
+
+def examine(model: str | None, revision: str | None, precision: str | None, *, is_json: bool) -> int:
+    """Prints what was found and returns the exit code: 3 when the model cannot be used, with the reason.
+
+    What is not named comes from the settings.
+    """
+    settings = Settings()
+    spec = _spec(settings, model or settings.model, revision or settings.revision, precision)
+    found: dict[str, object] = {"model": spec.model}
+    try:
+        started = time.monotonic()
+        scorer = load_scorer(spec, batch_tokens=settings.batch_tokens)
+        found |= _facts(scorer) | {"load_s": round(time.monotonic() - started, 2)} | _speed(scorer)
+        exit_code = EXIT_OK
+    except WorkerError as error:
+        found["problem"] = str(error)
+        exit_code = EXIT_MISSING_PREREQUISITE
+    except Exception as error:  # a library's surprise; said in a sentence all the same
+        found["problem"] = f"{type(error).__name__}: {error}"
+        exit_code = EXIT_MISSING_PREREQUISITE
+    lines = [json.dumps(found)] if is_json else [f"{name}: {value}" for name, value in found.items()]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return exit_code
+
+
+def _spec(settings: Settings, model: str, revision: str | None, precision: str | None) -> ScorerSpec:
+    directory = model_directory(model)
+    if directory is not None and model != "demo":
+        model = str(directory)
+    return ScorerSpec(
+        model=model,
+        revision=revision,
+        files_digest=files_digest(directory) if directory else None,
+        precision=Precision(precision) if precision else settings.precision,
+        max_length=settings.max_length,
+        long_documents=settings.long_documents,
+        window=settings.window,
+        stride=settings.stride,
+    )
+
+
+def _facts(scorer: Scorer) -> dict[str, object]:
+    facts = scorer.facts
+    found: dict[str, object] = {
+        "device": facts.device,
+        "dtype": facts.dtype,
+        "weights_digest": facts.weights_digest,
+        "tokenizer_digest": facts.tokenizer_digest,
+        "claim_tokens": scorer.claim_tokens,
+    }
+    limits = getattr(scorer, "limits", None)  # the null scorer has none
+    if limits is not None:
+        found |= {"max_length": limits.max_length, "max_query_tokens": limits.max_query_tokens}
+    return found
+
+
+def _speed(scorer: Scorer) -> dict[str, object]:
+    """Pairs and tokens a second over a few short documents: a sign of life, not a benchmark."""
+    _score(scorer, num_pairs=2)  # the first batch pays for what is set up late
+    started = time.monotonic()
+    num_tokens = _score(scorer, num_pairs=NUM_PAIRS)
+    seconds = max(time.monotonic() - started, 1e-6)
+    return {"pairs_per_s": round(NUM_PAIRS / seconds, 1), "tokens_per_s": round(num_tokens / seconds)}
+
+
+def _score(scorer: Scorer, num_pairs: int) -> int:
+    documents = {number: f"{number}. {CLAUSE * NUM_CLAUSES}" for number in range(1, num_pairs + 1)}
+    claim = Claim(
+        shard_id=0,
+        job_id=0,
+        worker_id=0,
+        attempt=1,
+        first_pair=0,
+        end_pair=num_pairs,
+        num_pairs=num_pairs,
+        num_tokens=0,
+    )
+    pairs = [TextPair(0, number) for number in documents]
+    work = ShardWork(claim=claim, pairs=pairs, texts={0: QUERY} | documents)
+    [result] = scorer.score(scorer.prepare([work]), lambda: False)
+    return result.num_tokens
