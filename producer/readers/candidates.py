@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from db.records import CandidateRow
+from producer.errors import InputError
 from producer.readers.fields import Refused, checked_id, numbered
 from producer.readers.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
 
@@ -77,7 +78,7 @@ def _from_file(path: FilePath, name: str, max_line_bytes: int) -> Iterator[Candi
     except Refused as refused:
         raise refused.at(name, line_no) from None
     if not num_candidates:
-        raise Refused("there are no candidates below the header", "Add some.").at(name, line_no)
+        raise InputError(name, None, "there are no candidates below the header", "Add some.")
 
 
 def _form(line: str) -> tuple[Callable[[str], list[str]], int]:

@@ -42,9 +42,9 @@ def json_object(line: str) -> dict[str, Any]:
         joint = " column" if error.msg.endswith(" at") else " at column"
         raise Refused(f"not valid JSON: {error.msg}{joint} {error.pos + 1}") from None
     except RecursionError:
-        raise Refused("not valid JSON here: nested too deeply") from None
+        raise Refused("not valid JSON: nested too deeply") from None
     except ValueError:
-        raise Refused("not valid JSON here: a number has too many digits") from None
+        raise Refused("not valid JSON: a number has too many digits") from None
     if not isinstance(parsed, dict):
         remedy = "Write one object per line; for one large array: jq -c '.[]' FILE."
         raise Refused(f"the line is {type_name(parsed)}, not a JSON object", remedy)
@@ -65,7 +65,7 @@ def checked_id(value: object, field: str) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise Refused(f"`{field}` is {type_name(value)}, not a string or an integer")
-    if 0 < len(value) <= MAX_ID_CHARS and value.isprintable():
+    if 0 < len(value) <= MAX_ID_CHARS and value.isprintable() and value.strip():
         return value
     if not value.strip():
         raise Refused(f"`{field}` is empty")

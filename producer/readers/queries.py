@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from db.records import QueryRow
+from producer.errors import InputError
 from producer.readers.fields import Refused, checked_id, checked_text, id_of, json_object, numbered, text_of
 from producer.readers.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
 
@@ -25,6 +26,7 @@ def read_queries(source: QuerySource, *, max_line_bytes: int = MAX_LINE_BYTES) -
     """
     name = source_name(source, "queries")
     given: Iterable[tuple[int, object]]
+    num_queries = 0
     if is_path(source):
         given = _records(source, name, max_line_bytes)
     else:
@@ -34,6 +36,9 @@ def read_queries(source: QuerySource, *, max_line_bytes: int = MAX_LINE_BYTES) -
             yield _row(value, line_no)
         except Refused as refused:
             raise refused.at(name, line_no) from None
+        num_queries += 1
+    if not num_queries:
+        raise InputError(name, None, "there are no queries below the header", "Add some.")
 
 
 def _records(path: FilePath, name: str, max_line_bytes: int) -> Iterator[tuple[int, object]]:
