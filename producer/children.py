@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_STANDARD_ERROR = 2
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -39,9 +40,12 @@ class Child:
     Start it from a thread that lives as long as the child should: the kernel ties it to that thread.
     """
 
-    def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
-        """Starts `command`; its output is appended to `log`. Raises OSError when it cannot be started."""
-        with log.open("ab") as output:
+    def __init__(self, command: Sequence[str], *, log: Path | None, environment: Mapping[str, str]) -> None:
+        """Starts `command`; its output is appended to `log`, or goes where our diagnostics go without one.
+
+        Raises OSError when it cannot be started.
+        """
+        with contextlib.nullcontext(_STANDARD_ERROR) if log is None else log.open("ab") as output:
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
@@ -73,7 +77,9 @@ class Child:
         self._process.wait()
 
     def last_words(self, max_lines: int = 12) -> str:
-        """The end of its log, for a person to read."""
+        """The end of its log, for a person to read; empty when it has none."""
+        if self.log is None:
+            return ""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - 16_384))
             lines = log.read().decode(errors="replace").splitlines()

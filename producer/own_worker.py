@@ -15,6 +15,7 @@ from db.store import Store
 from db.workers import workers
 from producer.children import Child
 from producer.choices import child_environment
+from producer.debugging import wants_debug
 from producer.doorbell import BrokerUnavailable, Doorbell
 from producer.errors import MissingPrerequisite, RuntimeFailure
 from producer.interruption import Interruption
@@ -74,7 +75,8 @@ class OwnWorker:
         )
         # -P: a folder named worker where the person happens to stand is not ours.
         command = [sys.executable, "-P", "-m", "worker"]
-        self._child = Child(command, log=self._folder.path / "worker.log", environment=environment)
+        log = None if wants_debug() else self._folder.path / "worker.log"
+        self._child = Child(command, log=log, environment=environment)
         self.ring()
 
     def ring(self) -> None:

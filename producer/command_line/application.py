@@ -5,6 +5,7 @@ Imports nothing heavy, so that help answers at once; commands import what they n
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -14,14 +15,12 @@ from producer.command_line.follow import cancel, results, status, watch
 from producer.command_line.operate import doctor, migrate, monitor, worker
 from producer.command_line.rank import run, submit
 
-_HELP = """
-Cross-encoder scores for every query and document, in a SQL table by the morning.
-
-Try it:      rankmill run --corpus corpus.jsonl --queries queries.jsonl --all-pairs --model demo
-
-In parts:    rankmill migrate, rankmill worker, rankmill submit …, rankmill watch JOB, rankmill results JOB
-"""
+_HELP = "Cross-encoder scores for every query and document, in a SQL table by the morning."
 _EPILOG = """
+Example: rankmill run --corpus corpus.jsonl --queries queries.jsonl --all-pairs --model demo
+
+In parts: rankmill migrate · rankmill worker · rankmill submit … · rankmill watch JOB · rankmill results JOB
+
 Options win over RANKMILL_* variables, those over a .env file here, those over defaults.
 
 Exit codes: 0 done, 2 usage, 3 missing prerequisite, 4 resource exhausted, 5 invalid input, 6 runtime
@@ -31,11 +30,11 @@ failure, 7 finished with some pairs failed, 130 interrupted.
 application = typer.Typer(
     name="rankmill",
     help=_HELP,
-    epilog=_EPILOG,
+    epilog="\n\n".join(" ".join(part.split()) for part in _EPILOG.split("\n\n")),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -60,8 +59,16 @@ def _options(
     pass
 
 
+def _add(command: Callable[..., None]) -> None:
+    """Adds a command whose docstring is its help; the paragraphs that begin with Example stand at the end."""
+    paragraphs = [" ".join(part.split()) for part in (command.__doc__ or "").split("\n\n")]
+    examples = [part for part in paragraphs if part.startswith("Example")]
+    words = [part for part in paragraphs if part not in examples]
+    application.command(help="\n\n".join(words), epilog="\n\n".join(examples))(command)
+
+
 for _command in (run, submit, worker, status, watch, results, cancel, migrate, monitor, doctor):
-    application.command()(_command)
+    _add(_command)
 
 
 def main() -> None:

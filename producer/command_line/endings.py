@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from producer.debugging import wants_debug
 from producer.errors import RankmillError
 
 DONE = 0
@@ -20,10 +21,6 @@ FAILURE = 6
 SOME_FAILED = 7
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-
-
-def wants_debug() -> bool:
-    return os.environ.get("RANKMILL_DEBUG", "") not in ("", "0")
 
 
 def ended(command: Callable[[], None]) -> int:

@@ -116,12 +116,23 @@ Stride = Annotated[
 ]
 TopK = Annotated[
     int | None,
-    typer.Option("--top-k", min=1, rich_help_panel=RESULTS, help="Show this many documents of each query."),
+    typer.Option(
+        "--top-k",
+        min=1,
+        metavar="N",
+        rich_help_panel=RESULTS,
+        help="Show this many documents of each query.",
+    ),
 ]
 MinScore = Annotated[
     float | None,
     typer.Option(
-        "--min-score", min=0.0, max=1.0, rich_help_panel=RESULTS, help="Show scores from here up (0 to 1)."
+        "--min-score",
+        min=0.0,
+        max=1.0,
+        metavar="SCORE",
+        rich_help_panel=RESULTS,
+        help="Show scores from here up (0 to 1).",
     ),
 ]
 Output = Annotated[

@@ -1,0 +1,7 @@
+"""Whether the person asked to see more: `--debug`, which sets RANKMILL_DEBUG."""
+
+import os
+
+
+def wants_debug() -> bool:
+    return os.environ.get("RANKMILL_DEBUG", "") not in ("", "0")
