@@ -7,7 +7,6 @@ names, the test's database in place of the `postgres` service, and a folder of t
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +21,6 @@ from tests.support.waiting import wait_until
 
 BIN = Path(sys.executable).parent
 STOP_TIMEOUT_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)
