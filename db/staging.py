@@ -9,12 +9,14 @@ from db.bulk import driver, is_sqlite
 from db.errors import DuplicateId, UnknownId
 
 TABLES = (
-    "draft_queries (query_no INTEGER PRIMARY KEY, query_id TEXT, digest {bytes}, text_id BIGINT, "
+    "draft_queries (query_no INTEGER {key}, query_id TEXT, digest {bytes}, text_id BIGINT, "
     "num_tokens INTEGER, line INTEGER)",
     "draft_candidates (query_id TEXT, document_id TEXT, line INTEGER)",
     # document_no is NULL for documents that are no candidates: only their ids are checked.
     "draft_documents (document_id TEXT, digest {bytes}, line INTEGER, document_no INTEGER, text_id BIGINT, "
     "num_tokens INTEGER, text_offset INTEGER)",
+    "draft_pairs (pair_no INTEGER {key}, document_no INTEGER, query_no INTEGER, document_text_id BIGINT, "
+    "query_text_id BIGINT, document_tokens INTEGER, query_tokens INTEGER)",
 )
 
 DUPLICATE = """
@@ -40,30 +42,36 @@ ORDER BY draft_candidates.line LIMIT 1
 """
 
 PAIR_COLUMNS = """
-    row_number() OVER (ORDER BY wanted.document_no, wanted.query_no) - 1 AS pair_no,
-    wanted.document_no, wanted.query_no, draft_documents.text_id AS document_text_id,
+    draft_documents.document_no, draft_queries.query_no, draft_documents.text_id AS document_text_id,
     draft_queries.text_id AS query_text_id, draft_documents.num_tokens AS document_tokens,
     draft_queries.num_tokens AS query_tokens
 """
 
-CANDIDATE_PAIRS = """
-    SELECT DISTINCT draft_documents.document_no, draft_queries.query_no
-    FROM draft_candidates
-    JOIN draft_queries ON draft_queries.query_id = draft_candidates.query_id
-    JOIN draft_documents ON draft_documents.document_id = draft_candidates.document_id
-"""
+ALL_PAIRS = f"SELECT {PAIR_COLUMNS} FROM draft_documents CROSS JOIN draft_queries"  # noqa: S608
 
-ALL_PAIRS = """
-    SELECT draft_documents.document_no, draft_queries.query_no FROM draft_documents CROSS JOIN draft_queries
+CANDIDATE_PAIRS = f"""
+SELECT DISTINCT {PAIR_COLUMNS}
+FROM draft_candidates
+JOIN draft_queries ON draft_queries.query_id = draft_candidates.query_id
+JOIN draft_documents ON draft_documents.document_id = draft_candidates.document_id
+"""  # noqa: S608
+
+NUMBER_PAIRS = """
+INSERT INTO draft_pairs
+SELECT row_number() OVER (ORDER BY document_no, query_no) - 1 AS pair_no, wanted.*
+FROM ({wanted}) AS wanted ORDER BY 1
 """
 
 
 def create(connection: Connection) -> None:
     """Makes the empty staging tables; they vanish with the connection."""
     cursor = driver(connection).cursor()
-    kind = "BLOB" if is_sqlite(connection) else "BYTEA"
+    # The key is SQLite's own row number and costs nothing; PostgreSQL would keep an index it never reads.
+    kinds = (
+        {"bytes": "BLOB", "key": "PRIMARY KEY"} if is_sqlite(connection) else {"bytes": "BYTEA", "key": ""}
+    )
     for table in TABLES:
-        cursor.execute(f"CREATE TEMPORARY TABLE {table.format(bytes=kind)}")
+        cursor.execute(f"CREATE TEMPORARY TABLE {table.format(**kinds)}")
 
 
 def index(connection: Connection, name: str, table: str, column: str) -> None:
@@ -101,13 +109,8 @@ def check_known(connection: Connection, kind: str) -> None:
 
 def number_pairs(connection: Connection, *, all_pairs: bool) -> int:
     """Fills draft_pairs with the distinct pairs in stored order; returns how many there are."""
-    wanted = ALL_PAIRS if all_pairs else CANDIDATE_PAIRS
     cursor = driver(connection).cursor()
-    cursor.execute(
-        f"CREATE TEMPORARY TABLE draft_pairs AS SELECT {PAIR_COLUMNS} FROM ({wanted}) AS wanted "  # noqa: S608
-        "JOIN draft_documents ON draft_documents.document_no = wanted.document_no "
-        "JOIN draft_queries ON draft_queries.query_no = wanted.query_no ORDER BY 1"
-    )
+    cursor.execute(NUMBER_PAIRS.format(wanted=ALL_PAIRS if all_pairs else CANDIDATE_PAIRS))
     analyze(connection, "draft_pairs")
     num_pairs: int = cursor.execute("SELECT count(*) FROM draft_pairs").fetchone()[0]
     return num_pairs
