@@ -74,13 +74,15 @@ clean: ## remove what the other targets made, the environment included
 ##@ Run it in containers
 # Without a GPU: make up SERVICES='worker-cpu flower'
 SERVICES ?=
-.PHONY: up down
+.PHONY: up
 up: ## start PostgreSQL, Redis, a GPU worker and Flower with Docker Compose (.env.example says what it needs)
 	docker compose up --build --detach $(SERVICES)
 
+.PHONY: down
 down: ## stop them; stored scores and weights stay in their volumes
 	docker compose --profile '*' down
 
+##@ Help
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
