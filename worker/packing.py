@@ -40,14 +40,13 @@ def pack(lengths: Sequence[int], budget: int, cost: Cost, look_ahead: int = LOOK
 
 def _fill(order: Sequence[int], lengths: Sequence[int], budget: int, cost: Cost) -> list[list[int]]:
     batches: list[list[int]] = []
-    spent = budget
-    price = 0
+    spent = longest = 0
     for index in order:
-        if not cost.is_padded or not batches or spent + price > budget:
-            price = cost.of(lengths[index])
+        own = cost.of(lengths[index])
+        price = longest if cost.is_padded else own
         if not batches or spent + price > budget:
             batches.append([])
-            spent = 0
+            spent, longest, price = 0, own, own
         batches[-1].append(index)
         spent += price
     return batches

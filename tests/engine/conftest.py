@@ -1,0 +1,52 @@
+"""Models and scorers for the engine's tests, each made once per session."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from db.records import LongDocuments, Precision, ScorerSpec
+from tests.support.models import make_model
+from worker.assembly import assemble
+from worker.model_scorer import ModelScorer
+
+# Shared machines stall for longer than any deadline that would say something.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
+ModelDirectory = Callable[[str], Path]
+LoadScorer = Callable[..., ModelScorer]
+
+
+@pytest.fixture(scope="session")
+def model_directory(tmp_path_factory: pytest.TempPathFactory) -> ModelDirectory:
+    """The directory of a tiny random model, by family."""
+
+    @cache
+    def directory(family: str) -> Path:
+        return make_model(family, tmp_path_factory.mktemp("models") / family)
+
+    return directory
+
+
+@pytest.fixture(scope="session")
+def load(model_directory: ModelDirectory) -> LoadScorer:
+    """A scorer of a family on the CPU in fp32 unless told otherwise; the same settings, the same scorer."""
+
+    @cache
+    def scorer(
+        family: str,
+        precision: Precision = Precision.FP32,
+        long_documents: LongDocuments = LongDocuments.WINDOWS,
+        batch_tokens: int | None = None,
+        **lengths: Any,
+    ) -> ModelScorer:
+        spec = ScorerSpec(
+            model=str(model_directory(family)), precision=precision, long_documents=long_documents, **lengths
+        )
+        return assemble(spec, batch_tokens, "cpu")
+
+    return scorer
