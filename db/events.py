@@ -31,7 +31,6 @@ _WORDS: Mapping[str, str] = {
     "claimed": "claimed {num_shards} shards of jobs {job_ids}: {num_pairs:,} pairs, {num_tokens:,} tokens",
     "landed": "landed {num_shards} shards: {num_scores:,} scores, {num_failures:,} failed pairs",
     "lease_lost": "shard {shard_id} is no longer ours (attempt {attempt}); its scores were not needed",
-    "leases_lost": "{num_lost} of our shards are no longer ours; whoever has them will finish them",
     "group_failed": "scoring {num_shards} shards together failed, each is tried alone: {reason}",
     "shard_failed": "shard {shard_id} of job {job_id} failed and is {state}: {reason}",
     "released": "released {num_shards} shards unscored; this burns no attempt",
@@ -43,6 +42,11 @@ _WORDS: Mapping[str, str] = {
     "rescued": "returned {num_returned} shards of silent workers, declared {num_dead} dead",
     "rescue_failed": "a rescue round failed, the next one comes: {reason}",
     "rung": "rang a doorbell on {queue} for {num_ready} ready shards",
+    "scorer_loaded": "scorer of {model} reads up to {max_length} tokens, {batch_tokens:,} tokens a batch",
+    "padded_model": "{model_class} is run padded: its family has no padding-free path",
+    "fell_back_to_padded": "{model_class} is run padded: the padding-free path did not agree with it",
+    "not_finite": "{num_sequences} logits were not finite in {dtype} and are computed again in fp32",
+    "out_of_memory": "out of memory at {num_tokens:,} tokens: the batch is split and the budget lowered",
     "doorbell_lost": "a doorbell could not be rung, a rescue round will ring: {reason}",
 }
 

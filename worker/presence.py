@@ -114,12 +114,7 @@ class Presence:
                 pause_s = retry_s = min(self._heartbeat_s, max(_RETRY_S, retry_s * 2))
 
     def _beat(self) -> None:
-        before, asked_at = self.held, time.monotonic()
-        num_renewed = claims.renew(self._store, self.worker_id, self._lease_s, before)
+        asked_at = time.monotonic()
+        claims.renew(self._store, self.worker_id, self._lease_s, self.held)
         with self._lock:
-            still_held = {claim.shard_id for claim in self.held} & {claim.shard_id for claim in before}
-            num_lost = len(still_held) - num_renewed
-            if num_lost <= 0:
-                self._believed_since = max(self._believed_since, asked_at)
-        if num_lost > 0:
-            log.warning("leases_lost", extra={"fields": {"num_lost": num_lost}})
+            self._believed_since = max(self._believed_since, asked_at)

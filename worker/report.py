@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class DrainReport:
-    """Counts of one drain. `scoring_s` leaves out loading the model; `num_lost` are shards that another
+    """Counts of one drain. `scoring_s` leaves out loading the model; `num_lost` are shards another
     worker had taken over by the time their scores came; `num_left` are shards still ready when the slice
     ended or a stop was asked; `problem` is what kept this drain from going on.
     """

@@ -5,6 +5,7 @@ Knows how to load and to record what computes; a scorer that cannot be had rests
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from db import scorers
@@ -40,8 +41,8 @@ class _Trouble:
 class Resident:
     """Loads scorers one at a time. Single-threaded: only the thread that scores calls it."""
 
-    def __init__(self, store: Store, presence: Presence, *, batch_tokens: int | None) -> None:
-        self._store, self._presence, self._batch_tokens = store, presence, batch_tokens
+    def __init__(self, store: Store, presence: Presence, load: Callable[[ScorerSpec], Scorer]) -> None:
+        self._store, self._presence, self._load_scorer = store, presence, load
         self._seated: Seated | None = None
         self._troubles: dict[int, _Trouble] = {}
 
@@ -92,9 +93,7 @@ class Resident:
         log.info("model_loading", extra={"fields": {"model": spec.model}})
         started = time.monotonic()
         try:
-            from worker.loading import load_scorer  # imports torch, which only a scoring process may do
-
-            scorer = load_scorer(spec, batch_tokens=self._batch_tokens)
+            scorer = self._load_scorer(spec)
         except Exception as error:  # a library's surprise keeps this model from working just as well
             raise _CannotBeHad(reason_of(error, max_chars=1000)) from error
         fields = {

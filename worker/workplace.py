@@ -6,6 +6,7 @@ Lives in the pool's child process; the worker's parent process never makes one, 
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from db import claims
 from db.errors import StoreError
@@ -13,6 +14,7 @@ from db.events import reason_of
 from db.settings import Settings
 from db.store import Store, open_store
 from worker.conductor import Conductor, Terms
+from worker.loading import load_scorer
 from worker.presence import Presence
 from worker.report import DrainReport
 from worker.resident import Resident
@@ -33,7 +35,8 @@ class Workplace:
         self._presence = Presence(
             self._store, model, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s
         )
-        self._resident = Resident(self._store, self._presence, batch_tokens=settings.batch_tokens)
+        load = partial(load_scorer, batch_tokens=settings.batch_tokens)
+        self._resident = Resident(self._store, self._presence, load)
         self._max_attempts = settings.max_attempts
         self._terms = Terms(
             model=model,
