@@ -1,0 +1,136 @@
+"""The `rankmill` command as a person runs it: a process of its own, in a folder of the test's."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from unittest.mock import patch
+
+import psutil
+
+from db.errors import StoreError
+from db.jobs import list_progress
+from db.records import JobProgress
+from db.store import open_store
+from producer.command_line import main
+from tests.support.waiting import wait_until
+
+PROGRAM = Path(sys.executable).with_name("rankmill")
+TIMEOUT_S = 120
+
+
+class Rankmill:
+    """Runs the command in `folder`, with a store there and none of the developer's settings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store_url = f"sqlite:///{folder / 'store.db'}"
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TMPDIR": str(self.temporary),
+            "LANG": "C.UTF-8",
+            "COLUMNS": "120",
+            "HF_HUB_OFFLINE": "1",
+            "RANKMILL_STORE": self.store_url,
+        }
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Starts the command, its outputs piped."""
+        return subprocess.Popen(
+            [str(PROGRAM), *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(
+        self, *arguments: str, exit_code: int = 0, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Runs the command to its end and checks its exit code; nothing it says may be a traceback."""
+        process = self.start(*arguments, **environment)
+        try:
+            out, err = process.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            kill_tree(process.pid)
+            out, err = process.communicate()
+            raise AssertionError(f"{arguments} did not end in {TIMEOUT_S} s:\n{out}\n{err}") from None
+        said = f"rankmill {' '.join(arguments)}\n-- stdout\n{out}\n-- stderr\n{err}"
+        assert process.returncode == exit_code, f"exit code {process.returncode}, not {exit_code}: {said}"
+        assert "Traceback" not in out + err, said
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def jobs(self) -> list[JobProgress]:
+        """The jobs in the store; none when there is no store."""
+        try:
+            with open_store(self.store_url) as store:
+                return list_progress(store)
+        except StoreError:
+            return []
+
+    def private_folders(self) -> list[Path]:
+        return list(self.temporary.iterdir())
+
+
+def in_process(*arguments: str) -> int:
+    """Runs the command inside the test's own process, many times faster; returns its exit code."""
+    with patch.object(sys, "argv", ["rankmill", *arguments]):
+        try:
+            main()
+        except SystemExit as ended:
+            assert isinstance(ended.code, int)
+            return ended.code
+    raise AssertionError("main() always ends with an exit code")
+
+
+def write_inputs(folder: Path, *, num_documents: int, num_queries: int, num_words: int = 20) -> list[str]:
+    """A corpus and queries in `folder`; returns the flags that name them, all pairs, for the null scorer."""
+    words = "the supplier shall deliver the goods without delay "
+    with (folder / "corpus.jsonl").open("w") as corpus:
+        for number in range(num_documents):
+            text = f"Clause {number}. " + words * (num_words // 8)
+            corpus.write(json.dumps({"id": f"d{number}", "text": text}) + "\n")
+    queries = "".join(f"q{number}\twhat does clause {number} say?\n" for number in range(num_queries))
+    (folder / "queries.tsv").write_text(queries)
+    return ["--corpus", "corpus.jsonl", "--queries", "queries.tsv", "--all-pairs", "--model", "null"]
+
+
+def tree_of(pid: int) -> list[psutil.Process]:
+    """The process and everything below it."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_tree(pid: int) -> None:
+    for process in tree_of(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def wait_until_gone(processes: Iterable[psutil.Process], timeout_s: float = 30) -> None:
+    """Fails unless all of them end; a killed child waiting for its parent to notice counts as ended."""
+    watched = list(processes)
+
+    def left() -> list[str]:
+        return [" ".join(process.cmdline()) for process in watched if _is_alive(process)]
+
+    wait_until(lambda: not left(), timeout_s, f"the end of {left()}")
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
