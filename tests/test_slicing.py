@@ -126,10 +126,10 @@ def test_a_million_pairs_are_sliced_within_seconds_and_constant_memory() -> None
     def costs(num_documents: int) -> Iterator[PairCost]:
         return (PairCost(pair_no, pair_no // 10, 30) for pair_no in range(num_documents * 10))
 
-    started = time.perf_counter()
+    started = time.process_time()
     plans = sum(1 for _ in slice_pairs(costs(100_000), 65_536))
     assert 458 <= plans <= 462
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
     one_endless_document = (PairCost(pair_no, 0, 30) for pair_no in range(100_000))
     tracemalloc.start()
