@@ -66,8 +66,8 @@ def derive_template(tokenizer: Tokenizer, *, has_token_types: bool) -> PairTempl
     query, document = "one probe", "another longer probe"
     joined = tokenizer.encode(query, document)
     sides = joined.sequence_ids
-    if 0 not in sides or 1 not in sides:
-        raise NoTemplate("it does not join two texts")
+    if 0 not in sides or 1 not in sides or sides.index(0) > sides.index(1):
+        raise NoTemplate("it does not put a document after a query")
     query_start, document_start = sides.index(0), sides.index(1)
     query_end, document_end = query_start + sides.count(0), document_start + sides.count(1)
     parts = [
@@ -97,7 +97,7 @@ class Tokenization:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._kept: OrderedDict[bytes, TokenizedText] = OrderedDict()
-        self._num_kept_bytes = 0
+        self.num_kept_bytes = 0
         self._max_kept_bytes = max_cached_bytes
         self._lock = Lock()
 
@@ -120,7 +120,8 @@ class Tokenization:
         with self._lock:
             for digest, text in encoded.items():
                 self._keep(digest, text)
-        return {text_id: found[digest] or encoded[digest] for text_id, digest in digests.items()}
+        encoded.update((digest, text) for digest, text in found.items() if text is not None)
+        return {text_id: encoded[digest] for text_id, digest in digests.items()}
 
     def _recall(self, digest: bytes) -> TokenizedText | None:
         text = self._kept.get(digest)
@@ -131,10 +132,10 @@ class Tokenization:
     def _keep(self, digest: bytes, text: TokenizedText) -> None:
         if digest not in self._kept:
             self._kept[digest] = text
-            self._num_kept_bytes += text.num_bytes
-        while self._num_kept_bytes > self._max_kept_bytes:
+            self.num_kept_bytes += text.num_bytes
+        while self.num_kept_bytes > self._max_kept_bytes:
             _, dropped = self._kept.popitem(last=False)
-            self._num_kept_bytes -= dropped.num_bytes
+            self.num_kept_bytes -= dropped.num_bytes
 
 
 def _digest(text: str) -> bytes:

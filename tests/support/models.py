@@ -2,6 +2,7 @@
 model directory is. Their numbers mean nothing; that they come out right does.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 VOCABULARY_SIZE = 900
 # Wide enough that logits differ by whole units, as a trained model's do.
 SPREAD = 0.25
-SMALL = {
+SMALL: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
@@ -29,7 +30,8 @@ def make_model(family: str, directory: Path) -> Path:
     """Write a random model of `family` and its tokenizer into `directory`; the same bytes each time."""
     tokenizer, config = _FAMILIES[family]()
     torch.manual_seed(sum(family.encode()))
-    model = transformers.AutoModelForSequenceClassification.from_config(config)
+    factory: Any = transformers.AutoModelForSequenceClassification
+    model = factory.from_config(config)
     _unsettle(model)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
@@ -76,8 +78,6 @@ def _xlm_roberta() -> tuple[Any, Any]:
 
 
 def _unigram_pieces(trained: Tokenizer) -> list[tuple[str, float]]:
-    import json
-
     return [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"]]
 
 
@@ -106,7 +106,8 @@ def _modernbert() -> tuple[Any, Any]:
         pair="[CLS] $A [SEP] $B [SEP]",
         special_tokens=[(name, trained.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
     )
-    tokenizer = transformers.PreTrainedTokenizerFast(
+    fast: Any = transformers.PreTrainedTokenizerFast
+    tokenizer = fast(
         tokenizer_object=trained,
         unk_token="[UNK]",
         pad_token="[PAD]",
@@ -125,7 +126,8 @@ def _modernbert_mean() -> tuple[Any, Any]:
 
 
 def _modernbert_config(vocab_size: int, pooling: str) -> Any:
-    return transformers.ModernBertConfig(
+    make_config: Any = transformers.ModernBertConfig
+    return make_config(
         vocab_size=vocab_size,
         max_position_embeddings=8192,
         global_attn_every_n_layers=2,
@@ -142,10 +144,9 @@ def _modernbert_config(vocab_size: int, pooling: str) -> Any:
 
 def _roberta() -> tuple[Any, Any]:
     trained = _byte_pairs(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
-    import json
-
     model = json.loads(trained.to_str())["model"]
-    tokenizer = transformers.RobertaTokenizer(
+    make_tokenizer: Any = transformers.RobertaTokenizer
+    tokenizer = make_tokenizer(
         vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]], model_max_length=512
     )
     config = transformers.RobertaConfig(
@@ -172,7 +173,8 @@ def _byte_pairs(special: list[str]) -> Tokenizer:
 
 def _deberta() -> tuple[Any, Any]:
     tokenizer = _word_piece_tokenizer()
-    config = transformers.DebertaV2Config(
+    make_config: Any = transformers.DebertaV2Config
+    config = make_config(
         vocab_size=len(tokenizer),
         max_position_embeddings=512,
         type_vocab_size=0,
