@@ -29,7 +29,10 @@ def line_of(name: str, line: bytes) -> Callable[[Path], None]:
 
 
 def whole(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+    def spoil(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return spoil
 
 
 def missing(name: str) -> Callable[[Path], None]:
@@ -59,7 +62,7 @@ CASES = {
     ),
     "duplicate id, other text": (
         line_of("queries.jsonl", b'{"id": "q1", "text": "what?"}'),
-        "queries.jsonl, line 2: query id 'q1' was already on line 1, with a different text. Give each its own",
+        "queries.jsonl, line 2: query id 'q1' was already on line 1, with a different text. Give each",
     ),
     "candidate of an unknown query": (
         line_of("run.trec", b"q9 Q0 d1 1 2.5 bm25"),

@@ -10,12 +10,14 @@ from pathlib import Path
 from unittest.mock import patch
 
 import psutil
+import pytest
 
 from db.errors import StoreError
 from db.jobs import list_progress
 from db.records import JobProgress
 from db.store import open_store
 from producer.command_line import main
+from producer.private_folder import PREFIX
 from tests.support.waiting import wait_until
 
 PROGRAM = Path(sys.executable).with_name("rankmill")
@@ -78,18 +80,16 @@ class Rankmill:
             return []
 
     def private_folders(self) -> list[Path]:
-        return list(self.temporary.iterdir())
+        """What runs have left in the temporary folder: sockets and logs of runs that still go on."""
+        return list(self.temporary.glob(f"{PREFIX}*"))
 
 
 def in_process(*arguments: str) -> int:
     """Runs the command inside the test's own process, many times faster; returns its exit code."""
-    with patch.object(sys, "argv", ["rankmill", *arguments]):
-        try:
-            main()
-        except SystemExit as ended:
-            assert isinstance(ended.code, int)
-            return ended.code
-    raise AssertionError("main() always ends with an exit code")
+    with patch.object(sys, "argv", ["rankmill", *arguments]), pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 def write_inputs(folder: Path, *, num_documents: int, num_queries: int, num_words: int = 20) -> list[str]:

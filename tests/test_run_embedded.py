@@ -1,0 +1,182 @@
+"""`rankmill run` with nothing installed or started: a whole run, and what can be asked of it afterwards."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from db.store import open_store
+from db.workers import workers
+from tests.support.rankmill_command import Rankmill, write_inputs
+
+NUM_DOCUMENTS, NUM_QUERIES = 30, 4
+NUM_PAIRS = NUM_DOCUMENTS * NUM_QUERIES
+
+
+@pytest.fixture(scope="module")
+def rankmill(tmp_path_factory: pytest.TempPathFactory) -> Rankmill:
+    """A folder in which one run was made, named `night`, with results in out.jsonl."""
+    made = Rankmill(tmp_path_factory.mktemp("run"))
+    flags = write_inputs(made.folder, num_documents=NUM_DOCUMENTS, num_queries=NUM_QUERIES)
+    done = made("run", *flags, "--name", "night", "--output", "out.jsonl")
+    assert done.stdout == "", "results went to a file, so standard output stays empty"
+    for said in (
+        "store: sqlite:///",
+        "job 1 (night): 4 queries, 30 documents, 120 pairs",
+        "results: out.jsonl",
+    ):
+        assert said in done.stderr
+    assert "120 of 120 pairs (100%)" in done.stderr
+    return made
+
+
+@pytest.fixture
+def flags(rankmill: Rankmill) -> list[str]:
+    return ["--corpus", "corpus.jsonl", "--queries", "queries.tsv", "--all-pairs", "--model", "null"]
+
+
+def num_worker_rows(rankmill: Rankmill) -> int:
+    with open_store(rankmill.store_url) as store:
+        return len(workers(store, only_alive=False))
+
+
+def test_every_pair_is_there_once_ranked_by_falling_logit(rankmill: Rankmill) -> None:
+    lines = [json.loads(line) for line in (rankmill.folder / "out.jsonl").read_text().splitlines()]
+    assert len({(line["query_id"], line["document_id"]) for line in lines}) == len(lines) == NUM_PAIRS
+    for number in range(NUM_QUERIES):
+        ranked = [line for line in lines if line["query_id"] == f"q{number}"]
+        assert [line["rank"] for line in ranked] == list(range(1, NUM_DOCUMENTS + 1))
+        assert ranked == sorted(ranked, key=lambda line: (-line["logit"], line["document_id"]))
+    for line in lines:
+        assert line["score"] == pytest.approx(1 / (1 + math.exp(-line["logit"])), abs=1e-12)
+        assert list(line) == [
+            "query_id",
+            "document_id",
+            "rank",
+            "score",
+            "logit",
+            "span",
+            "num_tokens",
+            "num_windows",
+            "truncated",
+            "reused",
+        ]
+
+
+def test_nothing_it_started_is_left(rankmill: Rankmill) -> None:
+    assert rankmill.private_folders() == []
+    with open_store(rankmill.store_url) as store:
+        assert workers(store) == [], "the worker said farewell"
+
+
+def test_the_same_again_answers_at_once_without_a_worker(rankmill: Rankmill, flags: list[str]) -> None:
+    before = num_worker_rows(rankmill)
+    again = rankmill("run", *flags, "--output", "-")
+    assert again.stdout == (rankmill.folder / "out.jsonl").read_text()
+    assert "recorded before" in again.stderr
+    assert num_worker_rows(rankmill) == before
+    assert len(rankmill.jobs()) == 1
+
+
+def test_without_output_people_get_a_table_of_the_best(rankmill: Rankmill, flags: list[str]) -> None:
+    shown = rankmill("run", *flags, "--top-k", "2").stdout
+    best = [json.loads(line) for line in (rankmill.folder / "out.jsonl").read_text().splitlines()]
+    assert "q1: what does clause 1 say?" in shown
+    for line in best:
+        is_shown = f"{line['score']:.3f}" in shown and f"{line['document_id']} " in shown
+        assert is_shown or line["rank"] > 2
+    assert "Clause" in shown, "the words of the passage stand beside the score"
+    assert "\x1b" not in shown, "no colours without a terminal"
+
+
+def test_json_is_one_object_for_programs(rankmill: Rankmill, flags: list[str]) -> None:
+    facts = json.loads(rankmill("run", *flags, "--json", "--output", "again.csv").stdout)
+    assert facts | {"num_tokens": 0, "duration_s": 0, "store": "", "num_shards": 1} == {
+        "job_id": 1,
+        "name": "night",
+        "state": "done",
+        "is_new": False,
+        "num_queries": NUM_QUERIES,
+        "num_documents": NUM_DOCUMENTS,
+        "num_pairs": NUM_PAIRS,
+        "num_reused": 0,
+        "num_scored": NUM_PAIRS,
+        "num_failed": 0,
+        "num_shards": 1,
+        "num_tokens": 0,
+        "duration_s": 0,
+        "output": "again.csv",
+        "store": "",
+    }
+
+
+def test_results_come_in_every_format(rankmill: Rankmill) -> None:
+    lines = [json.loads(line) for line in (rankmill.folder / "out.jsonl").read_text().splitlines()]
+    rankmill("results", "night", "--output", "out.csv")
+    with (rankmill.folder / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["document_id"] for row in rows] == [line["document_id"] for line in lines]
+    run = rankmill("results", "1", "--format", "trec", "--top-k", "3").stdout.split("\n")[:-1]
+    assert len(run) == 3 * NUM_QUERIES
+    first = lines[0]
+    assert run[0] == f"q0 Q0 {first['document_id']} 1 {first['logit']!r} rankmill"
+    rankmill("results", "night", "--output", "out.parquet", "--min-score", "0.5")
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(rankmill.folder / "out.parquet")
+    assert table["score"].to_pylist() == [line["score"] for line in lines if line["score"] >= 0.5]
+
+
+def test_results_to_a_reader_that_goes_away_end_quietly(rankmill: Rankmill) -> None:
+    process = rankmill.start("results", "night")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert "Error" not in process.stderr.read()
+    assert process.wait(timeout=60) == 0
+
+
+def test_status_and_watch_tell_of_the_finished_job(rankmill: Rankmill) -> None:
+    shown = rankmill("status")
+    assert "night" in shown.stdout
+    assert "120 of 120" in shown.stdout
+    assert "no worker is alive" in shown.stdout
+    facts = json.loads(rankmill("status", "night", "--json").stdout)
+    assert [(job["job_id"], job["state"], job["num_scored"]) for job in facts["jobs"]] == [
+        (1, "done", NUM_PAIRS)
+    ]
+    watched = rankmill("watch", "1", "--json")
+    assert json.loads(watched.stdout)["num_ended"] == NUM_PAIRS
+    assert rankmill("watch", "nobody", exit_code=2).stderr.startswith("error: There is no job 'nobody'")
+
+
+def test_a_finished_job_stays_when_it_is_cancelled(rankmill: Rankmill) -> None:
+    assert "nothing was changed" in rankmill("cancel", "night").stderr
+    assert rankmill.jobs()[0].state == "done"
+
+
+def test_scores_are_reused_by_a_job_with_more_documents(rankmill: Rankmill) -> None:
+    with (rankmill.folder / "corpus.jsonl").open() as old:
+        lines = old.readlines()
+    (rankmill.folder / "more.jsonl").write_text("".join([*lines, '{"id": "new", "text": "A new clause."}\n']))
+    done = rankmill(
+        "run",
+        "--corpus",
+        "more.jsonl",
+        "--queries",
+        "queries.tsv",
+        "--all-pairs",
+        "--model",
+        "null",
+        "--json",
+    )
+    facts = json.loads(done.stdout)
+    assert (facts["num_reused"], facts["num_scored"]) == (NUM_PAIRS, NUM_QUERIES)
+
+
+def test_a_name_given_to_other_inputs_is_refused(rankmill: Rankmill, flags: list[str]) -> None:
+    Path(rankmill.folder / "other.tsv").write_text("q\tanother question\n")
+    other = ["other.tsv" if flag == "queries.tsv" else flag for flag in flags]
+    assert "already named 'night'" in rankmill("run", *other, "--name", "night", exit_code=2).stderr
