@@ -16,7 +16,7 @@ from db.settings import Settings
 from db.store import Store
 from db.workers import workers
 from producer.doorbell import Doorbell
-from producer.errors import RuntimeFailure
+from producer.errors import MissingPrerequisite, RuntimeFailure
 from producer.interruption import Interruption
 from producer.own_worker import OwnWorker, check_prerequisites
 from producer.scorer_choice import scorer_spec
@@ -101,7 +101,13 @@ def _score(
     with ExitStack() as stack:
         with interruption.held():  # nobody else would stop what it started
             own = stack.enter_context(OwnWorker(store, settings, job_id, interruption))
-        return _watched(store, job_id, screen, lambda moment: _looked_after(store, settings, own, moment))
+        try:
+            return _watched(store, job_id, screen, lambda moment: _looked_after(store, settings, own, moment))
+        except MissingPrerequisite as missing:
+            raise MissingPrerequisite(
+                f"{missing} Job {job_id} waits: mend that and run the same command again, "
+                f"or give it up with rankmill cancel {job_id}."
+            ) from missing
 
 
 def _watched(store: Store, job_id: int, screen: Screen, look_after: Callable[[Moment], str]) -> JobProgress:
