@@ -71,7 +71,7 @@ class Conductor:
         self._landing = Landing(
             store, presence, self._report, stop, lease_s=terms.lease_s, max_attempts=terms.max_attempts
         )
-        self._is_first_claim = True
+        self._num_claimed = 0
         self._failed_in_a_row: set[int] = set()
         self._suspicion: str | None = None
 
@@ -88,22 +88,31 @@ class Conductor:
         return self._report
 
     def _drain_scorers(self) -> None:
-        tried: set[int] = set()
+        fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
         while not self._is_over():
             waiting = self._landing.patiently("ready_scorers", self._ready_scorers)
-            choice = next((one for one in waiting if one[0] not in tried), None)
+            choice = next((one for one in waiting if one[0] not in fruitless), None)
             if choice is None:
                 return
             scorer_id, spec = choice
-            tried.add(scorer_id)
-            if self._resident.problem_of(scorer_id) is None:
-                seated = self._resident.seat(scorer_id, spec)
-                if seated is not None:
-                    self._pipe(seated)
-                if self._suspicion:
-                    self._resident.rest(scorer_id, spec, self._suspicion)
-                    self._suspicion = None
-            self._report.problem = self._resident.problem_of(scorer_id)
+            if not self._drain_scorer(scorer_id, spec):
+                fruitless.add(scorer_id)
+            self._report.problem = self._resident.problem_of(scorer_id) or self._report.problem
+
+    def _drain_scorer(self, scorer_id: int, spec: ScorerSpec) -> bool:
+        """Whether it came to claiming and may do so again."""
+        if self._resident.problem_of(scorer_id) is not None:
+            return False
+        seated = self._resident.seat(scorer_id, spec)
+        if seated is None:
+            return False
+        num_before = self._num_claimed
+        self._pipe(seated)
+        if self._suspicion:
+            self._resident.rest(scorer_id, spec, self._suspicion)
+            self._suspicion = None
+            return False
+        return self._num_claimed > num_before
 
     def _pipe(self, seated: Seated) -> None:
         """Scores group after group. Whatever ends it, what was scored has landed and the rest is released."""
@@ -138,9 +147,9 @@ class Conductor:
         taken = self._landing.patiently("claim", lambda: self._claim(seated))
         if not taken:
             return None
-        if self._is_first_claim:
-            self._is_first_claim = False
+        if self._num_claimed == 0:
             self._tell_others()
+        self._num_claimed += len(taken)
         group = Group()
         for claim in taken:
             if self._stop():

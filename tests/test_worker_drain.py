@@ -1,0 +1,183 @@
+"""The drain, in one process, on both stores: what it scores, releases, fails and tells."""
+
+import os
+import signal
+from collections.abc import Sequence
+
+import pytest
+
+from db import claims, jobs
+from db.records import JobState, LongDocuments, ScorerSpec, ShardWork
+from db.results import results
+from db.store import Store
+from tests.support.drains import desk, expected_logits, logits, num_burned, num_scores, states
+from tests.support.scorers import HookedScorer, raising_for
+from tests.support.small_jobs import SPEC, StandIn, submit
+from worker.stopping import CHILD_SIGNAL
+
+QUERIES = ["who pays", "when does it end"]
+DOCUMENTS = [f"clause {number} of the contract" for number in range(12)]
+
+
+def submit_contract(store: Store, **request: object) -> int:
+    """24 pairs in 12 shards of one document each."""
+    return submit(store, query_texts=QUERIES, document_texts=DOCUMENTS, pairs_per_shard=2, **request).job_id  # type: ignore[arg-type]
+
+
+def test_a_drain_scores_everything_and_says_so_in_one_line(store: Store) -> None:
+    job_id = submit_contract(store)
+    with desk(store) as worker:
+        report = worker.drain()
+        again = worker.drain()
+    assert logits(store, job_id) == expected_logits(QUERIES, DOCUMENTS)
+    assert jobs.progress(store, job_id).state is JobState.DONE
+    assert report.line().startswith(f"job {job_id}: 12 shards, 24 pairs, ")
+    assert report.line().endswith(" tokens/s")
+    assert again.line() == "nothing was ready"
+
+
+def test_others_are_told_once_when_more_is_ready_than_one_claim_takes(store: Store) -> None:
+    submit_contract(store)
+    with desk(store, HookedScorer(claim_tokens=1).load) as worker:
+        worker.drain()
+        assert worker.told == [11]
+    submit_contract(store, key="another")
+    with desk(store) as worker:
+        worker.drain()
+        assert worker.told == []
+
+
+def test_a_pair_that_another_job_scored_meanwhile_is_not_scored_again(store: Store) -> None:
+    first = submit_contract(store, key="first")
+    second = submit_contract(store, key="second")
+    with desk(store) as worker:
+        worker.drain(job_id=first)
+        report = worker.drain(job_id=second)
+    assert (report.num_shards, report.num_pairs) == (12, 0)
+    assert jobs.progress(store, second).state is JobState.DONE
+    assert num_scores(store) == 24
+
+
+def test_a_drain_restricted_to_a_job_leaves_others_alone(store: Store) -> None:
+    submit_contract(store, key="not ours")
+    ours = submit(store, key="ours", document_texts=["quite", "other", "texts"]).job_id
+    with desk(store) as worker:
+        report = worker.drain(job_id=ours)
+    assert report.job_ids == {ours}
+    assert states(store) == {"ready": 12, "done": 3}
+
+
+def test_scorers_of_one_model_are_served_in_one_drain_one_after_the_other(store: Store) -> None:
+    submit_contract(store, key="windows")
+    cutting = ScorerSpec(model="null", long_documents=LongDocuments.TRUNCATE)
+    submit_contract(store, key="truncate", scorer=cutting)
+    submit_contract(store, key="other model", scorer=ScorerSpec(model="other"))
+    loaded: list[ScorerSpec] = []
+
+    def load(spec: ScorerSpec) -> HookedScorer:
+        loaded.append(spec)
+        return HookedScorer()
+
+    with desk(store, load) as worker:
+        worker.drain()
+    assert loaded == [SPEC, cutting]
+    assert states(store) == {"ready": 12, "done": 24}
+
+
+def test_the_slice_ends_between_groups_and_says_how_much_is_left(store: Store) -> None:
+    submit_contract(store)
+    with desk(store, HookedScorer(claim_tokens=1).load) as worker:
+        report = worker.drain(drain_s=0)
+        assert (report.num_shards, report.num_left) == (0, 12)
+        assert worker.drain().num_left == 0
+
+
+@pytest.mark.parametrize("step", ["before_preparing", "before_scoring"])
+def test_a_shard_that_cannot_be_scored_burns_only_its_own_attempts(store: Store, step: str) -> None:
+    job_id = submit_contract(store)
+    poison = raising_for("clause 5 ", RuntimeError("poison"))
+    with desk(store, HookedScorer(**{step: poison}).load) as worker:  # type: ignore[arg-type]
+        report = worker.drain(max_attempts=2)
+    assert states(store) == {"done": 11, "dead": 1}
+    assert report.num_failed_shards == 2
+    assert "2 shards failed" in report.line()
+    assert num_burned(store) == 2
+    failed = [row for row in results(store, job_id) if row.error]
+    assert len(failed) == 2
+    assert all("RuntimeError: poison" in str(row.error) for row in failed)
+
+
+def test_when_shard_after_shard_fails_the_engine_rests_before_all_are_burned(store: Store) -> None:
+    submit_contract(store)
+    broken = raising_for("clause", RuntimeError("device-side assert"))
+    with desk(store, HookedScorer(before_scoring=broken).load) as worker:
+        report = worker.drain()
+        assert report.problem is not None
+        assert "device-side assert" in report.problem
+        assert worker.drain().num_failed_shards == 0, "a resting scorer was tried again at once"
+    assert states(store) == {"ready": 12}
+    assert num_burned(store) == 3
+
+
+def test_a_stop_between_shards_lands_what_is_scored_and_releases_the_rest(store: Store) -> None:
+    submit_contract(store)
+    seen: list[ShardWork] = []
+
+    def stop_at_the_third_group(works: Sequence[ShardWork]) -> None:
+        seen.extend(works)
+        if len(seen) == 3:
+            worker.stop.ask()
+
+    with desk(store, HookedScorer(claim_tokens=1, before_scoring=stop_at_the_third_group).load) as worker:
+        report = worker.drain()
+    assert report.num_shards == 2
+    assert report.num_left == 10
+    assert states(store) == {"ready": 10, "done": 2}
+    assert num_burned(store) == 0
+
+
+def test_a_second_signal_drops_the_batch_at_work(store: Store) -> None:
+    submit_contract(store)
+
+    def hear_twice(_works: Sequence[ShardWork]) -> None:
+        os.kill(os.getpid(), CHILD_SIGNAL)
+        os.kill(os.getpid(), CHILD_SIGNAL)
+        pytest.fail("scoring went on after the second signal")
+
+    before = signal.getsignal(CHILD_SIGNAL)
+    try:
+        with desk(store, HookedScorer(before_scoring=hear_twice).load) as worker:
+            worker.stop.listen()
+            worker.drain()
+    finally:
+        signal.signal(CHILD_SIGNAL, before)
+    assert states(store) == {"ready": 12}
+    assert num_burned(store) == 0
+
+
+def test_a_process_that_is_ended_in_the_middle_releases_what_it_holds(store: Store) -> None:
+    submit_contract(store)
+
+    def be_terminated(_works: Sequence[ShardWork]) -> None:
+        raise SystemExit(-15)  # what billiard's handler of SIGTERM does
+
+    with desk(store, HookedScorer(before_scoring=be_terminated).load) as worker, pytest.raises(SystemExit):
+        worker.drain()
+    assert states(store) == {"ready": 12}
+    assert num_burned(store) == 0
+
+
+def test_a_worker_that_lost_its_leases_lands_nothing(store: Store) -> None:
+    job_id = submit_contract(store)
+
+    def lose_everything(works: Sequence[ShardWork]) -> None:
+        with store.writing() as connection:
+            connection.exec_driver_sql("UPDATE shards SET lease_until = 0 WHERE state = 'claimed'")
+        assert claims.rescue(store, max_attempts=9).num_returned == len(works)
+        assert StandIn(store).drain() == len(works)
+
+    with desk(store, HookedScorer(before_scoring=lose_everything).load) as worker:
+        report = worker.drain()
+    assert (report.num_shards, report.num_lost) == (0, 12)
+    assert "12 shards lost to others" in report.line()
+    assert set(logits(store, job_id).values()) == {0.5 + len(text) / 16 for text in DOCUMENTS}

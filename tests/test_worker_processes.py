@@ -1,0 +1,229 @@
+"""Real workers, real Redis, both stores: killed, stopped, frozen, shared, and always the same end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from celery import Celery
+from celery.events import EventReceiver
+
+from db import jobs
+from db.doorbell import queue_name
+from db.records import JobState
+from db.store import Store, open_store
+from tests.support.drains import expected_logits, logits, num_burned, num_scores, states
+from tests.support.outages import frozen
+from tests.support.small_jobs import submit
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess, worker_process
+
+QUERIES = [f"question {number}" for number in range(40)]
+DOCUMENTS = [f"clause {number} " + "says what the parties owe each other " * 450 for number in range(150)]
+PAIRS_PER_SHARD = 50
+SOON_S = 60.0
+
+
+def submit_long_job(store: Store, key: str = "long") -> int:
+    """6,000 pairs of about 4,000 tokens: some 24 claims of the null scorer, in 120 shards."""
+    submission = submit(
+        store, key=key, query_texts=QUERIES, document_texts=DOCUMENTS, pairs_per_shard=PAIRS_PER_SHARD
+    )
+    assert submission.num_shards == 120
+    return submission.job_id
+
+
+def is_done(store: Store, job_id: int) -> Callable[[], bool]:
+    return lambda: jobs.progress(store, job_id).state is JobState.DONE
+
+
+def wait_until_half_way(store: Store, job_id: int) -> None:
+    wait_until(lambda: jobs.progress(store, job_id).num_scored > 0, SOON_S, "the first scores to land")
+
+
+def assert_complete(store: Store, job_id: int) -> None:
+    """Every pair once, with the logits of a calm run."""
+    assert logits(store, job_id) == expected_logits(QUERIES, DOCUMENTS)
+    assert num_scores(store) == len(QUERIES) * len(DOCUMENTS)
+    assert states(store) == {"done": 120}
+
+
+def test_a_job_survives_kill_9_of_the_child_and_of_the_worker(
+    store_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with open_store(store_url) as store:
+        log = tmp_path / "worker.log"
+        with worker_process(store_url, redis_url, log, rescue_s=0.5) as worker:
+            job_id = submit_long_job(store)
+            wait_until_half_way(store, job_id)
+            with frozen(store_url):
+                os.kill(worker.child_pid(), signal.SIGKILL)
+            wait_until(lambda: worker.words().count("takes shards of") == 2, SOON_S, "another child")
+            with frozen(store_url):
+                everyone = worker.everyone()
+                worker.kill()
+            _, alive = psutil.wait_procs(everyone, timeout=10)
+            assert alive == [], "something outlived the worker"
+        claimed_by_the_dead = states(store).get("claimed", 0)
+        with worker_process(store_url, redis_url, log, rescue_s=0.5) as worker:
+            wait_until(is_done(store, job_id), SOON_S, "the job to be done")
+            assert worker.stop() == 0
+        assert_complete(store, job_id)
+        assert num_burned(store) <= claimed_by_the_dead + 60
+        _no_process_claims(store)
+
+
+def _no_process_claims(store: Store) -> None:
+    assert "claimed" not in states(store)
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGTERM to the whole group", "SIGINT to the whole group"])
+def test_a_stop_releases_what_is_claimed_and_burns_no_attempt(
+    store_url: str, redis_url: str, tmp_path: Path, how: str
+) -> None:
+    if how != "SIGTERM" and not store_url.startswith("sqlite"):
+        pytest.skip("signals are the same on both stores; SQLite is quicker")
+    with open_store(store_url) as store, worker_process(store_url, redis_url, tmp_path / "log") as worker:
+        job_id = submit_long_job(store)
+        _ring(redis_url)
+        wait_until_half_way(store, job_id)
+        with frozen(store_url):
+            if how == "SIGTERM":
+                worker.process.send_signal(signal.SIGTERM)
+            else:
+                os.killpg(worker.pid, signal.SIGINT if "SIGINT" in how else signal.SIGTERM)
+            worker.wait_for("asked to stop")
+        assert worker.wait_until_ended() in ((0,) if "SIGTERM" in how else (0, 1, 130))
+        left = states(store)
+        assert set(left) == {"done", "ready"}, worker.words()
+        assert num_burned(store) == 0
+        assert "has left; nothing is claimed by it" in worker.words()
+
+
+def _ring(redis_url: str) -> None:
+    from producer.doorbell import Doorbell
+
+    with Doorbell(redis_url) as doorbell:
+        doorbell.ring("null", 1)
+
+
+def test_two_workers_share_a_job(store_url: str, redis_url: str, tmp_path: Path) -> None:
+    with (
+        open_store(store_url) as store,
+        worker_process(store_url, redis_url, tmp_path / "one", rescue_s=0.5) as one,
+        worker_process(store_url, redis_url, tmp_path / "two", rescue_s=0.5) as two,
+    ):
+        job_id = submit_long_job(store)
+        _ring(redis_url)
+        wait_until(is_done(store, job_id), SOON_S, "the job to be done")
+        assert_complete(store, job_id)
+        for worker in (one, two):
+            assert "landed" in worker.words(), worker.words()
+        assert num_burned(store) == 0
+
+
+def test_losing_every_message_delays_work_by_a_rescue_round_only(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        open_store(sqlite_url) as store,
+        redis.Redis.from_url(redis_url) as broker,
+        worker_process(sqlite_url, redis_url, tmp_path / "log", rescue_s=0.5) as worker,
+    ):
+        first = submit_long_job(store)
+        _ring(redis_url)
+        wait_until_half_way(store, first)
+        with frozen(sqlite_url):
+            broker.flushall()
+            os.kill(worker.child_pid(), signal.SIGKILL)
+        wait_until(is_done(store, first), SOON_S, "the job to be done without its message")
+        assert_complete(store, first)
+        broker.flushall()
+        second = submit(store, key="never rung for").job_id
+        wait_until(is_done(store, second), SOON_S, "the job nobody rang for")
+        assert broker.llen(queue_name("null")) <= 1
+
+
+@contextmanager
+def task_events(redis_url: str) -> Iterator[list[dict[str, object]]]:
+    """Every event that workers and producers send, as Flower hears them."""
+    seen: list[dict[str, object]] = []
+    app = Celery(broker=redis_url, set_as_current=False)
+    with app.connection_for_read() as connection:
+        receiver = EventReceiver(connection, app=app, handlers={"*": seen.append})
+        listening = threading.Thread(target=receiver.capture, kwargs={"wakeup": False}, daemon=True)
+        listening.start()
+        yield seen
+        receiver.should_stop = True
+        listening.join()
+
+
+def test_flower_sees_each_task_end_with_a_readable_line(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        task_events(redis_url) as seen,
+        open_store(sqlite_url) as store,
+        worker_process(sqlite_url, redis_url, tmp_path / "log", rescue_s=0.5),
+    ):
+        job_id = submit(store).job_id
+        _ring(redis_url)
+
+        def lines() -> list[str]:
+            return [str(event["result"]) for event in seen if event["type"] == "task-succeeded"]
+
+        wait_until(lambda: any("pairs" in line for line in lines()), SOON_S, "the task's event")
+        [line] = [line for line in lines() if "pairs" in line]
+        assert line.startswith(f"'job {job_id}: 3 shards, 6 pairs, ")
+        assert {"task-sent", "task-received", "task-started", "task-succeeded"} <= {
+            str(event["type"]) for event in seen
+        }
+
+
+def test_a_worker_of_one_job_leaves_others_alone_and_ends_with_its_parent(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with open_store(sqlite_url) as store:
+        submit(store, key="of others")
+        ours = submit(store, key="ours", document_texts=["quite", "other"]).job_id
+        owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        bound = {"job": ours, "parent_pid": owner.pid}
+        with worker_process(sqlite_url, redis_url, tmp_path / "log", **bound) as worker:
+            wait_until(is_done(store, ours), SOON_S, "our job to be done")
+            owner.kill()
+            owner.wait()
+            assert worker.wait_until_ended() == 0
+            assert f"process {owner.pid}, which this worker belongs to, is gone" in worker.words()
+        assert states(store) == {"ready": 3, "done": 2}
+
+
+def test_a_worker_frozen_past_its_lease_lands_nothing(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with open_store(sqlite_url) as store:
+        with worker_process(
+            sqlite_url, redis_url, tmp_path / "frozen", lease_s=1, heartbeat_s=0.3, rescue_s=0.5
+        ) as sleeper:
+            job_id = submit_long_job(store)
+            _ring(redis_url)
+            wait_until_half_way(store, job_id)
+            with frozen(sqlite_url):
+                _freeze(sleeper)
+            with worker_process(sqlite_url, redis_url, tmp_path / "other", rescue_s=0.3, lease_s=60):
+                wait_until(is_done(store, job_id), SOON_S, "the other worker to finish the job")
+            for process in sleeper.everyone():
+                process.resume()
+            sleeper.wait_for("is no longer ours")
+        assert_complete(store, job_id)
+
+
+def _freeze(worker: WorkerProcess) -> None:
+    for process in worker.everyone():
+        process.suspend()
