@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
-from db.errors import MissingDriver, StoreError
+from db.errors import MissingDriver, WrongStoreUrl
 
 BUSY_TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 10
@@ -28,25 +28,25 @@ WRITES = {"rankmill_writes": True}
 def parse_url(url: str) -> URL:
     """`url` as SQLAlchemy understands it, with our driver chosen.
 
-    Raises StoreError for what is not a database URL of ours, MissingDriver without psycopg.
+    Raises WrongStoreUrl for what is not a database URL of ours, MissingDriver without psycopg.
     """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         # The text is left out of the message: it may hold a password.
-        raise StoreError(
+        raise WrongStoreUrl(
             "The store's URL is not a database URL. "
             "Use sqlite:///FILE or postgresql://USER@HOST/NAME (--store, RANKMILL_STORE)."
         ) from None
     if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
-            raise StoreError("The SQLite store must be a file that other processes can open: sqlite:///FILE")
+            raise WrongStoreUrl("The SQLite store must be a file that other processes can open: sqlite:///FILE")
         return parsed.set(drivername="sqlite+pysqlite")
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
         if importlib.util.find_spec("psycopg") is None:
             raise MissingDriver("PostgreSQL needs the package psycopg. Run: pip install 'rankmill[postgres]'")
         return parsed.set(drivername="postgresql+psycopg")
-    raise StoreError(
+    raise WrongStoreUrl(
         f"A store cannot be {parsed.drivername}. Use sqlite:///FILE or postgresql://USER@HOST/NAME."
     )
 

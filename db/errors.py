@@ -8,6 +8,10 @@ class StoreError(Exception):
     """Something is wrong with the store."""
 
 
+class WrongStoreUrl(StoreError):
+    """The store's URL names no store of ours."""
+
+
 class StoreUnavailable(StoreError):
     """The store cannot be reached."""
 

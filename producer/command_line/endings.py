@@ -83,14 +83,17 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
         errors.StoreUnavailable,
         errors.StoreNotMigrated,
         errors.StoreNewer,
+        errors.StoreReadOnly,
         errors.MissingDriver,
         errors.WeightsChanged,
     )
     if isinstance(error, missing):
         return MISSING, f"error: {error}"
+    if isinstance(error, errors.StoreFull):
+        return EXHAUSTED, f"error: {error}"
     if isinstance(error, errors.UnstorableText):
         return INVALID, f"error: {error}"
-    if isinstance(error, errors.UnknownJob | errors.NameTaken) or type(error) is errors.StoreError:
+    if isinstance(error, errors.UnknownJob | errors.NameTaken | errors.WrongStoreUrl):
         return USAGE, f"error: {error}"
     if isinstance(error, errors.StoreBusy):
         return FAILURE, f"error: {error} Run the same command again: it continues."
