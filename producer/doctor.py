@@ -27,9 +27,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 }
 _PURPOSE = {
     "worker": "scoring here",
-    "postgres": "stores on PostgreSQL",
-    "monitor": "rankmill monitor",
-    "parquet": "results as Parquet",
+    "postgres": "PostgreSQL",
+    "monitor": "monitor",
+    "parquet": "Parquet",
 }
 
 
@@ -63,7 +63,7 @@ def _extra(extra: str, packages: tuple[str, ...], *, is_optional: bool) -> Findi
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
     return Finding(
-        part=f"packages for {_PURPOSE[extra]}",
+        part=_PURPOSE[extra],
         is_ok=not missing,
         found=", ".join(versions) if not missing else f"missing: {', '.join(missing)}",
         remedy=f"pip install 'rankmill[{extra}]'" if missing else "",
@@ -112,6 +112,12 @@ def _broker(settings: Settings) -> Finding:
     return Finding(part="broker", is_ok=True, found=safe_url(settings.broker))
 
 
+def _fact(fact: tuple[str, object]) -> str:
+    """A fact of the worker's as a person reads it: digests by their first twelve digits."""
+    name, value = fact
+    return f"{name} {str(value)[:12] if name.endswith('_digest') else value}"
+
+
 def _model(settings: Settings, model: str) -> Finding:
     command = [sys.executable, "-P", "-m", "worker", "doctor", "--model", model, "--json"]
     try:
@@ -131,8 +137,7 @@ def _model(settings: Settings, model: str) -> Finding:
     except ValueError:
         facts = {}
     if done.returncode == 0 and isinstance(facts, dict):
-        found = ", ".join(f"{name} {value}" for name, value in facts.items())
-        return Finding(part="model", is_ok=True, found=found)
+        return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())))
     said = done.stderr.strip().splitlines() or ["the worker said nothing"]
     problem = facts.get("problem") if isinstance(facts, dict) else None
     return Finding(part="model", is_ok=False, found=str(problem or said[-1]), remedy="see there")

@@ -6,6 +6,7 @@ Pure functions of text; knows no model, no store and no terminal.
 import re
 from collections import Counter
 
+_BEGINNING_CHARS = 6
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？;；])\s+|\n\s*\n|(?<=[。！？；])")
 
@@ -18,8 +19,8 @@ def printable(text: str) -> str:
 def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
     """The sentence of `passage` that shares the most telling words with `query`, cut to `max_chars`.
 
-    A shared word counts the more the fewer sentences of the passage have it. Without any shared word
-    it is the passage's beginning.
+    A shared word counts the more the longer it is and the fewer sentences of the passage have it; words
+    that begin alike count as one (terminate, termination). Without any it is the passage's beginning.
     """
     sentences = [sentence for part in _SENTENCE_END.split(passage) if (sentence := printable(part))]
     if not sentences:
@@ -27,7 +28,7 @@ def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
     words = [_words(sentence) for sentence in sentences]
     num_sentences_with = Counter(word for found in words for word in found)
     asked = _words(query)
-    worth = [sum(1 / num_sentences_with[word] for word in found & asked) for found in words]
+    worth = [sum(len(word) / num_sentences_with[word] for word in found & asked) for found in words]
     best = max(range(len(sentences)), key=lambda no: (worth[no], -no))
     text = sentences[best]
     if len(text) < max_chars // 3 and best + 1 < len(sentences):  # a heading alone says little
@@ -36,4 +37,6 @@ def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return {word for word in _WORD.findall(text.casefold()) if len(word) > 1 or not word.isascii()}
+    """The beginnings of its words, in one case."""
+    words = _WORD.findall(text.casefold())
+    return {word[:_BEGINNING_CHARS] for word in words if len(word) > 1 or not word.isascii()}

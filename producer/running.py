@@ -14,14 +14,13 @@ from db.jobs import progress
 from db.records import JobProgress, JobState, Submission
 from db.settings import Settings
 from db.store import Store
-from db.workers import workers
 from producer.doorbell import Doorbell
 from producer.errors import MissingPrerequisite, RuntimeFailure
 from producer.interruption import Interruption
 from producer.own_worker import OwnWorker, check_prerequisites
 from producer.scorer_choice import scorer_spec
 from producer.submission import Inputs, Wishes, record
-from producer.watching import Moment, moments, num_ended
+from producer.watching import Moment, absence, moments, num_ended
 
 _LOOK_AFTER_EVERY_S = 2.0
 
@@ -83,9 +82,7 @@ def run_job(
 
 def has_live_worker(store: Store, settings: Settings) -> bool:
     """Whether `--broker` leads to a worker that takes this model's jobs."""
-    return settings.broker is not None and any(
-        row.model == settings.model and not row.problem for row in workers(store)
-    )
+    return settings.broker is not None and not absence(store, settings.model)
 
 
 def _score(
@@ -97,7 +94,7 @@ def _score(
         assert settings.broker is not None
         with Doorbell(settings.broker) as doorbell:
             doorbell.ring(settings.model, job_id, submission.num_shards)
-        return _watched(store, job_id, screen, lambda _: _absence(store, settings))
+        return _watched(store, job_id, screen, lambda _: absence(store, settings.model))
     with ExitStack() as stack:
         with interruption.held():  # nobody else would stop what it started
             own = stack.enter_context(OwnWorker(store, settings, job_id, interruption))
@@ -125,9 +122,3 @@ def _looked_after(store: Store, settings: Settings, own: OwnWorker, moment: Mome
     if rescue_orphans(store, settings.max_attempts).num_returned:
         own.ring()
     return "" if moment.pairs_per_s is not None else own.note()
-
-
-def _absence(store: Store, settings: Settings) -> str:
-    if has_live_worker(store, settings):
-        return ""
-    return "no worker is alive: start one with rankmill worker"

@@ -32,6 +32,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 shard, 2 shards."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def rate(per_s: float | None) -> str:
     """A rate with as many digits as it deserves."""
     if per_s is None:

@@ -12,13 +12,15 @@ from db.errors import StoreBusy, StoreUnavailable
 from db.jobs import progress
 from db.records import JobProgress, JobState
 from db.store import Store
+from db.workers import workers
 
 _PACE_WINDOW_S = 30.0
+_PACE_MIN_STEPS = 5
 _STORE_PATIENCE_S = 60.0
 
 
 class Moment(NamedTuple):
-    """A job's progress at one moment. Rates are per second over the last half minute, None before work."""
+    """A job's progress at one moment. Rates are per second over the last half minute or so, None at first."""
 
     progress: JobProgress
     pairs_per_s: float | None
@@ -38,22 +40,34 @@ def average_pace(row: JobProgress) -> float | None:
 
 
 class Pace:
-    """Rates over a sliding window of the store's clock."""
+    """Rates by the store's clock over a sliding window, wide enough to hold several landings."""
 
     def __init__(self) -> None:
-        self._seen: deque[JobProgress] = deque()
+        self._steps: deque[JobProgress] = deque()  # the first row seen of each count
 
     def add(self, row: JobProgress) -> Moment:
-        self._seen.append(row)
-        while len(self._seen) > 2 and row.now - self._seen[1].now > _PACE_WINDOW_S:
-            self._seen.popleft()
-        first = self._seen[0]
+        steps = self._steps
+        if not steps or num_ended(row) > num_ended(steps[-1]):
+            steps.append(row)
+        while len(steps) > _PACE_MIN_STEPS and row.now - steps[1].now > _PACE_WINDOW_S:
+            steps.popleft()
+        first = steps[0]
         duration_s, num_pairs = row.now - first.now, num_ended(row) - num_ended(first)
         if duration_s <= 0 or num_pairs <= 0:
             return Moment(row, None, None, None)
         pairs_per_s = num_pairs / duration_s
         tokens_per_s = (row.num_scored_tokens - first.num_scored_tokens) / duration_s
         return Moment(row, pairs_per_s, tokens_per_s, (row.num_pairs - num_ended(row)) / pairs_per_s)
+
+
+def absence(store: Store, model: str) -> str:
+    """Why nobody works on jobs of `model`, in a few words; empty when somebody does."""
+    alive = [row for row in workers(store) if row.model == model]
+    if any(row.problem is None for row in alive):
+        return ""
+    if alive:
+        return f"worker {alive[0].worker_id} cannot work: {alive[0].problem}"
+    return "no worker is alive: start one with rankmill worker"
 
 
 def moments(store: Store, job_id: int, *, every_s: float = 1.0) -> Iterator[Moment]:

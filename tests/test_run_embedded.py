@@ -83,9 +83,9 @@ def test_the_same_again_answers_at_once_without_a_worker(rankmill: Rankmill, fla
 def test_without_output_people_get_a_table_of_the_best(rankmill: Rankmill, flags: list[str]) -> None:
     shown = rankmill("run", *flags, "--top-k", "2").stdout
     best = [json.loads(line) for line in (rankmill.folder / "out.jsonl").read_text().splitlines()]
-    assert "q1: what does clause 1 say?" in shown
+    assert "what does clause 1 say?  (q1)" in shown
     for line in best:
-        is_shown = f"{line['score']:.3f}" in shown and f"{line['document_id']} " in shown
+        is_shown = f"{line['score']:.3f}" in shown and f" {line['document_id']} " in shown
         assert is_shown or line["rank"] > 2
     assert "Clause" in shown, "the words of the passage stand beside the score"
     assert "\x1b" not in shown, "no colours without a terminal"

@@ -61,15 +61,17 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     from producer.command_line.summary import print_json
     from producer.interruption import Interruption
     from producer.screen import diagnostics, progress_display, sentence
-    from producer.watching import moments
+    from producer.watching import absence, moments
 
     console = diagnostics()
     with Interruption(), _opened(store) as opened:
         job_id = find(opened, job)
         with progress_display(console) as display:
             for moment in moments(opened, job_id):
-                display.show(moment)
-    row = moment.progress
+                row = moment.progress
+                display.show(
+                    moment, absence(opened, row.scorer.model) if row.state is JobState.ACTIVE else ""
+                )
     if json_:
         print_json(job_facts(row))
     if row.state is JobState.CANCELLED:

@@ -13,7 +13,7 @@ from producer.command_line.endings import DONE, SOME_FAILED
 from producer.command_line.tables import best_documents
 from producer.result_files import Output, write_results
 from producer.running import Outcome, Screen
-from producer.screen import diagnostics, duration, progress_display, rate
+from producer.screen import counted, diagnostics, duration, progress_display, rate
 from producer.sending import Sent
 from producer.submission import Wishes
 from producer.watching import Moment
@@ -52,8 +52,9 @@ def described(submission: Submission, row: JobProgress) -> str:
     """A job in one line: what it holds and whether it is new."""
     title = f"job {submission.job_id}" + (f" ({row.name})" if row.name else "")
     parts = [
-        f"{title}: {submission.num_queries:,} queries, {submission.num_documents:,} documents",
-        f"{submission.num_pairs:,} pairs in {submission.num_shards:,} shards",
+        f"{title}: {counted(submission.num_queries, 'query', 'queries')}",
+        counted(submission.num_documents, "document"),
+        f"{counted(submission.num_pairs, 'pair')} in {counted(submission.num_shards, 'shard')}",
     ]
     if submission.num_reused:
         parts.append(f"{submission.num_reused:,} reused")

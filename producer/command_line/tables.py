@@ -31,27 +31,26 @@ def best_documents(store: Store, job_id: int, *, top: int | None, min_score: flo
         best = [passage for passage in found if min_score is None or passage.score >= min_score]
         if best:
             console.print(_heading(query_id, best[0].query_text))
-            console.print(_table(best))
+            console.print(_ranking(best))
 
 
 def _heading(query_id: str, query_text: str) -> Text:
     words = printable(query_text)
     if len(words) > _MAX_QUERY_CHARS:
         words = words[: _MAX_QUERY_CHARS - 1] + "…"
-    return Text.assemble((f"{printable(query_id)}: ", "dim"), (words, "bold"))
+    return Text.assemble((words, "bold"), (f"  ({printable(query_id)})", "dim"))
 
 
-def _table(best: list[Passage]) -> Table:
-    table = Table(box=SIMPLE, pad_edge=False, show_edge=False, expand=True)
-    table.add_column("", justify="right", style="dim")
-    table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("document", overflow="fold", max_width=32)
-    table.add_column("from its best window", ratio=1)
+def _ranking(best: list[Passage]) -> Table:
+    """Rank, score, and the document's id above the words of its best window."""
+    table = Table(box=SIMPLE, show_header=False, show_edge=False, padding=(0, 1), expand=True)
+    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
     for passage in best:
         words = excerpt(passage.text, passage.query_text, _MAX_EXCERPT_CHARS)
-        table.add_row(
-            str(passage.rank), f"{passage.score:.3f}", Text(printable(passage.document_id)), Text(words)
-        )
+        cell = Text.assemble((printable(passage.document_id), "cyan"), "\n", words)
+        table.add_row(str(passage.rank), f"{passage.score:.3f}", cell)
     return table
 
 
