@@ -8,20 +8,34 @@ from db.bulk import many, one_of, run
 from db.records import Claim, ShardWork, TextPair
 from db.store import Store
 
-# Parameters: the job, the first and the end pair.
+# Subqueries and not joins: whatever PostgreSQL believes about the sizes of these tables, it can only look
+# each row up by its key. Parameters: the job, the first and the end pair.
 UNSCORED = """
-SELECT pairs.pair_no, job_queries.text_id, job_documents.text_id
-FROM pairs
-JOIN jobs ON jobs.id = pairs.job_id
-JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
-JOIN job_documents ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
-LEFT JOIN scores ON scores.scorer_id = jobs.scorer_id
-    AND scores.document_text_id = job_documents.text_id
-    AND scores.query_text_id = job_queries.text_id
-LEFT JOIN failed_pairs ON failed_pairs.job_id = pairs.job_id AND failed_pairs.pair_no = pairs.pair_no
-WHERE pairs.job_id = ? AND pairs.pair_no >= ? AND pairs.pair_no < ?
-    AND NOT pairs.reused AND scores.scorer_id IS NULL AND failed_pairs.job_id IS NULL
-ORDER BY pairs.pair_no
+WITH asked AS MATERIALIZED (
+    SELECT pair_no,
+        (SELECT scorer_id FROM jobs WHERE jobs.id = pairs.job_id) AS scorer_id,
+        (
+            SELECT text_id FROM job_queries
+            WHERE job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
+        ) AS query_text_id,
+        (
+            SELECT text_id FROM job_documents
+            WHERE job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
+        ) AS document_text_id
+    FROM pairs
+    WHERE job_id = ? AND pair_no >= ? AND pair_no < ? AND NOT reused AND (
+        SELECT 1 FROM failed_pairs
+        WHERE failed_pairs.job_id = pairs.job_id AND failed_pairs.pair_no = pairs.pair_no
+    ) IS NULL
+)
+SELECT pair_no, query_text_id, document_text_id FROM asked
+WHERE (
+    SELECT 1 FROM scores
+    WHERE scores.scorer_id = asked.scorer_id
+        AND scores.document_text_id = asked.document_text_id
+        AND scores.query_text_id = asked.query_text_id
+) IS NULL
+ORDER BY pair_no
 """
 
 

@@ -16,6 +16,7 @@ from db.schema import jobs
 
 PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
 SHARDS_PER_CHUNK = 1_000
+MANY_PAIRS = 10_000
 
 QUERIES = """
 INSERT INTO job_queries (job_id, query_no, query_id, text_id)
@@ -85,6 +86,9 @@ def publish(
     }
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(counted))
     finish_jobs(connection, [job_id])
+    if num_pairs >= MANY_PAIRS and not is_sqlite(connection):
+        # PostgreSQL's own round comes minutes later; until then it would plan for a few rows, and be slow.
+        run(connection, "ANALYZE job_queries, job_documents, pairs, shards")
     return Submission(job_id=job_id, is_new=True, **counted)
 
 
