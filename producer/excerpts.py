@@ -7,7 +7,8 @@ import re
 from collections import Counter
 
 _BEGINNING_CHARS = 6
-_WORD = re.compile(r"\w+")
+# Chinese and Japanese write no spaces: there each character counts as a word.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？;；])\s+|\n\s*\n|(?<=[。！？；])")
 
 

@@ -135,8 +135,14 @@ def test_what_is_submitted_is_drained_watched_and_written_and_run_uses_the_same_
     assert [one["model"] for one in facts["workers"]] == ["null"]
 
 
-def test_run_with_a_broker_and_no_worker_brings_its_own(rankmill: Rankmill, flags: list[str]) -> None:
+def test_run_with_a_broker_and_no_worker_brings_its_own_and_postgresql_gives_the_same(
+    rankmill: Rankmill, flags: list[str], postgres_url: str
+) -> None:
     done = rankmill("run", *flags, "--output", "-")
     assert len(done.stdout.splitlines()) == NUM_PAIRS
     with open_store(rankmill.store_url) as store:
         assert workers(store) == []
+    shown = rankmill("run", *flags)
+    del rankmill.environment["RANKMILL_BROKER"]
+    assert rankmill("run", *flags, "--output", "-", "--store", postgres_url).stdout == done.stdout
+    assert rankmill("run", *flags, "--store", postgres_url).stdout == shown.stdout

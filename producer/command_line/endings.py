@@ -56,11 +56,10 @@ def told(error: BaseException) -> tuple[int, str]:
         return interrupted
     if (in_store := _store_error(error)) is not None:
         return in_store
-    reason = f"{type(error).__name__}: {error}".strip().rstrip(": ").splitlines()
-    return (
-        FAILURE,
-        f"error: unexpected {reason[0] if reason else ''}. To see more: RANKMILL_DEBUG=1 or --debug",
-    )
+    from db.events import without_secrets
+
+    first = without_secrets(f"{type(error).__name__}: {error}").splitlines()[0].rstrip(": .")
+    return FAILURE, f"error: unexpected {first}. To see more: --debug (RANKMILL_DEBUG=1)"
 
 
 def _interrupted(error: BaseException) -> tuple[int, str] | None:
