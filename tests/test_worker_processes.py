@@ -44,8 +44,17 @@ def is_done(store: Store, job_id: int) -> Callable[[], bool]:
     return lambda: jobs.progress(store, job_id).state is JobState.DONE
 
 
-def wait_until_half_way(store: Store, job_id: int) -> None:
+@contextmanager
+def half_way(store: Store, job_id: int) -> Iterator[None]:
+    """Some scores have landed, some shards are claimed, some ready; while this lasts nothing changes."""
     wait_until(lambda: jobs.progress(store, job_id).num_scored > 0, SOON_S, "the first scores to land")
+    while True:
+        with frozen(store.url):
+            seen = states(store)
+            assert "ready" in seen, f"too late, the job is nearly done: {seen}"
+            if "claimed" in seen:
+                yield
+                return
 
 
 def assert_complete(store: Store, job_id: int) -> None:
@@ -62,8 +71,7 @@ def test_a_job_survives_kill_9_of_the_child_and_of_the_worker(
         log = tmp_path / "worker.log"
         with worker_process(store_url, redis_url, log, rescue_s=0.5) as worker:
             job_id = submit_long_job(store)
-            wait_until_half_way(store, job_id)
-            with frozen(store_url):
+            with half_way(store, job_id):
                 os.kill(worker.child_pid(), signal.SIGKILL)
             wait_until(lambda: worker.words().count("takes shards of") == 2, SOON_S, "another child")
             with frozen(store_url):
@@ -93,8 +101,7 @@ def test_a_stop_releases_what_is_claimed_and_burns_no_attempt(
     with open_store(store_url) as store, worker_process(store_url, redis_url, tmp_path / "log") as worker:
         job_id = submit_long_job(store)
         _ring(redis_url)
-        wait_until_half_way(store, job_id)
-        with frozen(store_url):
+        with half_way(store, job_id):
             if how == "SIGTERM":
                 worker.process.send_signal(signal.SIGTERM)
             else:
@@ -139,8 +146,7 @@ def test_losing_every_message_delays_work_by_a_rescue_round_only(
     ):
         first = submit_long_job(store)
         _ring(redis_url)
-        wait_until_half_way(store, first)
-        with frozen(sqlite_url):
+        with half_way(store, first):
             broker.flushall()
             os.kill(worker.child_pid(), signal.SIGKILL)
         wait_until(is_done(store, first), SOON_S, "the job to be done without its message")
@@ -213,8 +219,7 @@ def test_a_worker_frozen_past_its_lease_lands_nothing(
         ) as sleeper:
             job_id = submit_long_job(store)
             _ring(redis_url)
-            wait_until_half_way(store, job_id)
-            with frozen(sqlite_url):
+            with half_way(store, job_id):
                 _freeze(sleeper)
             with worker_process(sqlite_url, redis_url, tmp_path / "other", rescue_s=0.3, lease_s=60):
                 wait_until(is_done(store, job_id), SOON_S, "the other worker to finish the job")
@@ -225,5 +230,13 @@ def test_a_worker_frozen_past_its_lease_lands_nothing(
 
 
 def _freeze(worker: WorkerProcess) -> None:
-    for process in worker.everyone():
+    """SIGSTOP, and waits until every thread has stopped: one that still ran could take the store's lock."""
+    frozen_ones = worker.everyone()
+    for process in frozen_ones:
         process.suspend()
+
+    def has_stopped(process: psutil.Process) -> bool:
+        stats = Path(f"/proc/{process.pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+    wait_until(lambda: all(map(has_stopped, frozen_ones)), SOON_S, "the worker to stand still")

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -39,7 +39,7 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 list(command),
                 cwd=ROOT,
-                env=plain | variables,
+                env=plain | variables | {"PYTHONFAULTHANDLER": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -119,7 +119,16 @@ def worker_process(
             try:
                 worker.process.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                for process in everyone:
-                    process.kill()
+                _end_with_stacks(everyone)
                 worker.process.wait()
                 raise AssertionError(f"the worker did not stop:\n{worker.words()}") from None
+
+
+def _end_with_stacks(processes: Sequence[psutil.Process]) -> None:
+    """Ends processes that hang; what each of their threads was doing stands in the log then."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGABRT)
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    for process in alive:
+        process.kill()
