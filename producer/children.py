@@ -15,6 +15,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _STANDARD_ERROR = 2
+_POLL_S = 0.05
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -65,13 +66,13 @@ class Child:
         """None while it runs; the negated signal when one killed it."""
         return self._process.poll()
 
-    def stop(self, *, grace_s: float, is_urgent: Callable[[], bool] = lambda: False) -> None:
-        """Asks it to end, waits `grace_s` seconds or until `is_urgent()`, then kills its whole session."""
+    def stop(self, *, grace_s: float, is_enough: Callable[[], bool] = lambda: False) -> None:
+        """Asks it to end, waits `grace_s` seconds or until `is_enough()`, then kills its whole session."""
         if self.exit_code() is None:
             self._process.terminate()
             deadline = time.monotonic() + grace_s
-            while self.exit_code() is None and time.monotonic() < deadline and not is_urgent():
-                time.sleep(0.02)
+            while self.exit_code() is None and time.monotonic() < deadline and not is_enough():
+                time.sleep(_POLL_S)
         with contextlib.suppress(ProcessLookupError, PermissionError):  # EPERM: only zombies left, on macOS
             os.killpg(self._process.pid, signal.SIGKILL)  # its session may hold children of its own
         self._process.wait()

@@ -9,6 +9,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from db.errors import StoreError
 from db.records import WorkerRow
 from db.settings import Settings
 from db.store import Store
@@ -129,6 +130,13 @@ class OwnWorker:
             return "starting the worker"
         return "" if rows[-1].device else "loading the model"
 
+    def _may_be_killed(self) -> bool:
+        """Once the worker has said farewell it holds nothing, and the rest of its goodbye only takes time."""
+        try:
+            return self._interruption.is_urgent() or not self._rows()
+        except StoreError:
+            return False
+
     def _rows(self) -> list[WorkerRow]:
         """The store's rows of our worker's processes: those of its session on this host."""
         assert self._child is not None
@@ -138,7 +146,7 @@ class OwnWorker:
         """Ends everything it started; what the worker holds is released for whoever comes next."""
         with self._interruption.held():
             if self._child is not None:
-                self._child.stop(grace_s=STOP_GRACE_S, is_urgent=self._interruption.is_urgent)
+                self._child.stop(grace_s=STOP_GRACE_S, is_enough=self._may_be_killed)
             if self._redis is not None:
                 self._redis.stop()
             self._folder.remove()

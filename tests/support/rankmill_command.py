@@ -122,11 +122,7 @@ def kill_tree(pid: int) -> None:
 def wait_until_gone(processes: Iterable[psutil.Process], timeout_s: float = 30) -> None:
     """Fails unless all of them end; a killed child waiting for its parent to notice counts as ended."""
     watched = list(processes)
-
-    def left() -> list[str]:
-        return [" ".join(process.cmdline()) for process in watched if _is_alive(process)]
-
-    wait_until(lambda: not left(), timeout_s, f"the end of {left()}")
+    wait_until(lambda: not any(map(_is_alive, watched)), timeout_s, f"the end of {watched}")
 
 
 def _is_alive(process: psutil.Process) -> bool:
