@@ -3,6 +3,7 @@
 Knows how numbers are written for people; knows no store and no job but the rows it is shown.
 """
 
+import threading
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -60,6 +61,18 @@ def sentence(moment: Moment, note: str = "") -> str:
     if note:
         parts.append(note)
     return ", ".join(parts)
+
+
+class SlowStep:
+    """Says what is being done, once it has taken so long that a person wonders."""
+
+    def __init__(self, console: Console, words: str, after_s: float = 2.0) -> None:
+        self._timer = threading.Timer(after_s, console.print, [words])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def done(self) -> None:
+        self._timer.cancel()
 
 
 class ProgressDisplay(Protocol):

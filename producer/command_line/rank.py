@@ -106,8 +106,9 @@ def submit(
     Example: rankmill submit --corpus kb.jsonl --queries q.tsv --candidates bm25.trec --name tonight
     """
     from producer.choices import settings_from
-    from producer.command_line.summary import say_submitted
+    from producer.command_line.summary import READING, say_submitted
     from producer.interruption import Interruption
+    from producer.screen import SlowStep, diagnostics
     from producer.sending import send
     from producer.submission import Wishes
 
@@ -127,7 +128,12 @@ def submit(
     inputs = _inputs(corpus, queries, candidates, all_pairs)
     wishes = Wishes(name=name, priority=priority, top_k=top_k, min_score=min_score)
     with Interruption(), _opened(settings) as opened:
-        say_submitted(opened, send(opened, inputs, wishes, settings), as_json=json_)
+        reading = SlowStep(diagnostics(), READING)
+        try:
+            sent = send(opened, inputs, wishes, settings)
+        finally:
+            reading.done()
+        say_submitted(opened, sent, as_json=json_)
 
 
 def _inputs(corpus: Path, queries: Path, candidates: Path | None, all_pairs: bool) -> "Inputs":

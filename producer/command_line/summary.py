@@ -13,10 +13,12 @@ from producer.command_line.endings import DONE, SOME_FAILED
 from producer.command_line.tables import best_documents
 from producer.result_files import Output, write_results
 from producer.running import Outcome, Screen
-from producer.screen import counted, diagnostics, duration, progress_display, rate
+from producer.screen import SlowStep, counted, diagnostics, duration, progress_display, rate
 from producer.sending import Sent
 from producer.submission import Wishes
 from producer.watching import Moment
+
+READING = "reading the inputs"
 
 
 class RunScreen(Screen):
@@ -28,8 +30,10 @@ class RunScreen(Screen):
         self._open = ExitStack()
         self._display = progress_display(self._console)
         self._is_showing = False
+        self._reading = SlowStep(self._console, READING)
 
     def recorded(self, submission: Submission, row: JobProgress) -> None:
+        self._reading.done()
         self._console.print(f"store: {self._store.safe_url}")
         self._console.print(described(submission, row))
 
@@ -45,6 +49,7 @@ class RunScreen(Screen):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._reading.done()
         self._open.close()
 
 
