@@ -85,6 +85,7 @@ def run_by_run(
         dense = [states[rows].view(shape).transpose(1, 2) for states in (query, key, value)]
         attended = _dense(dense[0], dense[1], dense[2], scale, reach)
         output[rows].view(shape).copy_(attended.transpose(1, 2))
+    output[start + length * count :].zero_()
     return output
 
 
