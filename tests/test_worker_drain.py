@@ -5,10 +5,12 @@ import signal
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import update
 
-from db import claims, jobs
+from db import jobs, workers
 from db.records import JobState, LongDocuments, ScorerSpec, ShardWork
 from db.results import results
+from db.schema import shards
 from db.store import Store
 from tests.support.drains import desk, expected_logits, logits, num_burned, num_scores, states
 from tests.support.scorers import HookedScorer, raising_for
@@ -169,15 +171,18 @@ def test_a_process_that_is_ended_in_the_middle_releases_what_it_holds(store: Sto
 
 def test_a_worker_that_lost_its_leases_lands_nothing(store: Store) -> None:
     job_id = submit_contract(store)
+    other = StandIn(store)
 
-    def lose_everything(works: Sequence[ShardWork]) -> None:
-        with store.writing() as connection:
-            connection.exec_driver_sql("UPDATE shards SET lease_until = 0 WHERE state = 'claimed'")
-        assert claims.rescue(store, max_attempts=9).num_returned == len(works)
-        assert StandIn(store).drain() == len(works)
+    def lose_everything(_works: Sequence[ShardWork]) -> None:
+        with store.writing() as connection:  # as if rescued and claimed again while we were frozen
+            connection.execute(update(shards).values(claimant=other.worker_id, attempt=shards.c.attempt + 1))
 
     with desk(store, HookedScorer(before_scoring=lose_everything).load) as worker:
         report = worker.drain()
-    assert (report.num_shards, report.num_lost) == (0, 12)
+    assert (report.num_shards, report.num_lost, num_scores(store)) == (0, 12, 0)
     assert "12 shards lost to others" in report.line()
-    assert set(logits(store, job_id).values()) == {0.5 + len(text) / 16 for text in DOCUMENTS}
+    assert states(store) == {"claimed": 12}, "the other one's claims are untouched"
+    workers.farewell(store, other.worker_id)
+    with desk(store, HookedScorer().load) as worker:
+        worker.drain()
+    assert logits(store, job_id) == expected_logits(QUERIES, DOCUMENTS)

@@ -200,8 +200,8 @@ def test_a_worker_of_one_job_leaves_others_alone_and_ends_with_its_parent(
         submit(store, key="of others")
         ours = submit(store, key="ours", document_texts=["quite", "other"]).job_id
         owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        bound = {"job": ours, "parent_pid": owner.pid}
-        with worker_process(sqlite_url, redis_url, tmp_path / "log", **bound) as worker:
+        log = tmp_path / "log"
+        with worker_process(sqlite_url, redis_url, log, job=ours, parent_pid=owner.pid) as worker:
             wait_until(is_done(store, ours), SOON_S, "our job to be done")
             owner.kill()
             owner.wait()

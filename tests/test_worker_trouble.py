@@ -91,7 +91,7 @@ def test_a_heartbeat_extends_leases_beyond_their_length(store: Store) -> None:
             with store.reading() as connection:
                 earliest = select(func.min(shards.c.lease_until)).where(shards.c.state == "claimed")
                 found.append(connection.scalar(earliest))
-            return found[-1] > found[0] + 1.0
+            return bool(found[-1] > found[0] + 1.0)
 
         found: list[Any] = []
         wait_until(is_renewed, 20, "the leases to be renewed")

@@ -63,7 +63,8 @@ class Presence:
         """Notes that claims have landed, failed, been released or been lost."""
         with self._lock:
             for claim in gone:
-                self._held.pop(claim.shard_id, None)
+                if self._held.get(claim.shard_id) == claim:  # and not a later attempt of ours
+                    del self._held[claim.shard_id]
 
     @property
     def held(self) -> list[Claim]:

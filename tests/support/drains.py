@@ -48,7 +48,7 @@ class Desk:
 
 @contextmanager
 def desk(
-    store: Store, load: Callable[[ScorerSpec], Scorer] = lambda _spec: NullScorer(), **options: float
+    store: Store, load: Callable[[ScorerSpec], Scorer] = lambda _spec: NullScorer(), **options: object
 ) -> Iterator[Desk]:
     """A worker that says farewell at the end."""
     opened = Desk(store, load, **options)  # type: ignore[arg-type]

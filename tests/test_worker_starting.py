@@ -1,0 +1,168 @@
+"""How a worker starts: the same by both commands, light in its parent, never without prerequisites."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from sqlalchemy import create_engine, text
+
+from db.doorbell import queue_name
+from db.settings import Settings
+from db.store import open_store
+from tests.support.ports import free_port
+from tests.support.worker_process import CELERY_WORKER, PYTHON_M_WORKER, ROOT, WorkerProcess, worker_process
+from worker.app import configure, model_name, transport_options
+
+WORKER_MODULES = (
+    "__main__, app, conductor, doorbell, lifecycle, loading, null_scorer, rescue, tasks, workplace"
+)
+
+
+def test_celery_s_own_command_starts_the_same_worker(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    app = Celery(broker=redis_url, set_as_current=False)
+
+    def look(command: tuple[str, ...], log: Path) -> dict[str, Any]:
+        with worker_process(sqlite_url, redis_url, log, command=command, drain_s=100):
+            inspect = app.control.inspect(timeout=10, limit=1)
+            [stats] = inspect.stats().values()
+            [queues] = inspect.active_queues().values()
+            [tasks] = inspect.registered().values()
+        pool = stats["pool"]
+        return {
+            "implementation": pool["implementation"],
+            "concurrency": pool["max-concurrency"],
+            "timeouts": pool["timeouts"],
+            "prefetch": stats["prefetch_count"],
+            "queues": queues,
+            "tasks": tasks,
+        }
+
+    ours = look(PYTHON_M_WORKER, tmp_path / "ours")
+    assert ours == look(CELERY_WORKER, tmp_path / "celery")
+    assert "prefork" in ours["implementation"]
+    assert (ours["concurrency"], ours["prefetch"], ours["timeouts"]) == (1, 1, [0, 1000])
+    assert [queue["name"] for queue in ours["queues"]] == [queue_name("null")]
+    assert [task.partition(" ")[0] for task in ours["tasks"]] == ["rankmill.drain"]
+
+
+def test_the_parent_of_the_pool_never_imports_torch() -> None:
+    code = f"""
+import sys
+from worker import {WORKER_MODULES}
+heavy = sorted({{"torch", "transformers", "tokenizers", "numpy", "typer", "rich"}} & set(sys.modules))
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_worker_without_its_prerequisites_ends_with_code_3_and_the_remedy(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    empty, newer, missing = (f"sqlite:///{tmp_path / name}" for name in ("empty.db", "newer.db", "no.db"))
+    (tmp_path / "empty.db").touch()
+    open_store(newer, create=True).close()
+    with create_engine(newer).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    nobody = f"127.0.0.1:{free_port()}"
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("requirepass", "right")
+    try:
+        expected = {
+            ("no broker", sqlite_url, ""): "A worker needs a broker and none is named.",
+            ("nobody there", sqlite_url, f"redis://:hush@{nobody}/0"): "Check that it runs and that --broker",
+            ("wrong password", sqlite_url, redis_url.replace("//", "//:hush@")): "with its password.",
+            ("unknown broker", sqlite_url, "gopher://hush"): "cannot be used",
+            ("empty store", empty, _with_password(redis_url)): "Run: rankmill migrate",
+            ("missing store", missing, _with_password(redis_url)): "Run: rankmill migrate",
+            ("newer store", newer, _with_password(redis_url)): "Upgrade this installation",
+            (
+                "no database",
+                f"postgresql://me:hush@{nobody}/x",
+                _with_password(redis_url),
+            ): "cannot be reached",
+        }
+        workers = {
+            case: WorkerProcess(store, broker, tmp_path / case[0].replace(" ", "-"))
+            for case in expected
+            for _, store, broker in [case]
+        }
+        for case, worker in workers.items():
+            assert worker.wait_until_ended(60) == 3, (case, worker.words())
+            last = worker.words().strip().splitlines()[-1]
+            assert expected[case] in last, (case, worker.words())
+            assert "Traceback" not in worker.words()
+            assert "hush@" not in worker.words().replace("gopher://hush", "")
+    finally:
+        with redis.Redis.from_url(_with_password(redis_url)) as client:
+            client.config_set("requirepass", "")
+
+
+def _with_password(redis_url: str) -> str:
+    return redis_url.replace("//", "//:right@")
+
+
+def test_wrong_settings_are_a_usage_error_that_names_them(sqlite_url: str, tmp_path: Path) -> None:
+    worker = WorkerProcess(
+        sqlite_url, "redis://127.0.0.1/0", tmp_path / "log", lease_s="soon", log_level="LOUD"
+    )
+    assert worker.wait_until_ended(60) == 2
+    assert "RANKMILL_LEASE_S: " in worker.words()
+    assert "RANKMILL_LOG_LEVEL: " in worker.words()
+    assert "Traceback" not in worker.words()
+
+
+def test_a_directory_is_one_queue_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert model_name("model") == model_name("./model/") == str(tmp_path / "model")
+    assert model_name("demo") == "demo"
+    assert model_name("BAAI/bge-reranker-v2-m3") == "BAAI/bge-reranker-v2-m3"
+
+
+def test_messages_are_json_acknowledged_late_and_never_pickled() -> None:
+    app = Celery("configured", set_as_current=False)
+    configure(app, Settings(broker="redis://localhost/0", model="null", drain_s=50))
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.task_serializer == app.conf.event_serializer == "json"
+    assert app.conf.task_acks_late
+    assert app.conf.task_reject_on_worker_lost
+    assert app.conf.task_ignore_result
+    assert app.conf.task_time_limit > 50
+    assert not app.conf.task_create_missing_queues
+    assert app.conf.broker_transport_options["visibility_timeout"] >= 6 * 3600
+
+
+def test_only_redis_is_given_redis_s_options() -> None:
+    assert transport_options("amqp://localhost//") == transport_options(None) == {}
+    assert "socket_keepalive" in transport_options("rediss://localhost/0")
+    assert "socket_keepalive" not in transport_options("redis+socket:///tmp/redis.sock")
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_the_doctor_says_what_a_model_is_here(is_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    from worker.__main__ import main
+
+    assert main(["doctor", "--model", "null", *(["--json"] if is_json else [])]) == 0
+    said = capsys.readouterr().out
+    if is_json:
+        facts = json.loads(said)
+        assert (facts["model"], facts["device"], facts["dtype"]) == ("null", "cpu", "float32")
+        assert facts["tokens_per_s"] > 0
+    else:
+        assert "device: cpu" in said
+
+
+def test_the_doctor_says_why_a_model_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from worker.__main__ import main
+
+    assert main(["doctor", "--model", str(tmp_path), "--json"]) == 3
+    assert "has no config.json" in json.loads(capsys.readouterr().out)["problem"]
