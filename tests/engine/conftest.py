@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import settings
 
 from db.records import LongDocuments, Precision, ScorerSpec
@@ -16,6 +17,9 @@ from worker.model_scorer import ModelScorer
 # Shared machines stall for longer than any deadline that would say something.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+# Tiny models gain nothing from threads, and threads of several test processes wait for one another.
+torch.set_num_threads(1)
 
 ModelDirectory = Callable[[str], Path]
 LoadScorer = Callable[..., ModelScorer]
