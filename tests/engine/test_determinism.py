@@ -1,0 +1,70 @@
+"""The same pair, the same logit, bit for bit, whatever it is scored with: on a CPU, padding-free."""
+
+import pytest
+import torch
+
+from db.records import Precision
+from tests.engine.conftest import LoadScorer
+from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
+from tests.support.works import all_pairs, make_work, score_pairs, score_work
+from worker.model_scorer import ModelScorer
+
+EVERYTHING = all_pairs(QUERIES, [*DOCUMENTS, *STRANGE, LONG])
+PROBES = [
+    (QUERIES[0], DOCUMENTS[0]),
+    (QUERIES[6], DOCUMENTS[11]),
+    (QUERIES[2], STRANGE[0]),
+    (QUERIES[1], LONG),
+]
+
+
+def logit_of(scorer: ModelScorer, pair: tuple[str, str], others: list[tuple[str, str]]) -> float:
+    pairs = [*others[: len(others) // 2], pair, *others[len(others) // 2 :]]
+    return score_pairs(scorer, pairs)[len(others) // 2].logit
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
+@pytest.mark.parametrize("family", ["xlm-roberta", "bert", "modernbert", "modernbert-mean"])
+def test_a_pair_has_the_same_logit_alone_among_ten_and_among_two_hundred(
+    load: LoadScorer, family: str, precision: Precision
+) -> None:
+    scorer = load(family, precision=precision)
+    for pair in PROBES:
+        alone = logit_of(scorer, pair, [])
+        among_ten = logit_of(scorer, pair, EVERYTHING[:90:10])
+        among_many = logit_of(scorer, pair, EVERYTHING[:200])
+        assert (alone, alone) == (among_ten, among_many), pair
+
+
+def test_so_it_has_whatever_the_budget(load: LoadScorer) -> None:
+    scorers = [load("xlm-roberta", batch_tokens=tokens) for tokens in (100, 1000, 20_000)]
+    for pair in PROBES:
+        assert len({logit_of(scorer, pair, EVERYTHING[:100]) for scorer in scorers}) == 1
+
+
+def test_so_it_has_with_more_threads(load: LoadScorer) -> None:
+    scorer = load("bert")
+    expected = [logit_of(scorer, pair, []) for pair in PROBES]
+    torch.set_num_threads(2)
+    try:
+        assert [logit_of(scorer, pair, EVERYTHING[:12]) for pair in PROBES] == expected
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_shard_run_again_in_part_gives_the_same_scores(load: LoadScorer) -> None:
+    """What is left of a shard after a kill is scored in other company than the first time."""
+    scorer = load("modernbert")
+    whole = {score[:2]: score for score in score_work(scorer, make_work(EVERYTHING)).scores}
+    work = make_work(EVERYTHING)
+    rest = type(work)(claim=work.claim, pairs=work.pairs[37::3], texts=work.texts)
+    again = score_work(scorer, rest).scores
+    assert [whole[score[:2]] for score in again] == list(again)
+
+
+def test_batches_of_a_shard_do_not_depend_on_the_shards_claimed_with_it(load: LoadScorer) -> None:
+    scorer = load("bert")
+    works = [make_work(EVERYTHING[:50], 1), make_work(EVERYTHING[50:120], 2)]
+    alone = [[batch.ids.tolist() for batch in scorer.prepare([work]).batches] for work in works]
+    together = [batch.ids.tolist() for batch in scorer.prepare(works).batches]
+    assert together == alone[0] + alone[1]
