@@ -130,6 +130,8 @@ def setup_logging(settings: Settings, stream: TextIO | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
     logging.getLogger("rankmill").setLevel(settings.log_level)
+    processes = logging.getLogger("multiprocessing")  # billiard keeps it from our root
+    processes.handlers, processes.propagate = [handler], False
     for library in ("celery", "kombu", "amqp", "multiprocessing"):
         level = logging.INFO if settings.log_level == "DEBUG" else logging.WARNING
         logging.getLogger(library).setLevel(level)

@@ -1,6 +1,7 @@
 """How a worker starts: the same by both commands, light in its parent, never without prerequisites."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from db.doorbell import queue_name
 from db.settings import Settings
 from db.store import open_store
 from tests.support.ports import free_port
-from tests.support.worker_process import CELERY_WORKER, PYTHON_M_WORKER, ROOT, WorkerProcess, worker_process
+from tests.support.worker_process import CELERY_WORKER, ROOT, WorkerProcess, worker_process
 from worker.app import configure, model_name, transport_options
 
 WORKER_MODULES = (
@@ -26,12 +27,13 @@ WORKER_MODULES = (
 def test_celery_s_own_command_starts_the_same_worker(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
     app = Celery(broker=redis_url, set_as_current=False)
 
-    def look(command: tuple[str, ...], log: Path) -> dict[str, Any]:
-        with worker_process(sqlite_url, redis_url, log, command=command, drain_s=100):
-            inspect = app.control.inspect(timeout=10, limit=1)
-            [stats] = inspect.stats().values()
-            [queues] = inspect.active_queues().values()
-            [tasks] = inspect.registered().values()
+    def look(node: str) -> dict[str, Any]:
+        inspect = app.control.inspect([node], timeout=20, limit=1)
+        stats, queues, tasks = (
+            inspect.stats()[node],
+            inspect.active_queues()[node],
+            inspect.registered()[node],
+        )
         pool = stats["pool"]
         return {
             "implementation": pool["implementation"],
@@ -39,11 +41,17 @@ def test_celery_s_own_command_starts_the_same_worker(sqlite_url: str, redis_url:
             "timeouts": pool["timeouts"],
             "prefetch": stats["prefetch_count"],
             "queues": queues,
-            "tasks": tasks,
+            "tasks": inspect.registered()[node],
         }
 
-    ours = look(PYTHON_M_WORKER, tmp_path / "ours")
-    assert ours == look(CELERY_WORKER, tmp_path / "celery")
+    with (
+        worker_process(sqlite_url, redis_url, tmp_path / "ours", drain_s=100) as one,
+        worker_process(sqlite_url, redis_url, tmp_path / "its", command=CELERY_WORKER, drain_s=100) as other,
+    ):
+        one.wait_until_ready()
+        other.wait_until_ready()
+        ours, its = (look(f"rankmill-{worker.pid}@{socket.gethostname()}") for worker in (one, other))
+    assert ours == its
     assert "prefork" in ours["implementation"]
     assert (ours["concurrency"], ours["prefetch"], ours["timeouts"]) == (1, 1, [0, 1000])
     assert [queue["name"] for queue in ours["queues"]] == [queue_name("null")]

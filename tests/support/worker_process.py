@@ -107,10 +107,9 @@ def worker_process(
     command: Sequence[str] = PYTHON_M_WORKER,
     **settings: object,
 ) -> Iterator[WorkerProcess]:
-    """A worker that is ready; stopped at the end, and with all it started if it does not stop."""
+    """A worker, just started; stopped at the end, and with all it started if it does not stop."""
     worker = WorkerProcess(store_url, broker_url, log, command=command, **settings)  # type: ignore[arg-type]
     try:
-        worker.wait_until_ready()
         yield worker
     finally:
         if worker.is_running():
