@@ -29,11 +29,7 @@ def test_celery_s_own_command_starts_the_same_worker(sqlite_url: str, redis_url:
 
     def look(node: str) -> dict[str, Any]:
         inspect = app.control.inspect([node], timeout=20, limit=1)
-        stats, queues, tasks = (
-            inspect.stats()[node],
-            inspect.active_queues()[node],
-            inspect.registered()[node],
-        )
+        stats, queues = inspect.stats()[node], inspect.active_queues()[node]
         pool = stats["pool"]
         return {
             "implementation": pool["implementation"],
