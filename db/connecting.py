@@ -40,7 +40,9 @@ def parse_url(url: str) -> URL:
         ) from None
     if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
-            raise WrongStoreUrl("The SQLite store must be a file that other processes can open: sqlite:///FILE")
+            raise WrongStoreUrl(
+                "The SQLite store must be a file that other processes can open: sqlite:///FILE"
+            )
         return parsed.set(drivername="sqlite+pysqlite")
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
         if importlib.util.find_spec("psycopg") is None:

@@ -2,14 +2,7 @@
 
 import csv
 import gzip
-import io
-import json
-import os
 import struct
-import subprocess
-import sys
-import threading
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +11,7 @@ import pytest
 
 from db.records import ResultRow
 from producer import result_formats
-from producer.errors import MissingPrerequisite, ResourceExhausted, UsageError
+from producer.errors import MissingPrerequisite, UsageError
 from producer.result_files import Written, plan_output, write_results
 from tests.support.people import as_ordinary_person
 
@@ -184,137 +177,3 @@ def test_parquet_without_pyarrow_names_what_to_install(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingPrerequisite, match=r"pip install 'rankmill\[parquet\]'"):
         plan_output(tmp_path / "out.parquet")
-
-
-@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.csv", "out.parquet", "out.trec"])
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError])
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, name: str, interruption: type[BaseException]
-) -> None:
-    def rows() -> Iterator[ResultRow]:
-        yield from many_rows(50_000)
-        raise interruption
-
-    (tmp_path / name).write_text("old")
-    with pytest.raises(interruption):
-        write(tmp_path / name, rows())
-    assert left_in(tmp_path) == [name]
-    assert (tmp_path / name).read_text() == "old"
-
-
-def test_nothing_is_seen_under_the_name_until_all_is_written(tmp_path: Path) -> None:
-    def rows() -> Iterator[ResultRow]:
-        yield from many_rows(50_000)
-        assert (tmp_path / "out.jsonl").read_text() == "old"
-
-    (tmp_path / "out.jsonl").write_text("old")
-    write(tmp_path / "out.jsonl", rows())
-    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 50_000
-
-
-def test_a_replaced_file_keeps_its_permissions_and_a_new_one_follows_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        write(tmp_path / "new.jsonl", ROWS)
-    finally:
-        os.umask(before)
-    assert (tmp_path / "new.jsonl").stat().st_mode & 0o777 == 0o640
-    (tmp_path / "new.jsonl").chmod(0o604)
-    write(tmp_path / "new.jsonl", ROWS)
-    assert (tmp_path / "new.jsonl").stat().st_mode & 0o777 == 0o604
-
-
-def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "real.jsonl").write_text("old")
-    (tmp_path / "latest.jsonl").symlink_to("real.jsonl")
-    write(tmp_path / "latest.jsonl", ROWS)
-    assert (tmp_path / "latest.jsonl").is_symlink()
-    assert len((tmp_path / "real.jsonl").read_text().splitlines()) == 3
-
-
-def test_a_device_is_written_in_place() -> None:
-    assert write(Path(os.devnull), ROWS, "jsonl").num_pairs == 3
-    assert Path(os.devnull).is_char_device()
-
-
-def test_a_full_disk_is_told_as_exhausted() -> None:
-    with pytest.raises(ResourceExhausted, match="No room to write /dev/full: No space left") as caught:
-        write(Path("/dev/full"), many_rows(10_000), "jsonl")
-    assert caught.value.exit_code == 4
-
-
-def test_a_folder_that_goes_away_during_the_work_is_told(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
-    output = plan_output(tmp_path / "there" / "out.jsonl")
-    (tmp_path / "there").rmdir()
-    with pytest.raises(UsageError, match="is not there"):
-        write_results(ROWS, output)
-
-
-@pytest.mark.parametrize("format", ["jsonl", "csv", "trec", "parquet"])
-def test_a_named_pipe_takes_every_format(tmp_path: Path, format: str) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    received: list[bytes] = []
-    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_bytes()), daemon=True)
-    reader.start()
-    write(tmp_path / "pipe", ROWS, format)
-    reader.join(10)
-    write(tmp_path / f"file.{format}", ROWS)
-    assert received == [(tmp_path / f"file.{format}").read_bytes()]
-
-
-ENDLESS = """
-import sys
-from itertools import count
-from db.records import ResultRow
-from producer.result_files import plan_output, write_results
-row = ResultRow("q", "d", 1, .5, 0., 0, 1, 1, 1, False, False, None)
-written = write_results((row for _ in count()), plan_output("-", sys.argv[1]))
-assert written.is_cut_short
-print("after", flush=True)
-"""
-
-
-@pytest.mark.parametrize("format", ["jsonl", "csv", "trec", "parquet"])
-def test_a_closed_pipe_ends_the_writing_quietly(format: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", ENDLESS, format],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=Path(__file__).parent.parent,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.read(4)
-        process.stdout.close()
-        complaints = process.stderr.read().decode()
-    assert (process.returncode, complaints) == (0, "")
-
-
-def test_standard_output_gets_the_lines_after_what_was_printed_before(
-    capfdbinary: pytest.CaptureFixture[bytes],
-) -> None:
-    print("first")  # noqa: T201
-    write_results(ROWS, plan_output("-"))
-    first, *lines = capfdbinary.readouterr().out.splitlines()
-    assert first == b"first"
-    assert [json.loads(line)["document_id"] for line in lines] == ["d1", "документ,«2»", "d3"]
-
-
-def test_parquet_is_refused_on_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Screen(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setattr(sys, "stdout", Screen())
-    with pytest.raises(UsageError, match="pipe it"):
-        plan_output("-", "parquet")
-
-
-@pytest.mark.parametrize("name", ["out.jsonl", "out.csv.gz", "out.trec"])
-def test_memory_is_constant_however_many_rows(tmp_path: Path, name: str) -> None:
-    tracemalloc.start()
-    write(tmp_path / name, many_rows(30_000))
-    _, peak_bytes = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak_bytes < 2 * 2**20
