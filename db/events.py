@@ -22,7 +22,6 @@ _WORDS: Mapping[str, str] = {
     "farewell_failed": "worker {worker_id} could not sign off, its leases will end by themselves: {reason}",
     "stop_asked": "asked to stop ({signal}); what is scored lands, the rest is released",
     "stop_hurried": "asked to stop again ({signal}); the batch at work is dropped",
-    "child_not_told": "pool process {pid} could not be told to stop: {reason}",
     "parent_gone": "process {pid}, which this worker belongs to, is gone; stopping",
     "prerequisite_missing": "{problem}",
     "model_loading": "loading model {model}",

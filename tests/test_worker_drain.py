@@ -1,7 +1,5 @@
 """The drain, in one process, on both stores: what it scores, releases, fails and tells."""
 
-import os
-import signal
 from collections.abc import Sequence
 
 import pytest
@@ -15,7 +13,6 @@ from db.store import Store
 from tests.support.drains import desk, expected_logits, logits, num_burned, num_scores, states
 from tests.support.scorers import HookedScorer, raising_for
 from tests.support.small_jobs import SPEC, StandIn, submit
-from worker.stopping import CHILD_SIGNAL
 
 QUERIES = ["who pays", "when does it end"]
 DOCUMENTS = [f"clause {number} of the contract" for number in range(12)]
@@ -135,25 +132,6 @@ def test_a_stop_between_shards_lands_what_is_scored_and_releases_the_rest(store:
     assert report.num_shards == 2
     assert report.num_left == 10
     assert states(store) == {"ready": 10, "done": 2}
-    assert num_burned(store) == 0
-
-
-def test_a_second_signal_drops_the_batch_at_work(store: Store) -> None:
-    submit_contract(store)
-
-    def hear_twice(_works: Sequence[ShardWork]) -> None:
-        os.kill(os.getpid(), CHILD_SIGNAL)
-        os.kill(os.getpid(), CHILD_SIGNAL)
-        pytest.fail("scoring went on after the second signal")
-
-    before = signal.getsignal(CHILD_SIGNAL)
-    try:
-        with desk(store, HookedScorer(before_scoring=hear_twice).load) as worker:
-            worker.stop.listen()
-            worker.drain()
-    finally:
-        signal.signal(CHILD_SIGNAL, before)
-    assert states(store) == {"ready": 12}
     assert num_burned(store) == 0
 
 

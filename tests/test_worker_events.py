@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,10 +16,9 @@ from db.errors import StoreUnavailable
 from db.events import JsonFormatter, TextFormatter, reason_of, sentence, setup_logging
 from db.settings import Settings
 from tests.support.waiting import wait_until
-from worker.errors import Stopped
 from worker.parent_watch import watch
 from worker.report import DrainReport
-from worker.stopping import Stop
+from worker.stopping import CHILD_SIGNAL, Stop, tell
 
 CLAIMED = {"num_shards": 3, "job_ids": [7], "num_pairs": 1640, "num_tokens": 812344}
 
@@ -112,16 +113,16 @@ def test_a_drain_s_line_says_all_that_happened_and_nothing_else(report: DrainRep
     assert report.line() == line
 
 
-def test_a_stop_ends_a_pause_and_only_a_second_one_drops_work() -> None:
-    stop = Stop()
-    with stop.droppable():
-        stop._heard(0, None)
-    assert stop()
+def test_a_stop_is_heard_by_signal_and_ends_a_pause() -> None:
+    stop, before = Stop(), signal.getsignal(CHILD_SIGNAL)
+    try:
+        stop.listen()
+        assert not stop()
+        tell(os.getpid())
+        wait_until(stop, 10, "the signal to be heard")
+    finally:
+        signal.signal(CHILD_SIGNAL, before)
     stop.pause(3600)
-    with pytest.raises(Stopped), stop.droppable():
-        stop._heard(0, None)
-    with pytest.raises(Stopped), stop.droppable():
-        pytest.fail("after a second request no work begins")
 
 
 def test_a_process_s_end_is_noticed_once() -> None:

@@ -206,8 +206,7 @@ class Conductor:
             if group.error:
                 raise group.error
             assert group.prepared is not None
-            with self._stop.droppable():
-                results = seated.scorer.score(group.prepared, self._stop)
+            results = seated.scorer.score(group.prepared, self._stop)
         except Stopped:
             return group.done
         except Exception as error:
@@ -228,8 +227,7 @@ class Conductor:
             try:
                 # in the thread that always prepares: a scorer promises no more than one preparing thread
                 prepared = ahead.submit(seated.scorer.prepare, [work]).result()
-                with self._stop.droppable():
-                    results += seated.scorer.score(prepared, self._stop)
+                results += seated.scorer.score(prepared, self._stop)
                 self._worked(seated)
             except Stopped:
                 break

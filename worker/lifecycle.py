@@ -8,9 +8,12 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
 from typing import Any
 
+from billiard import pool as billiard_pool
 from celery import signals
 
 from db.errors import StoreError
@@ -22,6 +25,8 @@ from worker.doorbell import Doorbell
 from worker.rescue import RescueRounds
 
 PARENT_PID_VARIABLE = "RANKMILL_PARENT_PID"
+_TELL_EVERY_S = 0.25
+_MAX_LAST_LOOKS = 10  # a tenth of a second each
 
 log = logging.getLogger("rankmill.worker")
 
@@ -36,7 +41,7 @@ def connect() -> None:
     signals.setup_logging.connect(_set_up_logging, weak=False)
     signals.celeryd_init.connect(_begin_worker, weak=False)
     signals.worker_ready.connect(_begin_rescue_rounds, weak=False)
-    signals.worker_shutting_down.connect(_tell_children, weak=False)
+    signals.worker_shutting_down.connect(_pass_stop_on, weak=False)
     signals.worker_process_init.connect(_begin_child, weak=False)
     signals.worker_process_shutdown.connect(_leave_child, weak=False)
 
@@ -51,6 +56,7 @@ def _begin_worker(instance: Any, **_: Any) -> None:
     _worker = instance
     if instance.hostname.startswith("celery@"):
         instance.hostname = unique_node_name()
+    stopping.spare_newborns()
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
     setup_logging(settings)
     try:
@@ -88,20 +94,41 @@ def _begin_rescue_rounds(**_: Any) -> None:
     _rounds.start()
 
 
-def _tell_children(sig: str, **_: Any) -> None:
-    """In the parent's signal handler: takes no lock. The pool waits for its child, which now hurries."""
+def _pass_stop_on(sig: str, **_: Any) -> None:
+    """In the parent's signal handler: takes no lock. The pool waits for its child, which now hurries.
+
+    A second signal ends the child as billiard would: its claims are released, its batch is dropped.
+    """
     global _num_stops
     _num_stops += 1
+    if _num_stops == 1:
+        threading.Thread(target=_keep_telling, name="stop", daemon=True).start()
+    else:
+        _tell_children(signal.SIGTERM)
     if _rounds is not None:
         _rounds.end()
     event = "stop_asked" if _num_stops == 1 else "stop_hurried"
     log.warning(event, extra={"fields": {"signal": sig}})
+
+
+def _keep_telling() -> None:
+    """Again and again: a child that is just starting does not listen yet, and may have a task waiting."""
+    while True:
+        _tell_children(stopping.CHILD_SIGNAL)
+        time.sleep(_TELL_EVERY_S)
+
+
+def _tell_children(number: signal.Signals) -> None:
     pool = getattr(_worker, "pool", None)
-    for pid in pool.info["processes"] if pool is not None else ():
-        stopping.tell(pid)
+    if pool is not None and pool._pool is not None:  # a cold shutdown has ended it already
+        for pid in pool.info["processes"]:
+            stopping.tell(pid, number)
 
 
 def _begin_child(**_: Any) -> None:
+    # A child that leaves waits up to 30 s for its parent to read its last result, which a parent that is
+    # stopping may never do. Nothing hangs on it: what was scored has landed.
+    billiard_pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _MAX_LAST_LOOKS
     workplace.stop.listen()
     parent_pid = os.getppid()
     # Linux kills us with our parent; elsewhere we must notice by ourselves, also in the middle of a batch.
