@@ -49,13 +49,26 @@ def flags(rankmill: Rankmill) -> list[str]:
 
 
 class Running:
-    """A run in the middle of its work: some pairs are scored, others are not."""
+    """A run held in the middle of its work: some pairs are scored, others are not, its worker stands still.
+
+    Without that the null scorer is done before a test has looked; `let_go` lets the worker go on.
+    """
 
     def __init__(self, rankmill: Rankmill, flags: list[str]) -> None:
         self.rankmill = rankmill
         self.process = rankmill.start(*flags)
         wait_until(self._is_halfway, START_TIMEOUT_S, "a first shard to land")
         self.tree = tree_of(self.process.pid)
+        self._workers = [one for one in self.tree if is_worker(one)]
+        for one in self._workers:
+            one.suspend()
+        (job,) = self.rankmill.jobs()
+        assert job.num_scored < NUM_PAIRS, "the run was held too late to show anything"
+
+    def let_go(self) -> None:
+        for one in self._workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.resume()
 
     def _is_halfway(self) -> bool:
         assert self.process.poll() is None, f"the run ended early: {self.process.communicate()}"
@@ -68,7 +81,14 @@ class Running:
         return found[0]
 
     def said(self) -> str:
+        self.let_go()
         return self.process.communicate(timeout=60)[1]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """The worker or its child that drains."""
+    line = " ".join(process.cmdline())
+    return "-m worker" in line or "spawn" in line
 
 
 @pytest.fixture
@@ -90,8 +110,6 @@ def test_kill_9_of_the_whole_tree_then_the_same_command_gives_the_same_lines(
 ) -> None:
     kill_tree(running.process.pid)
     wait_until_gone(running.tree)
-    (job,) = rankmill.jobs()
-    assert job.num_scored < NUM_PAIRS, "the kill came too late to show anything"
     assert not (rankmill.folder / "out.jsonl").exists()
     again = rankmill(*flags)
     assert "recorded before" in again.stderr
@@ -166,6 +184,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(
 def test_the_same_run_twice_at_once_is_one_job(
     rankmill: Rankmill, flags: list[str], running: Running, calm: str
 ) -> None:
+    running.let_go()
     rankmill(*flags)
     assert same_lines(rankmill, calm)
     assert running.process.wait(timeout=60) == 0
