@@ -56,16 +56,19 @@ def ready_shards(
     connection: Connection, scorer_id: int, job_id: int | None, limit: int
 ) -> Sequence[tuple[int, int]]:
     """Ids and tokens of the next ready shards, locked for this transaction."""
+    # Asked per shard and not joined: PostgreSQL then has no way but along the index, a few rows of it.
+    state_of_job = select(jobs.c.state).where(jobs.c.id == shards.c.job_id).scalar_subquery()
     ready = (
         select(shards.c.id, shards.c.num_tokens)
-        .join(jobs, jobs.c.id == shards.c.job_id)
-        .where(shards.c.scorer_id == scorer_id, shards.c.state == "ready", jobs.c.state == "active")
-        .order_by(shards.c.priority, shards.c.id)
+        .where(shards.c.scorer_id == scorer_id, shards.c.state == "ready", state_of_job == "active")
         .limit(limit)
         .with_for_update(of=shards, skip_locked=True)
     )
-    if job_id is not None:
-        ready = ready.where(shards.c.job_id == job_id)
+    if job_id is None:
+        ready = ready.order_by(shards.c.priority, shards.c.id)
+    else:
+        # A job has one scorer and one priority; its own index reaches its shards past any number of others.
+        ready = ready.where(shards.c.job_id == job_id).order_by(shards.c.id)
     return [(row.id, row.num_tokens) for row in connection.execute(ready)]
 
 

@@ -1,6 +1,6 @@
 """When a job ends: the one place that asks whether any of its shards is still open."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, exists, select, update
 
@@ -8,6 +8,7 @@ from db.clock import now_s
 from db.schema import jobs, shards
 
 OPEN_STATES = ("ready", "claimed")
+HAS_OPEN = exists().where(shards.c.job_id == jobs.c.id, shards.c.state.in_(OPEN_STATES))
 
 
 def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
@@ -23,7 +24,11 @@ def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
     locked = connection.scalars(active.with_for_update(key_share=True)).all()
     if not locked:
         return
-    is_open = exists().where(shards.c.job_id == jobs.c.id, shards.c.state.in_(OPEN_STATES))
     connection.execute(
-        update(jobs).where(jobs.c.id.in_(locked), ~is_open).values(state="done", finished_at=now_s())
+        update(jobs).where(jobs.c.id.in_(locked), ~HAS_OPEN).values(state="done", finished_at=now_s())
     )
+
+
+def overdue(connection: Connection) -> Sequence[int]:
+    """Active jobs without an open shard. Landing ends jobs itself; this finds what it may have missed."""
+    return connection.scalars(select(jobs.c.id).where(jobs.c.state == "active", ~HAS_OPEN)).all()

@@ -4,7 +4,7 @@ Texts are stored in committed chunks on the way (one nobody points at is harmles
 in temporary tables and is recorded in one transaction. Memory is constant whatever is read.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -16,8 +16,8 @@ from db.connecting import WRITES
 from db.costs import text_tokens
 from db.errors import EmptyDraft
 from db.records import CandidateRow, DocumentRow, JobRequest, PairCost, QueryRow, ShardPlan, Submission
-from db.store import Store
-from db.texts import encoded, store_texts
+from db.store import Store, patiently
+from db.texts import Encoded, check_id, encoded, store_texts
 
 T = TypeVar("T")
 R = TypeVar("R", QueryRow, DocumentRow)
@@ -26,7 +26,17 @@ ROWS_PER_CHUNK = 1_000
 CANDIDATES_PER_CHUNK = 20_000
 MAX_CHUNK_CHARS = 4 * 2**20
 QUERY_COLUMNS = ("query_no", "query_id", "digest", "text_id", "num_tokens", "line")
-DOCUMENT_COLUMNS = ("document_id", "digest", "line", "document_no", "text_id", "num_tokens", "text_offset")
+WANTED = "CREATE TEMPORARY TABLE draft_wanted AS SELECT DISTINCT document_id FROM draft_candidates"
+DOCUMENT_COLUMNS = (
+    "read_no",
+    "document_id",
+    "digest",
+    "line",
+    "text_offset",
+    "document_no",
+    "text_id",
+    "num_tokens",
+)
 CANDIDATE_COLUMNS = ("query_id", "document_id", "line")
 
 
@@ -57,6 +67,8 @@ class Draft:
         self.in_transaction(self.check_queries)
 
     def add_query_chunk(self, chunk: list[QueryRow]) -> None:
+        for row in chunk:
+            check_id(row.query_id, "query")
         identities = [encoded(row.text, f"the text of query {row.query_id!r}") for row in chunk]
 
         def store_chunk(connection: Connection) -> None:
@@ -81,8 +93,11 @@ class Draft:
         self.is_all_pairs = True
 
     def add_candidates(self, candidates: Iterable[CandidateRow]) -> None:
-        """Adds the pairs to score. Raises UnknownId for a query that was not added."""
+        """Adds the pairs to score. Raises UnknownId for a query that was not added, UnstorableText."""
         for chunk in chunks(candidates, CANDIDATES_PER_CHUNK):
+            for row in chunk:
+                check_id(row.query_id, "query")
+                check_id(row.document_id, "document")
 
             def store_chunk(connection: Connection, chunk: list[CandidateRow] = chunk) -> None:
                 insert_rows(connection, "draft_candidates", CANDIDATE_COLUMNS, chunk)
@@ -94,10 +109,8 @@ class Draft:
     def check_candidates(self, connection: Connection) -> None:
         staging.analyze(connection, "draft_candidates")
         staging.check_known(connection, "query")
-        run(
-            connection,
-            "CREATE TEMPORARY TABLE draft_wanted AS SELECT DISTINCT document_id FROM draft_candidates",
-        )
+        run(connection, "DROP TABLE IF EXISTS draft_wanted")
+        run(connection, WANTED)
         staging.index(connection, "draft_wanted_ids", "draft_wanted", "document_id")
 
     def add_documents(self, documents: Iterable[DocumentRow]) -> None:
@@ -114,47 +127,43 @@ class Draft:
         staging.check_distinct(connection, "document")
 
     def add_document_chunk(self, chunk: list[DocumentRow]) -> None:
+        for row in chunk:
+            check_id(row.document_id, "document")
         wanted = self.in_transaction(lambda connection: self.wanted(connection, chunk))
         identities = [encoded(row.text, f"the text of document {row.document_id!r}") for row in chunk]
-        first_no = self.num_documents
+        read = list(zip(chunk, identities, strict=True))
 
         def store_chunk(connection: Connection) -> int:
-            kept = {
-                identity: row.text
-                for row, identity in zip(chunk, identities, strict=True)
-                if wanted is None or row.document_id in wanted
-            }
+            kept = {identity: row.text for row, identity in read if row.document_id in wanted}
             ids = store_texts(connection, kept)
-            document_no = first_no
-            rows = []
-            for row, identity in zip(chunk, identities, strict=True):
-                is_kept = wanted is None or row.document_id in wanted
-                numbers = (
-                    (document_no, ids[identity.digest], text_tokens(identity.num_bytes))
-                    if is_kept
-                    else (None, None, None)
-                )
-                document_no += is_kept
-                rows.append((row.document_id, identity.digest, row.line, *numbers, row.text_offset))
-            insert_rows(
-                connection,
-                "draft_documents",
-                DOCUMENT_COLUMNS,
-                rows,
-            )
-            return document_no
+            rows = self.document_rows(read, wanted, ids)
+            insert_rows(connection, "draft_documents", DOCUMENT_COLUMNS, rows)
+            return sum(row.document_id in wanted for row in chunk)
 
-        self.num_documents = self.in_transaction(store_chunk, writes=True)
+        num_kept = self.in_transaction(store_chunk, writes=True)
+        self.num_documents += num_kept
         self.num_documents_read += len(chunk)
 
-    def wanted(self, connection: Connection, chunk: list[DocumentRow]) -> set[str] | None:
-        """Which of these documents are candidates; None when all are."""
+    def document_rows(
+        self, read: Sequence[tuple[DocumentRow, Encoded]], wanted: Container[str], ids: Mapping[bytes, int]
+    ) -> Iterator[tuple[object, ...]]:
+        """The rows to stage; documents that are no candidates have no number and no text."""
+        document_no = self.num_documents
+        for read_no, (row, (digest, num_bytes)) in enumerate(read, self.num_documents_read):
+            place: tuple[int | None, ...] = (None, None, None)
+            if row.document_id in wanted:
+                place = (document_no, ids[digest], text_tokens(num_bytes))
+                document_no += 1
+            yield (read_no, row.document_id, digest, row.line, row.text_offset, *place)
+
+    def wanted(self, connection: Connection, chunk: list[DocumentRow]) -> Container[str]:
+        """The ids in this chunk that are candidates."""
+        document_ids = {row.document_id for row in chunk}
         if self.is_all_pairs:
-            return None
+            return document_ids
         condition = one_of(connection, "document_id")
         statement = f"SELECT document_id FROM draft_wanted WHERE {condition}"  # noqa: S608
-        found = run(connection, statement, many(connection, (row.document_id for row in chunk)))
-        return {document_id for (document_id,) in found}
+        return {document_id for (document_id,) in run(connection, statement, many(connection, document_ids))}
 
     def check(self) -> None:
         """Raises EmptyDraft or UnknownId unless what was added makes a job. Numbers the pairs."""
@@ -191,10 +200,17 @@ class Draft:
         )
 
     def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
-        """Runs `statements` in a transaction on the draft's connection."""
+        """Runs `statements` in a transaction on the draft's connection, again while the store is busy.
+
+        What goes wrong in it leaves nothing in the temporary tables either.
+        """
         self.connection.execution_options(**dict.fromkeys(WRITES, writes))
-        with self.store.translated(), self.connection.begin():
-            return statements(self.connection)
+
+        def attempt() -> T:
+            with self.store.translated(), self.connection.begin():
+                return statements(self.connection)
+
+        return patiently(attempt)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ Knows both drivers' codes; knows no statement. Messages carry neither parameters
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from db.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
 
@@ -28,8 +29,8 @@ SQLITE_UNAVAILABLE = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_AUTH,
 }
-# Serialization failure, deadlock, lock not available, too many connections.
-POSTGRES_BUSY = {"40001", "40P01", "55P03", "53300"}
+# Serialization failure, deadlock, lock not available, statement timed out, too many connections.
+POSTGRES_BUSY = {"40001", "40P01", "55P03", "57014", "53300"}
 POSTGRES_READ_ONLY = {"25006", "42501"}
 POSTGRES_FULL = {"53100"}
 # Connection trouble, operator intervention, starting up, wrong password, no such database.
@@ -37,20 +38,22 @@ POSTGRES_UNAVAILABLE = ("08", "57P", "28", "3D")
 
 
 @contextmanager
-def translated(safe_url: str, password: str | None) -> Iterator[None]:
+def translated(safe_url: str, secrets: Sequence[str]) -> Iterator[None]:
     """Runs a block that talks to the database; a driver's error leaves it as a StoreError."""
     try:
         yield
     except DRIVER_ERRORS as error:
-        raise meaning_of(error, safe_url, password) from error
+        raise meaning_of(error, safe_url, secrets) from error
 
 
-def meaning_of(error: Exception, safe_url: str, password: str | None) -> StoreError:
+def meaning_of(error: Exception, safe_url: str, secrets: Sequence[str]) -> StoreError:
     """The StoreError that says what `error` means."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     reason = first_line(original)
-    if password:
-        reason = reason.replace(password, "***")
+    for secret in secrets:
+        reason = reason.replace(secret, "***")
+    if isinstance(original, PoolTimeout):
+        return StoreBusy(f"The store {safe_url} has no connection free: {reason}. Try again.")
     if isinstance(original, sqlite3.Error):
         return meaning_of_sqlite(original, safe_url, reason)
     is_cut_off = isinstance(error, DBAPIError) and error.connection_invalidated
@@ -64,11 +67,14 @@ def first_line(error: BaseException) -> str:
 
 def meaning_of_sqlite(error: sqlite3.Error, safe_url: str, reason: str) -> StoreError:
     # The low byte is the primary code, the rest says more about it.
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    extended: int = getattr(error, "sqlite_errorcode", None) or 0
+    code = extended & 0xFF
     if code in SQLITE_BUSY:
         return StoreBusy(f"The store {safe_url} is locked by another process: {reason}. Try again.")
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(safe_url, reason)
+    if extended == sqlite3.SQLITE_READONLY_DBMOVED:
+        return StoreUnavailable(safe_url, "the file was moved or deleted while it was open")
     if code in SQLITE_READ_ONLY:
         return StoreReadOnly(safe_url, reason)
     if code in SQLITE_UNAVAILABLE:

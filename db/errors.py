@@ -119,7 +119,8 @@ class StoreReadOnly(StoreError):
     def __init__(self, safe_url: str, reason: str) -> None:
         super().__init__(
             f"The store {safe_url} cannot be written: {reason}. "
-            "Check the file's and its folder's permissions, or that this is not a read-only replica."
+            "Check the permissions of the file and its folder, or the database user's grants, and that the "
+            "database is no read-only replica."
         )
 
 

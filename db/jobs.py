@@ -11,6 +11,7 @@ from db.records import JobProgress, JobState
 from db.schema import jobs, scorers, shards
 from db.scorers import spec_of
 from db.store import Store
+from db.texts import is_storable
 
 
 def find(store: Store, job: str | int) -> int:
@@ -19,11 +20,13 @@ def find(store: Store, job: str | int) -> int:
     A name made of digits only is found by its id first. Raises UnknownJob.
     """
     text = str(job)
+    if not is_storable(text):
+        raise UnknownJob(text)
     with store.reading() as connection:
         is_id = text.isascii() and text.isdigit() and len(text) < 10
         if is_id and connection.scalar(select(jobs.c.id).where(jobs.c.id == int(text))) is not None:
             return int(text)
-        if isinstance(job, str) and "\0" not in job:
+        if isinstance(job, str):
             newest = select(jobs.c.id).where(jobs.c.name == job).order_by(jobs.c.id.desc()).limit(1)
             found: int | None = connection.scalar(newest)
             if found is not None:
@@ -116,29 +119,20 @@ def cancel(store: Store, job_id: int) -> int:
     """
 
     def stop(connection: Connection) -> int:
-        locked = select(jobs.c.state).where(jobs.c.id == job_id)
-        state = connection.execute(locked).scalar_one_or_none()
-        if state is None:
+        if connection.scalar(select(jobs.c.id).where(jobs.c.id == job_id)) is None:
             raise UnknownJob(str(job_id))
         is_open = and_(shards.c.job_id == job_id, shards.c.state.in_(OPEN_STATES))
-        open_ids = select(shards.c.id).where(is_open).order_by(shards.c.id).with_for_update()
-        shard_ids = connection.scalars(open_ids).all()
+        # Locked in order, as landing does, and before the job.
+        connection.execute(select(shards.c.id).where(is_open).order_by(shards.c.id).with_for_update())
         cancelled = connection.execute(
             update(shards)
             .where(is_open)
-            .values(
-                state="cancelled",
-                claimant=None,
-                lease_until=None,
-                finished_at=now_s(),
-            )
+            .values(state="cancelled", claimant=None, lease_until=None, finished_at=now_s())
         )
+        is_active = and_(jobs.c.id == job_id, jobs.c.state == JobState.ACTIVE)
         connection.execute(
-            update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.state == JobState.ACTIVE)
-            .values(state=JobState.CANCELLED, finished_at=now_s())
+            update(jobs).where(is_active).values(state=JobState.CANCELLED, finished_at=now_s())
         )
-        assert len(shard_ids) >= 0
         return cancelled.rowcount
 
     return store.write(stop)

@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
-from math import isfinite
 
 from sqlalchemy import Connection, select, update
 
@@ -14,7 +13,9 @@ from db.loading import unscored
 from db.records import ShardResult
 from db.schema import shards
 from db.store import Store
+from db.texts import storable
 
+FLOAT32_MAX = 3.4028234663852886e38
 COLUMNS = (
     "scorer_id",
     "job_id",
@@ -57,8 +58,8 @@ def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> se
     """
     for result in results:
         for score in result.scores:
-            if not isfinite(score.logit):
-                raise ValueError(f"bug: logit {score.logit} of shard {result.claim.shard_id} is not a number")
+            if not abs(score.logit) <= FLOAT32_MAX:
+                raise ValueError(f"bug: logit {score.logit} of shard {result.claim.shard_id} is no float32")
 
     def land(connection: Connection) -> set[int]:
         landed = [
@@ -116,7 +117,8 @@ def store_failures(connection: Connection, result: ShardResult) -> None:
     if not result.failures:
         return
     reasons = {
-        (failure.query_text_id, failure.document_text_id): failure.reason for failure in result.failures
+        (failure.query_text_id, failure.document_text_id): storable(failure.reason)
+        for failure in result.failures
     }
     failed = [
         (result.claim.job_id, pair_no, reasons[query, document])

@@ -67,4 +67,18 @@ def start_by_ps(pid: int) -> str | None:
 
 def is_alive(identity: ProcessIdentity) -> bool:
     """Whether that very process still runs. Of a process on another machine nothing is known: it is alive."""
-    return identity.machine != this_machine() or start_of(identity.pid) == identity.started
+    if identity.machine != this_machine():
+        return True
+    started = start_of(identity.pid)
+    return is_hidden(identity.pid) if started is None else started == identity.started
+
+
+def is_hidden(pid: int) -> bool:
+    """Whether a process has this pid that is another user's: its start may then be none of our business."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False

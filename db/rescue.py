@@ -5,11 +5,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, literal, null, select, update
 
 from db.clock import now_s
-from db.completion import finish_jobs
+from db.completion import finish_jobs, overdue
 from db.processes import ProcessIdentity, is_alive, this_machine
 from db.records import Rescued
-from db.schema import jobs, shards, workers
+from db.schema import shards, workers
 from db.store import Store
+from db.texts import storable
 
 SILENT = "its worker stopped answering on every attempt"
 KILLED = "its worker process ended on every attempt"
@@ -22,7 +23,7 @@ def returned(max_attempts: int, *, reason: str) -> dict[str, Any]:
         "state": case((is_last, "dead"), else_="ready"),
         "claimant": None,
         "lease_until": None,
-        "reason": literal(reason),
+        "reason": literal(storable(reason)),
         "finished_at": case((is_last, now_s()), else_=null()),
     }
 
@@ -33,8 +34,7 @@ def rescue(store: Store, max_attempts: int) -> Rescued:
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_shards(connection, is_lost, max_attempts, SILENT)
-        # Belt and braces: landing ends jobs itself.
-        finish_jobs(connection, connection.scalars(select(jobs.c.id).where(jobs.c.state == "active")).all())
+        finish_jobs(connection, overdue(connection))
         return rescued
 
     return store.write(bring_back)

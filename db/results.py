@@ -66,7 +66,7 @@ def results(
     Streamed in constant memory, from one snapshot. Pairs not finished yet are left out. `top_k` and
     `min_score` leave out ranked pairs, never failed ones. Raises UnknownJob.
     """
-    with store.connection() as connection, connection.begin():
+    with store.reading() as connection:
         if run(connection, "SELECT 1 FROM jobs WHERE id = ?", job_id).fetchone() is None:
             raise UnknownJob(str(job_id))
         yield from ranked(stream(connection, RESULTS, job_id, job_id, job_id), top_k, min_score)

@@ -13,18 +13,18 @@ TABLES = (
     "num_tokens INTEGER, line INTEGER)",
     "draft_candidates (query_id TEXT, document_id TEXT, line INTEGER)",
     # document_no is NULL for documents that are no candidates: only their ids are checked.
-    "draft_documents (document_id TEXT, digest {bytes}, line INTEGER, document_no INTEGER, text_id BIGINT, "
+    "draft_documents (read_no INTEGER {key}, document_id TEXT, digest {bytes}, line INTEGER, document_no INTEGER, text_id BIGINT, "
     "num_tokens INTEGER, text_offset INTEGER)",
     "draft_pairs (pair_no INTEGER {key}, document_no INTEGER, query_no INTEGER, document_text_id BIGINT, "
     "query_text_id BIGINT, document_tokens INTEGER, query_tokens INTEGER)",
 )
 
 DUPLICATE = """
-SELECT again.{id}, twice.first_line, again.line, first.digest = again.digest
-FROM (SELECT {id}, min(line) AS first_line FROM {table} GROUP BY {id} HAVING count(*) > 1) AS twice
-JOIN {table} AS again ON again.{id} = twice.{id} AND again.line > twice.first_line
-JOIN {table} AS first ON first.{id} = twice.{id} AND first.line = twice.first_line
-ORDER BY again.line LIMIT 1
+SELECT again.{id}, first.line, again.line, first.digest = again.digest
+FROM (SELECT {id}, min({number}) AS first_number FROM {table} GROUP BY {id} HAVING count(*) > 1) AS twice
+JOIN {table} AS first ON first.{id} = twice.{id} AND first.{number} = twice.first_number
+JOIN {table} AS again ON again.{id} = twice.{id} AND again.{number} > twice.first_number
+ORDER BY again.{number} LIMIT 1
 """
 
 UNKNOWN_QUERY = """
@@ -79,7 +79,7 @@ def index(connection: Connection, name: str, table: str, column: str) -> None:
     method = "" if is_sqlite(connection) else "USING hash"
     where = "temp." if is_sqlite(connection) else ""
     cursor = driver(connection).cursor()
-    cursor.execute(f"CREATE INDEX {where}{name} ON {table} {method} ({column})")
+    cursor.execute(f"CREATE INDEX IF NOT EXISTS {where}{name} ON {table} {method} ({column})")
     analyze(connection, table)
 
 
@@ -91,8 +91,8 @@ def analyze(connection: Connection, table: str) -> None:
 
 def check_distinct(connection: Connection, kind: str) -> None:
     """Raises DuplicateId for the first line whose id was there before. `kind` is "query" or "document"."""
-    table = "draft_queries" if kind == "query" else "draft_documents"
-    statement = DUPLICATE.format(id=f"{kind}_id", table=table)
+    table, number = ("draft_queries", "query_no") if kind == "query" else ("draft_documents", "read_no")
+    statement = DUPLICATE.format(id=f"{kind}_id", table=table, number=number)
     found = driver(connection).execute(statement).fetchone()
     if found is not None:
         id_, first_line, line, is_same_text = found

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine, inspect, text
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 MAX_TRIES = 6
 FIRST_PAUSE_S = 0.02
+PATIENCE_S = 60
+SECRET_OPTIONS = ("password", "sslpassword")
 
 
 class Store:
@@ -33,7 +36,7 @@ class Store:
         self.safe_url = safe_url(parsed)
         self.dialect = engine.dialect.name
         self.engine = engine
-        self.password = str(parsed.password) if parsed.password else None
+        self.secrets = secrets_of(parsed)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -49,7 +52,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads, on one snapshot where the database has them."""
+        """A transaction that only reads: one snapshot on SQLite, one per statement on PostgreSQL."""
         with self.translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -66,23 +69,19 @@ class Store:
     def write(self, statements: Callable[[Connection], T]) -> T:
         """Runs `statements` in a writing transaction; again, after a short pause, while the store is busy.
 
-        For short transactions without side effects elsewhere. Raises StoreBusy when the tries are used up.
+        For transactions without side effects elsewhere. Raises StoreBusy when the tries are used up.
         """
-        for num_tries in range(1, MAX_TRIES + 1):
-            try:
-                with self.writing() as connection:
-                    return statements(connection)
-            except StoreBusy:
-                if num_tries == MAX_TRIES:
-                    raise
-                # Jitter, so that two who collided do not collide again.
-                time.sleep(FIRST_PAUSE_S * 2**num_tries * (0.5 + random.random()))  # noqa: S311
-        raise AssertionError("unreachable: the last try returns or raises")
+
+        def attempt() -> T:
+            with self.writing() as connection:
+                return statements(connection)
+
+        return patiently(attempt)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
         """A block whose driver errors become StoreErrors that name this store."""
-        with translated(self.safe_url, self.password):
+        with translated(self.safe_url, self.secrets):
             yield
 
     def close(self) -> None:
@@ -99,10 +98,34 @@ class Store:
         return f"Store({self.safe_url!r})"
 
 
+def patiently(attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, tried again with growing pauses while it raises StoreBusy.
+
+    The last StoreBusy is raised: after a few tries, or when waiting for locks took a minute already.
+    """
+    started = time.monotonic()
+    for num_tries in count(1):
+        try:
+            return attempt()
+        except StoreBusy:
+            if num_tries == MAX_TRIES or time.monotonic() - started > PATIENCE_S:
+                raise
+            # Jitter, so that two who collided do not collide again.
+            time.sleep(FIRST_PAUSE_S * 2**num_tries * (0.5 + random.random()))  # noqa: S311
+    raise AssertionError("bug: counting ended")
+
+
 def safe_url(parsed: URL) -> str:
-    """The URL as people may see it: our driver's name left out, the password hidden."""
-    shown = parsed.set(drivername=parsed.get_backend_name())
+    """The URL as people may see it: our driver's name left out, passwords hidden."""
+    hidden = {name: "***" for name in SECRET_OPTIONS if name in parsed.query}
+    shown = parsed.set(drivername=parsed.get_backend_name()).update_query_dict(hidden)
     return shown.render_as_string(hide_password=True)
+
+
+def secrets_of(parsed: URL) -> list[str]:
+    """The passwords in a URL, in clear."""
+    options = [parsed.query[name] for name in SECRET_OPTIONS if name in parsed.query]
+    return [str(secret) for secret in (parsed.password, *options) if secret]
 
 
 def open_store(url: str, *, create: bool = False) -> Store:

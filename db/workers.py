@@ -8,6 +8,7 @@ from db.records import WorkerRow
 from db.schema import shards
 from db.schema import workers as table
 from db.store import Store
+from db.texts import storable
 
 ALIVE_S = 90
 """A worker not heard of for longer than this is no longer shown as alive."""
@@ -35,12 +36,12 @@ def register(store: Store, model: str) -> int:
 
 def describe(store: Store, worker_id: int, device: str) -> None:
     """Notes what the worker computes on, for people."""
-    change(store, worker_id, device=device)
+    change(store, worker_id, device=storable(device))
 
 
 def report_problem(store: Store, worker_id: int, problem: str | None) -> None:
     """Notes what keeps the worker from working; None when nothing does any more."""
-    change(store, worker_id, problem=problem)
+    change(store, worker_id, problem=None if problem is None else storable(problem))
 
 
 def change(store: Store, worker_id: int, **values: str | None) -> None:
