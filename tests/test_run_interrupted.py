@@ -19,7 +19,7 @@ from tests.support.rankmill_command import (
 )
 from tests.support.waiting import wait_until
 
-NUM_DOCUMENTS, NUM_QUERIES, NUM_WORDS = 120, 100, 2_000
+NUM_DOCUMENTS, NUM_QUERIES, NUM_WORDS = 120, 300, 2_000
 NUM_PAIRS = NUM_DOCUMENTS * NUM_QUERIES
 START_TIMEOUT_S = 90
 
@@ -57,7 +57,7 @@ class Running:
     def __init__(self, rankmill: Rankmill, flags: list[str]) -> None:
         self.rankmill = rankmill
         self.process = rankmill.start(*flags)
-        wait_until(self._is_halfway, START_TIMEOUT_S, "a first shard to land")
+        wait_until(self._is_halfway, START_TIMEOUT_S, "a first claim")
         self.tree = tree_of(self.process.pid)
         self._workers = [one for one in self.tree if is_worker(one)]
         for one in self._workers:
@@ -72,7 +72,7 @@ class Running:
 
     def _is_halfway(self) -> bool:
         assert self.process.poll() is None, f"the run ended early: {self.process.communicate()}"
-        return any(job.num_scored for job in self.rankmill.jobs())
+        return any(job.num_claimed + job.num_scored for job in self.rankmill.jobs())
 
     def part(self, *words: str) -> psutil.Process:
         """The process of the run whose command line holds all of these words."""
