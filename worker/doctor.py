@@ -6,8 +6,9 @@ Knows the door to scorers and a few sentences; knows no store and no broker.
 import json
 import sys
 import time
+from dataclasses import replace
 
-from db.model_files import files_digest, model_directory
+from db.model_files import NULL_MODEL, files_digest, model_directory
 from db.records import Claim, Precision, ScorerSpec, ShardWork, TextPair
 from db.settings import Settings
 from worker.errors import WorkerError
@@ -32,7 +33,8 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
     try:
         started = time.monotonic()
         scorer = load_scorer(spec, batch_tokens=settings.batch_tokens)
-        found |= _facts(scorer) | {"load_s": round(time.monotonic() - started, 2)} | _speed(scorer)
+        load_s = round(time.monotonic() - started, 2)
+        found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer)
         exit_code = EXIT_OK
     except WorkerError as error:
         found["problem"] = str(error)
@@ -74,6 +76,17 @@ def _facts(scorer: Scorer) -> dict[str, object]:
     if limits is not None:
         found |= {"max_length": limits.max_length, "max_query_tokens": limits.max_query_tokens}
     return found
+
+
+def _size(spec: ScorerSpec) -> dict[str, object]:
+    """The model's dimensions, by its own configuration."""
+    if spec.model == NULL_MODEL:
+        return {}
+    from worker.checkpoint import find_checkpoint
+
+    config = find_checkpoint(replace(spec, files_digest=None)).config
+    named = {"class": "model_type", "layers": "num_hidden_layers", "hidden": "hidden_size"}
+    return {name: config[key] for name, key in named.items() if key in config}
 
 
 def _speed(scorer: Scorer) -> dict[str, object]:
