@@ -171,6 +171,7 @@ def test_whatever_part_is_killed_is_started_again(rankmill: Rankmill, running: R
 def test_two_runs_at_once_do_not_disturb_each_other(
     rankmill: Rankmill, flags: list[str], running: Running, calm: str
 ) -> None:
+    running.let_go()
     (rankmill.folder / "few.tsv").write_text("q\tanother question\n")
     other = ["few.tsv" if flag == "queries.tsv" else flag for flag in flags]
     other[-1] = "few.jsonl"
@@ -194,6 +195,7 @@ def test_the_same_run_twice_at_once_is_one_job(
 
 
 def test_a_cancelled_job_ends_its_run(rankmill: Rankmill, running: Running) -> None:
+    running.let_go()
     rankmill("cancel", "1")
     said = running.said()
     assert running.process.returncode == 6, said

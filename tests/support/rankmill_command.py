@@ -3,8 +3,11 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import patch
@@ -30,8 +33,9 @@ class Rankmill:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store_url = f"sqlite:///{folder / 'store.db'}"
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
+        # Short: below a long path a run would put its socket elsewhere.
+        self.temporary = Path(tempfile.mkdtemp(prefix="rm-"))
+        weakref.finalize(self, shutil.rmtree, self.temporary, ignore_errors=True)
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
