@@ -12,14 +12,14 @@ import torch
 
 REACH = 6
 SMOOTHING = 0.75
-SCALE = 0.05
+SCALE = 0.5  # large beside the learning rate, or the first steps of training would wipe all of this out
 QUERY_WEIGHT = 3
 
 
 def cooccurrence_embeddings(
     texts: Sequence[np.ndarray], vocabulary_size: int, width: int, seed: int
 ) -> torch.Tensor:
-    """One row a token, `width` wide, mean zero, with `SCALE` as standard deviation."""
+    """One row a token, `width` wide, with `SCALE` as standard deviation."""
     counts = np.zeros(vocabulary_size * vocabulary_size, dtype=np.float32)
     for distance in range(1, REACH + 1):
         for text in texts:

@@ -16,10 +16,14 @@ from training.contracts import Question
 from training.fragments import FragmentSampler
 from training.windows import SPECIAL_TOKENS, Pair, TokenisedContract
 
-NEGATIVES = 7
+NEGATIVES = 3
+# Which windows stand against the answer: hard ones, clauses of other kinds, the same contract's, any. At first
+# mostly clauses of other kinds, because the rest can be told from an answer without reading the query at all.
+AT_FIRST = (0.0, 0.6, 0.2, 0.2)
+LATER = (0.45, 0.2, 0.15, 0.2)
 DROPPED_WORDS = 0.15
 LONGEST_QUERY = 96
-FRAGMENT_SHARE = 0.15
+FRAGMENT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -100,22 +104,20 @@ class GroupSampler:
                 return index, start, end
 
     def _negative(self, question: str, answered: int, size: int) -> tuple[int, int, int] | None:
-        draw = self._chance.random()
-        hard = self.hard.get(question)
-        if hard and draw < 0.6:
-            place = self._chance.choice(hard)
-            start = place.middle - size // 2 + self._chance.randint(-size // 4, size // 4)
-            index, start = place.contract, self._fitted(place.contract, start, size)
-        elif draw < 0.75:
-            index = answered
-            start = self._chance.randint(0, max(0, self._lengths[index] - size))
-        elif draw < 0.87 or not self._unanswered[question]:
+        """One try at a window that does not answer; None where the try found one that might."""
+        hard = self.hard.get(question, [])
+        kind = self._chance.choices(["hard", "other", "same", "any"], LATER if hard else AT_FIRST)[0]
+        if kind == "other":
             # A clause of another kind: only reading the query tells that it is the wrong one.
             other = self._chance.choice(self.questions).name
             return self._checked(question, *self._answer(other, size))
-        else:
-            index = self._chance.choice(self._unanswered[question])
-            start = self._chance.randint(0, max(0, self._lengths[index] - size))
+        if kind == "hard":
+            place = self._chance.choice(hard)
+            start = place.middle - size // 2 + self._chance.randint(-size // 4, size // 4)
+            start = self._fitted(place.contract, start, size)
+            return self._checked(question, place.contract, start, start + size)
+        index = self._chance.choice(self._unanswered[question] or [answered]) if kind == "any" else answered
+        start = self._chance.randint(0, max(0, self._lengths[index] - size))
         return self._checked(question, index, start, start + size)
 
     def _checked(self, question: str, index: int, start: int, end: int) -> tuple[int, int, int] | None:

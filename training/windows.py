@@ -47,7 +47,7 @@ class TokenisedContract:
     def pair(self, query: list[int], mark: int, start: int, end: int) -> Pair:
         """The pair of a query and tokens start..end; `mark` says which question the query asks."""
         window, marks = self.tokens[start:end].tolist(), self.marks[start:end].tolist()
-        beside = [UNMARKED, *[mark] * len(query), UNMARKED, UNMARKED, *marks, UNMARKED]
+        beside = [mark, *[mark] * len(query), UNMARKED, UNMARKED, *marks, UNMARKED]
         return pair_tokens(query, window), beside
 
     def is_negative(self, question: str, start: int, end: int) -> bool:
