@@ -17,7 +17,7 @@ from training.fragments import FragmentSampler
 from training.windows import SPECIAL_TOKENS, Pair, TokenisedContract
 
 NEGATIVES = 3
-# Which windows stand against the answer: hard ones, clauses of other kinds, the same contract's, any. At first
+# What stands against the answer: hard windows, clauses of other kinds, the same contract, any. At first
 # mostly clauses of other kinds, because the rest can be told from an answer without reading the query at all.
 AT_FIRST = (0.0, 0.6, 0.2, 0.2)
 LATER = (0.45, 0.2, 0.15, 0.2)
