@@ -22,7 +22,7 @@ from db.texts import Encoded, check_id, encoded, store_texts
 T = TypeVar("T")
 R = TypeVar("R", QueryRow, DocumentRow)
 
-ROWS_PER_CHUNK = 1_000
+ROWS_PER_CHUNK = 10_000
 CANDIDATES_PER_CHUNK = 20_000
 MAX_CHUNK_CHARS = 4 * 2**20
 QUERY_COLUMNS = ("query_no", "query_id", "digest", "text_id", "num_tokens", "line")
@@ -57,8 +57,8 @@ class Draft:
         self.num_documents = 0
         self.num_pairs = 0
         self.num_duplicate_candidates = 0
-        with connection.begin():
-            staging.create(connection)
+        staging.hurry(connection)
+        self.in_transaction(staging.create)
 
     def add_queries(self, queries: Iterable[QueryRow]) -> None:
         """Adds the queries, in order. Raises DuplicateId, UnstorableText."""
@@ -194,6 +194,7 @@ class Draft:
         `slice_pairs` lays shards over pairs in stored order. Raises what check() raises, and NameTaken.
         """
         self.check()
+        staging.hurry(self.connection, stop=True)
         return self.in_transaction(
             lambda connection: publishing.publish(connection, self.num_pairs, request, slice_pairs),
             writes=True,

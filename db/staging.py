@@ -5,18 +5,24 @@ Temporary tables take no lock of the store's: reading a corpus for an hour distu
 
 from sqlalchemy import Connection
 
-from db.bulk import driver, is_sqlite
+from db.bulk import driver, is_sqlite, run
 from db.errors import DuplicateId, UnknownId
 
 TABLES = (
-    "draft_queries (query_no INTEGER {key}, query_id TEXT, digest {bytes}, text_id BIGINT, "
-    "num_tokens INTEGER, line INTEGER)",
+    """draft_queries (
+        query_no INTEGER {key}, query_id TEXT, digest {bytes}, text_id BIGINT, num_tokens INTEGER,
+        line INTEGER
+    )""",
     "draft_candidates (query_id TEXT, document_id TEXT, line INTEGER)",
     # document_no is NULL for documents that are no candidates: only their ids are checked.
-    "draft_documents (read_no INTEGER {key}, document_id TEXT, digest {bytes}, line INTEGER, document_no INTEGER, text_id BIGINT, "
-    "num_tokens INTEGER, text_offset INTEGER)",
-    "draft_pairs (pair_no INTEGER {key}, document_no INTEGER, query_no INTEGER, document_text_id BIGINT, "
-    "query_text_id BIGINT, document_tokens INTEGER, query_tokens INTEGER)",
+    """draft_documents (
+        read_no INTEGER {key}, document_id TEXT, digest {bytes}, line INTEGER, text_offset INTEGER,
+        document_no INTEGER, text_id BIGINT, num_tokens INTEGER
+    )""",
+    """draft_pairs (
+        pair_no INTEGER {key}, document_no INTEGER, query_no INTEGER, document_text_id BIGINT,
+        query_text_id BIGINT, document_tokens INTEGER, query_tokens INTEGER
+    )""",
 )
 
 DUPLICATE = """
@@ -61,6 +67,18 @@ INSERT INTO draft_pairs
 SELECT row_number() OVER (ORDER BY document_no, query_no) - 1 AS pair_no, wanted.*
 FROM ({wanted}) AS wanted ORDER BY 1
 """
+
+
+def hurry(connection: Connection, *, stop: bool = False) -> None:
+    """Commits from here on need not survive a power cut: only texts nobody points at yet could be lost.
+
+    With `stop` they must again, and what was committed before then does too. Needs no open transaction.
+    """
+    if is_sqlite(connection):
+        run(connection, f"PRAGMA synchronous = {'FULL' if stop else 'NORMAL'}")
+    else:
+        run(connection, "RESET synchronous_commit" if stop else "SET synchronous_commit = off")
+        driver(connection).commit()
 
 
 def create(connection: Connection) -> None:
