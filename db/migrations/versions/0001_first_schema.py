@@ -60,7 +60,7 @@ def create_scorers() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_scorers"),
         sa.CheckConstraint(
             "(weights_digest IS NULL) = (tokenizer_digest IS NULL)",
-            name="ck_scorers_digests_together",
+            name=op.f("ck_scorers_digests_together"),
         ),
         sa.UniqueConstraint("spec_digest", name="uq_scorers_spec_digest"),
         sqlite_autoincrement=True,
@@ -110,8 +110,8 @@ def create_jobs() -> None:
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("finished_at", sa.Double()),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
-        sa.CheckConstraint("state IN ('active', 'done', 'cancelled')", name="ck_jobs_state"),
-        sa.CheckConstraint("(state = 'active') = (finished_at IS NULL)", name="ck_jobs_finished_at"),
+        sa.CheckConstraint("state IN ('active', 'done', 'cancelled')", name=op.f("ck_jobs_state")),
+        sa.CheckConstraint("(state = 'active') = (finished_at IS NULL)", name=op.f("ck_jobs_finished_at")),
         sa.ForeignKeyConstraint(["scorer_id"], ["scorers.id"], name="fk_jobs_scorer_id"),
         sqlite_autoincrement=True,
     )
@@ -193,24 +193,26 @@ def create_shards() -> None:
         sa.Column("finished_at", sa.Double()),
         sa.PrimaryKeyConstraint("id", name="pk_shards"),
         sa.CheckConstraint(
-            "state IN ('ready', 'claimed', 'done', 'dead', 'cancelled')", name="ck_shards_state"
+            "state IN ('ready', 'claimed', 'done', 'dead', 'cancelled')", name=op.f("ck_shards_state")
         ),
-        sa.CheckConstraint("(state = 'claimed') = (claimant IS NOT NULL)", name="ck_shards_claimant"),
-        sa.CheckConstraint("(state = 'claimed') = (lease_until IS NOT NULL)", name="ck_shards_lease_until"),
+        sa.CheckConstraint("(state = 'claimed') = (claimant IS NOT NULL)", name=op.f("ck_shards_claimant")),
+        sa.CheckConstraint(
+            "(state = 'claimed') = (lease_until IS NOT NULL)", name=op.f("ck_shards_lease_until")
+        ),
         sa.CheckConstraint(
             "(state IN ('done', 'dead', 'cancelled')) = (finished_at IS NOT NULL)",
-            name="ck_shards_finished_at",
+            name=op.f("ck_shards_finished_at"),
         ),
-        sa.CheckConstraint("state <> 'dead' OR reason IS NOT NULL", name="ck_shards_reason"),
+        sa.CheckConstraint("state <> 'dead' OR reason IS NOT NULL", name=op.f("ck_shards_reason")),
         sa.CheckConstraint(
             "state <> 'done' OR scored_pairs + failed_pairs = num_pairs",
-            name="ck_shards_pairs_add_up",
+            name=op.f("ck_shards_pairs_add_up"),
         ),
         sa.CheckConstraint(
             "first_pair < end_pair AND num_pairs BETWEEN 1 AND end_pair - first_pair",
-            name="ck_shards_range",
+            name=op.f("ck_shards_range"),
         ),
-        sa.CheckConstraint("num_releases BETWEEN 0 AND attempt", name="ck_shards_releases"),
+        sa.CheckConstraint("num_releases BETWEEN 0 AND attempt", name=op.f("ck_shards_releases")),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_shards_job_id"),
         sa.ForeignKeyConstraint(["scorer_id"], ["scorers.id"], name="fk_shards_scorer_id"),
         sa.ForeignKeyConstraint(["claimant"], ["workers.id"], name="fk_shards_claimant"),
@@ -256,6 +258,6 @@ def create_scores() -> None:
         sa.Column("job_id", sa.Integer(), nullable=False),
         sa.Column("scored_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("scorer_id", "document_text_id", "query_text_id", name="pk_scores"),
-        sa.CheckConstraint("logit BETWEEN -3.5e38 AND 3.5e38", name="ck_scores_logit_is_finite"),
+        sa.CheckConstraint("logit BETWEEN -3.5e38 AND 3.5e38", name=op.f("ck_scores_logit_is_finite")),
         sqlite_with_rowid=False,
     )
