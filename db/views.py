@@ -2,6 +2,7 @@
 
 Both views mean the same on both databases. On SQLite `ranked_results` uses exp(), which every sqlite3 shell
 since 3.35 has when built with its math functions, as Debian's and Python's are.
+Spans count in the document's own text, without its title, as in db/results.py.
 """
 
 from sqlalchemy import DDL, event
@@ -25,8 +26,14 @@ SELECT
         ELSE 1.0 / (1.0 + exp(-CAST(scores.logit AS double precision)))
     END AS score,
     scores.logit AS logit,
-    scores.span_start AS span_start,
-    scores.span_end AS span_end,
+    CASE
+        WHEN scores.span_start > job_documents.text_offset
+        THEN scores.span_start - job_documents.text_offset ELSE 0
+    END AS span_start,
+    CASE
+        WHEN scores.span_end > job_documents.text_offset
+        THEN scores.span_end - job_documents.text_offset ELSE 0
+    END AS span_end,
     scores.num_tokens AS num_tokens,
     scores.num_windows AS num_windows,
     scores.truncated AS truncated,

@@ -16,8 +16,14 @@ SELECT
         ELSE 1.0 / (1.0 + exp(-CAST(scores.logit AS double precision)))
     END AS score,
     scores.logit AS logit,
-    scores.span_start AS span_start,
-    scores.span_end AS span_end,
+    CASE
+        WHEN scores.span_start > job_documents.text_offset
+        THEN scores.span_start - job_documents.text_offset ELSE 0
+    END AS span_start,
+    CASE
+        WHEN scores.span_end > job_documents.text_offset
+        THEN scores.span_end - job_documents.text_offset ELSE 0
+    END AS span_end,
     scores.num_tokens AS num_tokens,
     scores.num_windows AS num_windows,
     scores.truncated AS truncated,
