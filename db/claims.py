@@ -15,6 +15,7 @@ from db.rescue import rescue as rescue
 from db.rescue import rescue_orphans as rescue_orphans
 from db.rescue import returned
 from db.schema import jobs, scorers, shards, workers
+from db.states import IS_CLAIMED, IS_OPEN, IS_READY
 from db.store import Store
 
 FIRST_LOOK = 8
@@ -60,15 +61,15 @@ def ready_shards(
     state_of_job = select(jobs.c.state).where(jobs.c.id == shards.c.job_id).scalar_subquery()
     ready = (
         select(shards.c.id, shards.c.num_tokens)
-        .where(shards.c.scorer_id == scorer_id, shards.c.state == "ready", state_of_job == "active")
+        .where(shards.c.scorer_id == scorer_id, IS_READY, state_of_job == "active")
         .limit(limit)
         .with_for_update(of=shards, skip_locked=True)
     )
     if job_id is None:
         ready = ready.order_by(shards.c.priority, shards.c.id)
     else:
-        # A job has one scorer and one priority; its own index reaches its shards past any number of others.
-        ready = ready.where(shards.c.job_id == job_id).order_by(shards.c.id)
+        # A job has one priority, and shards are numbered as they lie; IS_OPEN brings the job's own index in.
+        ready = ready.where(shards.c.job_id == job_id, IS_OPEN).order_by(shards.c.first_pair)
     return [(row.id, row.num_tokens) for row in connection.execute(ready)]
 
 
@@ -87,7 +88,7 @@ def mark_claimed(
 ) -> list[Claim]:
     claimed = connection.execute(
         update(shards)
-        .where(shards.c.id.in_(shard_ids), shards.c.state == "ready")
+        .where(shards.c.id.in_(shard_ids), IS_READY)
         .values(
             state="claimed", claimant=worker_id, lease_until=now_s() + lease_s, attempt=shards.c.attempt + 1
         )
@@ -121,9 +122,7 @@ def mark_claimed(
 def still_held(claims: Iterable[Claim]) -> ColumnElement[bool]:
     """The fence: the shard is claimed, by this worker, in this very attempt."""
     keys = [(claimed.shard_id, claimed.worker_id, claimed.attempt) for claimed in claims]
-    return and_(
-        shards.c.state == "claimed", tuple_(shards.c.id, shards.c.claimant, shards.c.attempt).in_(keys)
-    )
+    return and_(IS_CLAIMED, tuple_(shards.c.id, shards.c.claimant, shards.c.attempt).in_(keys))
 
 
 def renew(store: Store, worker_id: int, lease_s: float, claims: Iterable[Claim] | None = None) -> int:
@@ -132,7 +131,7 @@ def renew(store: Store, worker_id: int, lease_s: float, claims: Iterable[Claim] 
     With `claims` only those are extended, so that a claim the worker never heard of (its answer was lost
     with the connection) runs out. Returns how many were extended.
     """
-    is_held = and_(shards.c.claimant == worker_id, shards.c.state == "claimed")
+    is_held = and_(shards.c.claimant == worker_id, IS_CLAIMED)
     if claims is not None:
         is_held = and_(is_held, still_held(claims))
 
@@ -188,7 +187,7 @@ def num_ready(store: Store, model: str, job_id: int | None = None) -> int:
         .select_from(
             shards.join(scorers, scorers.c.id == shards.c.scorer_id).join(jobs, jobs.c.id == shards.c.job_id)
         )
-        .where(scorers.c.model == model, shards.c.state == "ready", jobs.c.state == "active")
+        .where(scorers.c.model == model, IS_READY, jobs.c.state == "active")
     )
     if job_id is not None:
         ready = ready.where(shards.c.job_id == job_id)

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, select, update
 
 from db.clock import now_s
-from db.schema import jobs, shards
-
-OPEN_STATES = ("ready", "claimed")
-HAS_OPEN = exists().where(shards.c.job_id == jobs.c.id, shards.c.state.in_(OPEN_STATES))
+from db.schema import jobs
+from db.states import JOB_IS_OPEN
 
 
 def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
@@ -25,10 +23,10 @@ def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
     if not locked:
         return
     connection.execute(
-        update(jobs).where(jobs.c.id.in_(locked), ~HAS_OPEN).values(state="done", finished_at=now_s())
+        update(jobs).where(jobs.c.id.in_(locked), ~JOB_IS_OPEN).values(state="done", finished_at=now_s())
     )
 
 
 def overdue(connection: Connection) -> Sequence[int]:
     """Active jobs without an open shard. Landing ends jobs itself; this finds what it may have missed."""
-    return connection.scalars(select(jobs.c.id).where(jobs.c.state == "active", ~HAS_OPEN)).all()
+    return connection.scalars(select(jobs.c.id).where(jobs.c.state == "active", ~JOB_IS_OPEN)).all()

@@ -5,11 +5,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, case, func, select, update
 
 from db.clock import now_s
-from db.completion import OPEN_STATES
 from db.errors import UnknownJob
 from db.records import JobProgress, JobState
 from db.schema import jobs, scorers, shards
 from db.scorers import spec_of
+from db.states import IS_OPEN
 from db.store import Store
 from db.texts import is_storable
 
@@ -121,7 +121,7 @@ def cancel(store: Store, job_id: int) -> int:
     def stop(connection: Connection) -> int:
         if connection.scalar(select(jobs.c.id).where(jobs.c.id == job_id)) is None:
             raise UnknownJob(str(job_id))
-        is_open = and_(shards.c.job_id == job_id, shards.c.state.in_(OPEN_STATES))
+        is_open = and_(shards.c.job_id == job_id, IS_OPEN)
         # Locked in order, as landing does, and before the job.
         connection.execute(select(shards.c.id).where(is_open).order_by(shards.c.id).with_for_update())
         cancelled = connection.execute(

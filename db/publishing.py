@@ -1,6 +1,7 @@
 """Publishing a draft: from its temporary tables to a job, its pairs and its shards, in one transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -76,9 +77,10 @@ def publish(
     num_documents: int = run(connection, DOCUMENTS, job_id).rowcount
     run(connection, PAIRS, job_id, scorer_id)
     # In chunks: PostgreSQL cannot read pairs while a COPY runs on the same connection.
-    for plans in chunks(slice_pairs(costs(connection, job_id, request.scorer)), SHARDS_PER_CHUNK):
-        fixed = (job_id, scorer_id, PRIORITIES[request.priority], "ready")
-        insert_rows(connection, "shards", SHARD_COLUMNS, ((*fixed, *plan) for plan in plans))
+    with closing(costs(connection, job_id, request.scorer)) as pairs:
+        for plans in chunks(slice_pairs(pairs), SHARDS_PER_CHUNK):
+            fixed = (job_id, scorer_id, PRIORITIES[request.priority], "ready")
+            insert_rows(connection, "shards", SHARD_COLUMNS, ((*fixed, *plan) for plan in plans))
     counted = {
         "num_queries": num_queries,
         "num_documents": num_documents,
@@ -142,7 +144,7 @@ def taken(connection: Connection, request: JobRequest) -> Submission:
     raise NameTaken(request.name, holder)
 
 
-def costs(connection: Connection, job_id: int, scorer: ScorerSpec) -> Iterator[PairCost]:
+def costs(connection: Connection, job_id: int, scorer: ScorerSpec) -> Generator[PairCost, None, None]:
     """The job's pairs in stored order with their estimated tokens, 0 for those whose score is reused."""
     cost = pair_cost(scorer)
     for pair_no, document_no, reused, query_tokens, document_tokens in stream(connection, COSTS, job_id):

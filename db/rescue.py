@@ -9,6 +9,7 @@ from db.completion import finish_jobs, overdue
 from db.processes import ProcessIdentity, is_alive, this_machine
 from db.records import Rescued
 from db.schema import shards, workers
+from db.states import IS_CLAIMED
 from db.store import Store
 from db.texts import storable
 
@@ -30,7 +31,7 @@ def returned(max_attempts: int, *, reason: str) -> dict[str, Any]:
 
 def rescue(store: Store, max_attempts: int) -> Rescued:
     """Returns every shard whose lease has run out, and ends jobs that have nothing open left."""
-    is_lost = and_(shards.c.state == "claimed", shards.c.lease_until < now_s())
+    is_lost = and_(IS_CLAIMED, shards.c.lease_until < now_s())
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_shards(connection, is_lost, max_attempts, SILENT)
@@ -56,7 +57,7 @@ def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
         return Rescued(num_returned=0, num_dead=0)
 
     def bring_back(connection: Connection) -> Rescued:
-        is_lost = and_(shards.c.state == "claimed", shards.c.claimant.in_(gone))
+        is_lost = and_(IS_CLAIMED, shards.c.claimant.in_(gone))
         rescued = return_shards(connection, is_lost, max_attempts, KILLED)
         is_unmarked = and_(workers.c.id.in_(gone), workers.c.stopped_at.is_(None))
         connection.execute(update(workers).where(is_unmarked).values(stopped_at=now_s()))
@@ -75,7 +76,7 @@ def return_shards(
         return Rescued(num_returned=0, num_dead=0)
     changed = connection.execute(
         update(shards)
-        .where(shards.c.id.in_(shard_ids), shards.c.state == "claimed")
+        .where(shards.c.id.in_(shard_ids), IS_CLAIMED)
         .values(returned(max_attempts, reason=reason))
         .returning(shards.c.job_id, shards.c.state)
     ).all()

@@ -238,28 +238,12 @@ shards = Table(
     CheckConstraint("state <> 'done' OR scored_pairs + failed_pairs = num_pairs", name="pairs_add_up"),
     CheckConstraint("first_pair < end_pair AND num_pairs BETWEEN 1 AND end_pair - first_pair", name="range"),
     CheckConstraint("num_releases BETWEEN 0 AND attempt", name="releases"),
-    UniqueConstraint("job_id", "first_pair"),
-    # The claim reads the first few rows of this index however many shards wait.
-    Index(
-        "ix_shards_ready",
-        "scorer_id",
-        "priority",
-        "id",
-        **only_where("state = 'ready'"),
-    ),
-    Index(
-        "ix_shards_open",
-        "job_id",
-        "state",
-        "id",
-        **only_where("state IN ('ready', 'claimed')"),
-    ),
-    Index(
-        "ix_shards_claimed",
-        "claimant",
-        "lease_until",
-        **only_where("state = 'claimed'"),
-    ),
+    # By the end and not the beginning: a claim that orders by first_pair is left with ix_shards_open.
+    UniqueConstraint("job_id", "end_pair"),
+    # Claims read the first few rows of one of these however many shards wait or have ended.
+    Index("ix_shards_ready", "scorer_id", "priority", "id", **only_where("state = 'ready'")),
+    Index("ix_shards_open", "job_id", "first_pair", **only_where("state IN ('ready', 'claimed')")),
+    Index("ix_shards_claimed", "claimant", "lease_until", **only_where("state = 'claimed'")),
     sqlite_autoincrement=True,
 )
 

@@ -15,6 +15,7 @@ from db.clock import now_s
 from db.errors import StoreError, WeightsChanged
 from db.records import EngineFacts, LongDocuments, Precision, ScorerSpec
 from db.schema import engines, jobs, scorers, shards
+from db.states import IS_READY
 from db.store import Store
 
 
@@ -101,7 +102,7 @@ def with_ready_shards(model: str, job_id: int | None) -> Select[Any]:
     first = (
         select(shards.c.id, shards.c.priority)
         .join(jobs, jobs.c.id == shards.c.job_id)
-        .where(shards.c.scorer_id == scorers.c.id, shards.c.state == "ready", jobs.c.state == "active")
+        .where(shards.c.scorer_id == scorers.c.id, IS_READY, jobs.c.state == "active")
         .order_by(shards.c.priority, shards.c.id)
         .limit(1)
         .correlate(scorers)

@@ -7,6 +7,7 @@ from db.processes import this_process
 from db.records import WorkerRow
 from db.schema import shards
 from db.schema import workers as table
+from db.states import IS_CLAIMED
 from db.store import Store
 from db.texts import storable
 
@@ -59,7 +60,7 @@ def farewell(store: Store, worker_id: int) -> int:
     def leave(connection: Connection) -> int:
         released = connection.execute(
             update(shards)
-            .where(shards.c.claimant == worker_id, shards.c.state == "claimed")
+            .where(shards.c.claimant == worker_id, IS_CLAIMED)
             .values(state="ready", claimant=None, lease_until=None, num_releases=shards.c.num_releases + 1)
         )
         connection.execute(

@@ -1,6 +1,8 @@
 """Small jobs for store and queue tests: submitted, and scored by a stand-in that needs no model."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from db.claims import claim, load
 from db.drafts import draft
@@ -28,10 +30,6 @@ SPEC = ScorerSpec(model="null")
 FACTS = EngineFacts(
     weights_digest="w" * 64, tokenizer_digest="t" * 64, device="cpu", dtype="float32", program_version="0"
 )
-
-
-def slice_by(num_pairs: int) -> "Slicer":
-    return Slicer(num_pairs)
 
 
 class Slicer:
@@ -74,11 +72,10 @@ def submit(
     document_texts: Sequence[str] = ("one", "two", "three"),
     candidates: Sequence[tuple[str, str]] | None = None,
     pairs_per_shard: int = 2,
-    **request: object,
+    **request: Any,
 ) -> Submission:
     """Submits a small job: all pairs, or the given candidates."""
-    asked = JobRequest(key=key, name=name, scorer=SPEC)
-    asked = type(asked)(**{**{field: getattr(asked, field) for field in asked.__slots__}, **request})
+    asked = replace(JobRequest(key=key, name=name, scorer=SPEC), **request)
     with draft(store) as drafted:
         drafted.add_queries(queries(query_texts))
         if candidates is None:
@@ -88,7 +85,7 @@ def submit(
                 CandidateRow(query, document, line) for line, (query, document) in enumerate(candidates, 1)
             )
         drafted.add_documents(documents(document_texts))
-        return drafted.publish(asked, slice_by(pairs_per_shard))
+        return drafted.publish(asked, Slicer(pairs_per_shard))
 
 
 def scored(work: ShardWork, logit: float = 0.5) -> ShardResult:

@@ -216,14 +216,14 @@ def create_shards() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_shards_job_id"),
         sa.ForeignKeyConstraint(["scorer_id"], ["scorers.id"], name="fk_shards_scorer_id"),
         sa.ForeignKeyConstraint(["claimant"], ["workers.id"], name="fk_shards_claimant"),
-        sa.UniqueConstraint("job_id", "first_pair", name="uq_shards_job_id_first_pair"),
+        sa.UniqueConstraint("job_id", "end_pair", name="uq_shards_job_id_end_pair"),
         sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_shards_claimed", "shards", ["claimant", "lease_until"], **only_where("state = 'claimed'")
     )
     op.create_index(
-        "ix_shards_open", "shards", ["job_id", "state", "id"], **only_where("state IN ('ready', 'claimed')")
+        "ix_shards_open", "shards", ["job_id", "first_pair"], **only_where("state IN ('ready', 'claimed')")
     )
     op.create_index(
         "ix_shards_ready", "shards", ["scorer_id", "priority", "id"], **only_where("state = 'ready'")
