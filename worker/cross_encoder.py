@@ -102,11 +102,12 @@ def upload(batch: Batch, device: torch.device) -> Tensor:
 
 
 def keep_last_layer_fp32(model: nn.Module) -> None:
-    """Compute the last linear layer in fp32, so that logits are not rounded to half precision."""
-    classifier = getattr(model, "classifier", None)
-    if isinstance(classifier, nn.Linear) and classifier.weight.dtype != torch.float32:
-        classifier.float()
-        classifier.register_forward_pre_hook(lambda _, args: (args[0].float(),))
+    """Compute the layer that gives the logit in fp32, so that logits are not rounded to half precision."""
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    for linear in linears:
+        if linear.out_features == 1 and linear.weight.dtype != torch.float32:
+            linear.float()
+            linear.register_forward_pre_hook(lambda _, args: (args[0].float(),))
 
 
 def _padded(row: Tensor, mask: Tensor, fill: int) -> Tensor:

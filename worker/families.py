@@ -53,6 +53,8 @@ _ROBERTA = Family("roberta", _roberta_head, is_offset=True)
 FAMILIES: dict[str, Family] = {
     "XLMRobertaForSequenceClassification": _ROBERTA,
     "RobertaForSequenceClassification": _ROBERTA,
+    "CamembertForSequenceClassification": _ROBERTA,
+    "ElectraForSequenceClassification": Family("electra", _roberta_head),
     "BertForSequenceClassification": Family("bert", _bert_head),
     "ModernBertForSequenceClassification": Family(
         "model", _modernbert_head, has_token_types=False, may_pool_mean=True

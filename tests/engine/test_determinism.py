@@ -5,6 +5,7 @@ import torch
 
 from db.records import Precision
 from tests.engine.conftest import LoadScorer
+from tests.support.models import WIDE
 from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 from tests.support.works import all_pairs, make_work, score_pairs, score_work
 from worker.model_scorer import ModelScorer
@@ -24,7 +25,7 @@ def logit_of(scorer: ModelScorer, pair: tuple[str, str], others: list[tuple[str,
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
-@pytest.mark.parametrize("family", ["xlm-roberta", "bert", "modernbert", "modernbert-mean"])
+@pytest.mark.parametrize("family", ["xlm-roberta", "bert", WIDE, "modernbert", "modernbert-mean"])
 def test_a_pair_has_the_same_logit_alone_among_ten_and_among_two_hundred(
     load: LoadScorer, family: str, precision: Precision
 ) -> None:

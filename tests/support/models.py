@@ -16,6 +16,8 @@ from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 VOCABULARY_SIZE = 900
 # Wide enough that logits differ by whole units, as a trained model's do.
 SPREAD = 0.25
+# As wide as a small real reranker: matrix products of this size add up otherwise than tiny ones.
+WIDE = "bert-wide"
 SMALL: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -39,7 +41,7 @@ def make_model(family: str, directory: Path) -> Path:
 
 
 def families() -> list[str]:
-    return list(_FAMILIES)
+    return [family for family in _FAMILIES if family != WIDE]
 
 
 def _unsettle(model: torch.nn.Module) -> None:
@@ -84,6 +86,13 @@ def _unigram_pieces(trained: Tokenizer) -> list[tuple[str, float]]:
 def _bert() -> tuple[Any, Any]:
     tokenizer = _word_piece_tokenizer()
     config = transformers.BertConfig(vocab_size=len(tokenizer), max_position_embeddings=512, **SMALL)
+    return tokenizer, config
+
+
+def _bert_wide() -> tuple[Any, Any]:
+    tokenizer, config = _bert()
+    config.update({"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1536})
+    config.initializer_range = SPREAD / 4
     return tokenizer, config
 
 
@@ -171,6 +180,14 @@ def _byte_pairs(special: list[str]) -> Tokenizer:
     return trained
 
 
+def _electra() -> tuple[Any, Any]:
+    tokenizer = _word_piece_tokenizer()
+    config = transformers.ElectraConfig(
+        vocab_size=len(tokenizer), embedding_size=16, max_position_embeddings=512, **SMALL
+    )
+    return tokenizer, config
+
+
 def _deberta() -> tuple[Any, Any]:
     tokenizer = _word_piece_tokenizer()
     make_config: Any = transformers.DebertaV2Config
@@ -193,8 +210,10 @@ def _training_texts() -> list[str]:
 _FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "xlm-roberta": _xlm_roberta,
     "bert": _bert,
+    WIDE: _bert_wide,
     "modernbert": _modernbert,
     "modernbert-mean": _modernbert_mean,
     "roberta": _roberta,
+    "electra": _electra,
     "deberta": _deberta,
 }
