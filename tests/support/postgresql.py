@@ -25,6 +25,7 @@ from tests.support.waiting import wait_until
 
 UNPRIVILEGED = "nobody"
 TEMPLATE = "rankmill_template"
+USER_WITH_PASSWORD = "careful"
 # Tests do not pull the plug: durability costs time and proves nothing here.
 SETTINGS = {
     "fsync": "off",
@@ -107,6 +108,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             user=user,
             cwd=folder,
         )
+        ask_for_password(cluster)
         port = free_port()
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
         with (folder / "log").open("wb") as log:
@@ -138,6 +140,12 @@ def postgres_server() -> Iterator[PostgresServer]:
             process.wait(timeout=30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask_for_password(cluster: Path) -> None:
+    """Everybody is trusted but one user, for tests of passwords. The first line that fits counts."""
+    rules = cluster / "pg_hba.conf"
+    rules.write_text(f"host all {USER_WITH_PASSWORD} all scram-sha-256\n{rules.read_text()}")
 
 
 def answers(server: PostgresServer) -> bool:
