@@ -37,7 +37,10 @@ class Watched:
 
     def _note(self, member: psutil.Process) -> None:
         try:
-            name = f"{_short_name(member.cmdline())} ({member.pid})"
+            command_line = member.cmdline()
+            if not command_line:  # just ending
+                return
+            name = f"{_short_name(command_line)} ({member.pid})"
             self.peak_bytes[name] = max(self.peak_bytes.get(name, 0), member.memory_info().rss)
         except psutil.Error:
             pass
@@ -68,10 +71,10 @@ def _short_name(command_line: Sequence[str]) -> str:
     for mark, name in (
         ("redis-server", "redis"),
         ("postgres", "postgres"),
-        ("multiprocessing", "worker child"),
+        ("billiard", "worker child"),
         ("-m worker", "worker"),
         ("rankmill", "producer"),
     ):
         if mark in text:
             return name
-    return Path(command_line[0]).name if command_line else "?"
+    return Path(command_line[0]).name
