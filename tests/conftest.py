@@ -3,6 +3,7 @@
 Servers are started once per test process, the first time a test asks for one.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,12 +32,18 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that was migrated once, to copy."""
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    open_store(f"sqlite:///{path}", create=True).close()
+    return path
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     """The URL of a fresh, migrated SQLite file."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    open_store(url, create=True).close()
-    return url
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'store.db')}"
 
 
 @pytest.fixture
