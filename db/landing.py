@@ -54,7 +54,8 @@ def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> se
     """Lands results and makes their shards done; returns the ids of the shards that landed.
 
     A shard whose claim is no longer held is left out, with everything of it. The first score of a pair
-    stays. A job whose last open shard this was becomes done.
+    stays. A job whose last open shard this was becomes done. Raises ValueError, and lands nothing, when a
+    logit is no finite float32 or a pair of a shard has neither score nor failure.
     """
     for result in results:
         for score in result.scores:
@@ -70,10 +71,18 @@ def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> se
         store_scores(connection, engine_id, rows(landed))
         for _, result in landed:
             store_failures(connection, result)
+            check_complete(connection, result)
         finish_jobs(connection, {result.claim.job_id for _, result in landed})
         return {result.claim.shard_id for _, result in landed}
 
     return store.write(land) if results else set()
+
+
+def check_complete(connection: Connection, result: ShardResult) -> None:
+    """Raises when a pair of the shard has neither score nor failure: done would mean lost."""
+    num_missing = sum(1 for _ in unscored(connection, result.claim))
+    if num_missing:
+        raise ValueError(f"bug: the result of shard {result.claim.shard_id} lacks {num_missing} pairs")
 
 
 def finish(connection: Connection, result: ShardResult) -> int | None:

@@ -184,6 +184,17 @@ def test_a_refused_result_leaves_the_shard_claimed_and_releasable(store: Store) 
         assert (count(store, "scores"), release(store, [held])) == (0, 1)
 
 
+def test_a_result_that_lacks_a_pair_does_not_land(store: Store) -> None:
+    submit(store)
+    worker = StandIn(store)
+    (held,) = worker.claim()
+    result = scored(load(store, held))
+    with pytest.raises(ValueError, match="lacks 1 pairs"):
+        complete(store, worker.engine_id, [replace(result, scores=result.scores[1:])])
+    assert (count(store, "scores"), states(store)[0]) == (0, "claimed")
+    assert worker.complete([held]) == {held.shard_id}
+
+
 def test_landing_nothing_is_nothing(store: Store) -> None:
     assert complete(store, 1, []) == set()
 

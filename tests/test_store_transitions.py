@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from db import jobs
-from db.claims import claim, fail, release, renew, rescue
+from db.claims import claim, fail, load, release, renew, rescue
 from db.landing import complete
-from db.records import Claim, JobState, ShardResult, ShardState
+from db.records import Claim, JobState, ShardState
 from db.store import Store
 from db.workers import farewell
-from tests.support.small_jobs import StandIn, submit
+from tests.support.small_jobs import StandIn, scored, submit
 from tests.support.store_rows import count, execute, rows, run_out, shard, states
 
 MAX_ATTEMPTS = 3
@@ -24,9 +24,7 @@ class Scene:
         self.job_id = submit(store, query_texts=["q"], document_texts=["d"]).job_id
         self.worker = StandIn(store)
         (self.claim,) = self.worker.claim()
-
-    def empty_result(self) -> ShardResult:
-        return ShardResult(claim=self.claim, scores=[], failures=[], num_tokens=0)
+        self.result = scored(load(store, self.claim))
 
     def bring_to(self, state: str) -> None:
         if state == "ready":
@@ -49,7 +47,7 @@ def claim_it(scene: Scene) -> None:
 
 
 def complete_it(scene: Scene) -> None:
-    complete(scene.store, scene.worker.engine_id, [scene.empty_result()])
+    complete(scene.store, scene.worker.engine_id, [scene.result])
 
 
 def fail_it(scene: Scene) -> None:
