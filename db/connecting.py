@@ -18,6 +18,8 @@ from sqlalchemy.pool import QueuePool
 
 from db.errors import MissingDriver, WrongStoreUrl
 
+# RETURNING, MATERIALIZED and JSON functions.
+OLDEST_SQLITE = (3, 38, 0)
 BUSY_TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 10
 CACHE_KIB = 64 * 1024
@@ -42,6 +44,11 @@ def parse_url(url: str) -> URL:
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
             raise WrongStoreUrl(
                 "The SQLite store must be a file that other processes can open: sqlite:///FILE"
+            )
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise MissingDriver(
+                f"This Python has SQLite {sqlite3.sqlite_version}; a SQLite store needs 3.38 or newer. "
+                "Use a newer Python, or a PostgreSQL store."
             )
         return parsed.set(drivername="sqlite+pysqlite")
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:

@@ -23,10 +23,11 @@ from db.errors import (
     StoreUnavailable,
     WrongStoreUrl,
 )
+from db.migration import migrate
 from db.store import Store, open_store
 from db.workers import register
 from tests.support.ports import free_port
-from tests.support.postgresql import USER_WITH_PASSWORD
+from tests.support.postgresql import USER_WITH_PASSWORD, PostgresServer
 from tests.support.small_jobs import StandIn, submit
 from tests.support.store_rows import count, execute
 
@@ -242,6 +243,20 @@ def test_a_missing_driver_is_named_with_the_command_that_installs_it(monkeypatch
     monkeypatch.setattr("db.connecting.importlib.util.find_spec", lambda _name: None)
     with pytest.raises(MissingDriver, match=r"pip install 'rankmill\[postgres\]'"):
         open_store("postgresql://h/d")
+
+
+def test_a_python_with_too_old_an_sqlite_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+    with pytest.raises(MissingDriver, match="a SQLite store needs"):
+        open_store("sqlite:///x.db")
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(postgres: PostgresServer) -> None:
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    with pytest.raises(StoreError, match="encoding LATIN1"):
+        migrate(postgres.url("latin"))
+    postgres.drop(postgres.url("latin"))
 
 
 def test_passwords_are_hidden_wherever_the_store_is_shown(postgres_url: str) -> None:

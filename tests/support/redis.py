@@ -1,6 +1,7 @@
 """A real Redis from an installed wheel, as a child process on a free loopback port."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import redis
 
 from producer.private_redis import redis_program
+from tests.support.dying import end_with_parent
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -25,6 +27,7 @@ def redis_server() -> Iterator[str]:
         [*command, "--save", "", "--appendonly", "no", "--loglevel", "warning"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=end_with_parent(signal.SIGKILL),
     )
     try:
         wait_until(lambda: answers(url), 20, f"Redis to answer on port {port}")
