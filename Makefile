@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 .PHONY: demo
 demo: setup ## rank the example contracts with the demo model, in its own store under .demo/
 	@unset $${!RANKMILL_@}; $(BIN)/rankmill run --corpus examples/corpus.jsonl --queries examples/queries.jsonl \
-		--all-pairs --model demo --store sqlite:///.demo/rankmill.db
+		--all-pairs --model demo --window 96 --stride 48 --store sqlite:///.demo/rankmill.db
 
 ##@ Work on it
 .PHONY: test

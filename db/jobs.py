@@ -77,6 +77,7 @@ def standing() -> Select[Any]:
             total(shards.c.num_pairs, "claimed").label("num_claimed"),
             total(shards.c.num_pairs, "ready").label("num_waiting"),
             total(shards.c.scored_tokens).label("num_scored_tokens"),
+            total(shards.c.num_tokens, "ready", "claimed").label("num_open_tokens"),
             total(1, "dead").label("num_dead_shards"),
             now_s().label("now"),
         )
@@ -102,6 +103,7 @@ def progress_of(row: Row[Any]) -> JobProgress:
         num_claimed=int(row.num_claimed),
         num_waiting=int(row.num_waiting),
         num_scored_tokens=int(row.num_scored_tokens),
+        num_open_tokens=int(row.num_open_tokens),
         num_shards=row.num_shards,
         num_dead_shards=int(row.num_dead_shards),
         created_at=row.created_at,

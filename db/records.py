@@ -221,6 +221,7 @@ class Submission:
 class JobProgress:
     """Where a job stands. num_pairs = num_reused + num_scored + num_failed + num_waiting + num_claimed.
 
+    `num_open_tokens` estimates what is still to be read; `num_scored_tokens` is what really was.
     `num_reused` counts pairs whose score was stored before the job came; `num_failed` those marked
     failed and those of dead shards; cancelled pairs count as failed.
     Times are seconds since the epoch by the database's clock.
@@ -237,6 +238,7 @@ class JobProgress:
     num_claimed: int
     num_waiting: int
     num_scored_tokens: int
+    num_open_tokens: int
     num_shards: int
     num_dead_shards: int
     created_at: float

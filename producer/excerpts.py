@@ -32,8 +32,11 @@ def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
     worth = [sum(len(word) / num_sentences_with[word] for word in found & asked) for found in words]
     best = max(range(len(sentences)), key=lambda no: (worth[no], -no))
     text = sentences[best]
-    if len(text) < max_chars // 3 and best + 1 < len(sentences):  # a heading alone says little
-        text = f"{text} {sentences[best + 1]}"
+    if len(text) < max_chars // 3:
+        if best + 1 < len(sentences):  # a heading alone says little
+            text = f"{text} {sentences[best + 1]}"
+        elif best and not _SENTENCE_END.search(f"{text} "):  # so does a sentence that the window cuts off
+            text = f"{sentences[best - 1]} {text}"
     return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
 
 

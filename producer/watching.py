@@ -57,7 +57,10 @@ class Pace:
             return Moment(row, None, None, None)
         pairs_per_s = num_pairs / duration_s
         tokens_per_s = (row.num_scored_tokens - first.num_scored_tokens) / duration_s
-        return Moment(row, pairs_per_s, tokens_per_s, (row.num_pairs - num_ended(row)) / pairs_per_s)
+        # By tokens, not pairs: long documents come whenever they come, and a pair of one takes its time.
+        closed_per_s = (first.num_open_tokens - row.num_open_tokens) / duration_s
+        left_s = row.num_open_tokens / closed_per_s if closed_per_s > 0 else None
+        return Moment(row, pairs_per_s, tokens_per_s, left_s)
 
 
 def absence(store: Store, model: str) -> str:

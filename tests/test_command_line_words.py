@@ -27,6 +27,7 @@ START = JobProgress(
     num_claimed=0,
     num_waiting=90,
     num_scored_tokens=0,
+    num_open_tokens=9_000,
     num_shards=9,
     num_dead_shards=0,
     created_at=0.0,
@@ -69,14 +70,22 @@ def test_numbers_have_their_nouns() -> None:
 def test_a_pace_outlives_a_landing_that_takes_longer_than_its_window() -> None:
     pace = Pace()
     assert pace.add(START).pairs_per_s is None
-    pace.add(replace(START, num_scored=10, num_scored_tokens=1000, now=10.0))
-    late = pace.add(replace(START, num_scored=10, num_scored_tokens=1000, now=50.0))
+    landed = replace(START, num_scored=10, num_scored_tokens=1000, num_open_tokens=8_000)
+    pace.add(replace(landed, now=10.0))
+    late = pace.add(replace(landed, now=50.0))
     assert late.pairs_per_s == pytest.approx(0.2)
     assert late.tokens_per_s == pytest.approx(20)
-    assert late.left_s == pytest.approx(80 / 0.2)
+    assert late.left_s == pytest.approx(8_000 / 20)
     for second in range(51, 151):
         last = pace.add(replace(START, num_scored=second - 40, now=float(second)))
     assert last.pairs_per_s == pytest.approx(1.0, rel=0.1), "old rates are forgotten"
+
+
+def test_the_time_left_goes_by_tokens_because_documents_differ() -> None:
+    pace = Pace()
+    pace.add(START)
+    short_ones = replace(START, num_scored=80, num_scored_tokens=900, num_open_tokens=8_100, now=10.0)
+    assert pace.add(short_ones).left_s == pytest.approx(90), "ten pairs are left, and nine tenths of the work"
 
 
 def test_progress_without_a_terminal_is_a_first_and_a_last_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +102,9 @@ def test_progress_without_a_terminal_is_a_first_and_a_last_line(capsys: pytest.C
 def test_a_progress_line_has_all_that_matters() -> None:
     pace = Pace()
     pace.add(START)
-    moment = pace.add(replace(START, num_scored=40, num_failed=5, num_scored_tokens=4000, now=5.0))
+    moment = pace.add(
+        replace(START, num_scored=40, num_failed=5, num_scored_tokens=4000, num_open_tokens=4500, now=5.0)
+    )
     assert sentence(moment) == (
         "55 of 100 pairs (55%), 9 pairs/s, 800 tokens/s, 5.0 s left, 10 reused, 5 failed"
     )
