@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine, inspect, text
@@ -120,6 +121,15 @@ def safe_url(parsed: URL) -> str:
     hidden = {name: "***" for name in SECRET_OPTIONS if name in parsed.query}
     shown = parsed.set(drivername=parsed.get_backend_name()).update_query_dict(hidden)
     return shown.render_as_string(hide_password=True)
+
+
+def files_of(url: str) -> list[Path]:
+    """The files of a SQLite store, there or not yet; none of a PostgreSQL store. Raises WrongStoreUrl."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return []
+    path = sqlite_path(parsed)
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 
 def secrets_of(parsed: URL) -> list[str]:

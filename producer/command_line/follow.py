@@ -99,11 +99,14 @@ def results(
     from db.jobs import find, progress
     from db.records import JobState
     from db.results import results as stored
+    from producer.choices import settings_from
+    from producer.overwriting import check_spares
     from producer.result_files import plan_output, write_results
     from producer.screen import diagnostics
     from producer.watching import num_ended
 
     planned = plan_output("-" if output is None else output, format_)
+    check_spares(planned, settings_from({"store": store}).store)
     with _opened(store) as opened:
         row = progress(opened, find(opened, job))
         written = write_results(

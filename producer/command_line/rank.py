@@ -50,6 +50,7 @@ def run(
     from producer.command_line.summary import RunScreen, conclude
     from producer.errors import UsageError
     from producer.interruption import Interruption
+    from producer.overwriting import check_spares
     from producer.result_files import plan_output
     from producer.running import run_job
     from producer.submission import Wishes
@@ -71,6 +72,8 @@ def run(
     if json_ and output == "-":
         raise UsageError("--json and --output - both want standard output: give --output a file.")
     planned = None if output is None else plan_output(output, format_)
+    if planned is not None:
+        check_spares(planned, settings.store, corpus, queries, candidates)
     wishes = Wishes(name=name, priority=priority, top_k=top_k, min_score=min_score)
     with Interruption() as interruption, _opened(settings) as opened:
         with RunScreen(opened) as screen:
