@@ -254,6 +254,7 @@ class ResultRow(NamedTuple):
     `score` is sigmoid(logit); `rank` counts from 1 within the query by falling logit, ties by document id.
     A failed pair has no rank, score or logit and says why in `error`.
     Span offsets count in the document's own text, without its title.
+    `truncated` says that the document's end was not read, `query_truncated` that the query's was not.
     """
 
     query_id: str
@@ -266,6 +267,7 @@ class ResultRow(NamedTuple):
     num_tokens: int | None
     num_windows: int | None
     truncated: bool | None
+    query_truncated: bool | None
     reused: bool
     error: str | None
 

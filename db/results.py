@@ -13,14 +13,14 @@ from db.store import Store
 # job's cancelling. Pairs still to come are in neither part. Parameters: the job, three times.
 RESULTS = """
 SELECT query_no, query_id, document_id, logit, span_start, span_end, num_tokens, num_windows, truncated,
-    reused, error
+    query_truncated, reused, error
 FROM (
     SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
         job_documents.document_id AS document_id, CAST(scores.logit AS double precision) AS logit,
         scores.span_start - job_documents.text_offset AS span_start,
         scores.span_end - job_documents.text_offset AS span_end,
         scores.num_tokens AS num_tokens, scores.num_windows AS num_windows, scores.truncated AS truncated,
-        pairs.reused AS reused, NULL AS error, 0 AS failed
+        scores.query_truncated AS query_truncated, pairs.reused AS reused, NULL AS error, 0 AS failed
     FROM pairs
     JOIN jobs ON jobs.id = pairs.job_id
     JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
@@ -32,7 +32,7 @@ FROM (
     WHERE pairs.job_id = ?
     UNION ALL
     SELECT pairs.query_no, job_queries.query_id, job_documents.document_id, NULL, NULL, NULL, NULL, NULL,
-        NULL, pairs.reused, given_up.reason, 1
+        NULL, NULL, pairs.reused, given_up.reason, 1
     FROM (
         SELECT failed_pairs.job_id AS job_id, failed_pairs.pair_no AS pair_no, failed_pairs.reason AS reason
         FROM failed_pairs WHERE failed_pairs.job_id = ?
@@ -57,6 +57,8 @@ FROM (
 ORDER BY query_no, failed, logit DESC, document_id
 """
 
+FAILED = ResultRow("", "", None, None, None, None, None, None, None, None, None, False, None)
+
 
 def results(
     store: Store, job_id: int, *, top_k: int | None = None, min_score: float | None = None
@@ -77,18 +79,19 @@ def ranked(
 ) -> Iterator[ResultRow]:
     """Rows in result order with ranks and scores, without those past `top_k` or below `min_score`."""
     current, rank = None, 0
-    for query_no, query_id, document_id, logit, start, end, tokens, windows, truncated, reused, error in rows:
+    for query_no, query_id, document_id, logit, *read, reused, error in rows:
         if query_no != current:
             current, rank = query_no, 0
         if logit is None:
-            yield ResultRow(
-                query_id, document_id, None, None, None, None, None, None, None, None, bool(reused), error
+            yield FAILED._replace(
+                query_id=query_id, document_id=document_id, reused=bool(reused), error=error
             )
             continue
         rank += 1
         score = sigmoid(logit)
         if (top_k is not None and rank > top_k) or (min_score is not None and score < min_score):
             continue
+        start, end, num_tokens, num_windows, truncated, query_truncated = read
         # A span that begins in the title is told from the start of the document's own text.
         yield ResultRow(
             query_id,
@@ -98,9 +101,10 @@ def ranked(
             logit,
             max(start, 0),
             max(end, 0),
-            tokens,
-            windows,
+            num_tokens,
+            num_windows,
             bool(truncated),
+            bool(query_truncated),
             bool(reused),
             None,
         )

@@ -69,6 +69,7 @@ def write_parquet(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
             ("num_tokens", pa.int32()),
             ("num_windows", pa.int32()),
             ("truncated", pa.bool_()),
+            ("query_truncated", pa.bool_()),
             pa.field("reused", pa.bool_(), nullable=False),
             ("error", pa.string()),
         ]
@@ -101,6 +102,7 @@ def _line(row: ResultRow) -> dict[str, object]:
         "num_tokens": row.num_tokens,
         "num_windows": row.num_windows,
         "truncated": row.truncated,
+        "query_truncated": row.query_truncated,
         "reused": row.reused,
     }
     if row.error is not None:

@@ -15,9 +15,11 @@ from producer.errors import MissingPrerequisite, UsageError
 from producer.result_files import Written, plan_output, write_results
 from tests.support.people import as_ordinary_person
 
-SCORED = ResultRow("q1", "d1", 1, 0.75, 1.0986123085021973, 3, 17, 40, 2, False, True, None)
-UNICODE = ResultRow("q1", "документ,«2»", 2, 0.5, 0.0, 0, 5, 9, 1, True, False, None)
-FAILED = ResultRow("q1", "d3", None, None, None, None, None, None, None, None, False, "too long, by 3 tokens")
+SCORED = ResultRow("q1", "d1", 1, 0.75, 1.0986123085021973, 3, 17, 40, 2, False, True, True, None)
+UNICODE = ResultRow("q1", "документ,«2»", 2, 0.5, 0.0, 0, 5, 9, 1, True, False, False, None)
+FAILED = ResultRow(
+    "q1", "d3", None, None, None, None, None, None, None, None, None, False, "too long, by 3 tokens"
+)
 ROWS = [SCORED, UNICODE, FAILED]
 
 
@@ -34,17 +36,19 @@ def many_rows(num_rows: int) -> Iterator[ResultRow]:
 
 
 def test_a_json_line_is_the_contracts(tmp_path: Path) -> None:
-    assert write(tmp_path / "out.jsonl", ROWS) == Written(num_pairs=3, num_left_out=0, is_cut_short=False)
+    assert write(tmp_path / "out.jsonl", ROWS) == Written(
+        num_pairs=3, num_left_out=0, num_queries_cut=1, is_cut_short=False
+    )
     assert (tmp_path / "out.jsonl").read_text().splitlines() == [
         '{"query_id": "q1", "document_id": "d1", "rank": 1, "score": 0.75, "logit": 1.0986123085021973, '
         '"span": {"start": 3, "end": 17}, "num_tokens": 40, "num_windows": 2, '
-        '"truncated": false, "reused": true}',
+        '"truncated": false, "query_truncated": true, "reused": true}',
         '{"query_id": "q1", "document_id": "документ,«2»", "rank": 2, "score": 0.5, "logit": 0.0, '
         '"span": {"start": 0, "end": 5}, "num_tokens": 9, "num_windows": 1, '
-        '"truncated": true, "reused": false}',
+        '"truncated": true, "query_truncated": false, "reused": false}',
         '{"query_id": "q1", "document_id": "d3", "rank": null, "score": null, "logit": null, "span": null, '
-        '"num_tokens": null, "num_windows": null, "truncated": null, "reused": false, '
-        '"error": "too long, by 3 tokens"}',
+        '"num_tokens": null, "num_windows": null, "truncated": null, "query_truncated": null, '
+        '"reused": false, "error": "too long, by 3 tokens"}',
     ]
 
 
@@ -77,7 +81,7 @@ def test_parquet_is_written_one_row_group_at_a_time(tmp_path: Path, monkeypatch:
 
 def test_a_trec_run_carries_logits_and_counts_the_failed_pairs_it_leaves_out(tmp_path: Path) -> None:
     written = write(tmp_path / "out.trec", ROWS)
-    assert written == Written(num_pairs=2, num_left_out=1, is_cut_short=False)
+    assert written == Written(num_pairs=2, num_left_out=1, num_queries_cut=1, is_cut_short=False)
     assert (tmp_path / "out.trec").read_text().splitlines() == [
         "q1 Q0 d1 1 1.0986123085021973 rankmill",
         "q1 Q0 документ,«2» 2 0.0 rankmill",

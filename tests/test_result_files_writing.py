@@ -16,9 +16,11 @@ from db.records import ResultRow
 from producer.errors import ResourceExhausted, UsageError
 from producer.result_files import Written, plan_output, write_results
 
-SCORED = ResultRow("q1", "d1", 1, 0.75, 1.0986123085021973, 3, 17, 40, 2, False, True, None)
-UNICODE = ResultRow("q1", "документ,«2»", 2, 0.5, 0.0, 0, 5, 9, 1, True, False, None)
-FAILED = ResultRow("q1", "d3", None, None, None, None, None, None, None, None, False, "too long, by 3 tokens")
+SCORED = ResultRow("q1", "d1", 1, 0.75, 1.0986123085021973, 3, 17, 40, 2, False, True, True, None)
+UNICODE = ResultRow("q1", "документ,«2»", 2, 0.5, 0.0, 0, 5, 9, 1, True, False, False, None)
+FAILED = ResultRow(
+    "q1", "d3", None, None, None, None, None, None, None, None, None, False, "too long, by 3 tokens"
+)
 ROWS = [SCORED, UNICODE, FAILED]
 
 
@@ -116,7 +118,7 @@ import sys
 from itertools import count
 from db.records import ResultRow
 from producer.result_files import plan_output, write_results
-row = ResultRow("q", "d", 1, .5, 0., 0, 1, 1, 1, False, False, None)
+row = ResultRow("q", "d", 1, .5, 0., 0, 1, 1, 1, False, False, False, None)
 written = write_results((row for _ in count()), plan_output("-", sys.argv[1]))
 assert written.is_cut_short
 print("after", flush=True)

@@ -61,6 +61,7 @@ def test_every_pair_is_there_once_ranked_by_falling_logit(rankmill: Rankmill) ->
             "num_tokens",
             "num_windows",
             "truncated",
+            "query_truncated",
             "reused",
         ]
 
@@ -180,3 +181,23 @@ def test_a_name_given_to_other_inputs_is_refused(rankmill: Rankmill, flags: list
     Path(rankmill.folder / "other.tsv").write_text("q\tanother question\n")
     other = ["other.tsv" if flag == "queries.tsv" else flag for flag in flags]
     assert "already named 'night'" in rankmill("run", *other, "--name", "night", exit_code=2).stderr
+
+
+def test_a_query_too_long_to_be_read_is_told_flagged_and_refused_under_the_error_policy(
+    tmp_path: Path,
+) -> None:
+    made = Rankmill(tmp_path)
+    write_inputs(tmp_path, num_documents=1, num_queries=1)
+    (tmp_path / "queries.tsv").write_text("short\tdelay?\nlong\t" + "which goods? " * 40 + "\n")
+    inputs = ["--corpus", "corpus.jsonl", "--queries", "queries.tsv", "--all-pairs"]
+    flags = [*inputs, "--model", "demo", "--max-length", "64", "--output", "out.jsonl"]
+    said = made("run", *flags).stderr
+    assert "1 pair of the results had a query too long to be read whole" in said
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(line["query_id"], line["query_truncated"]) for line in lines] == [
+        ("short", False),
+        ("long", True),
+    ]
+    made("run", *flags, "--long-documents", "error", exit_code=7)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line.get("error", "")[:9] for line in lines] == ["", "the query"]

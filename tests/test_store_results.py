@@ -92,7 +92,9 @@ def test_failed_pairs_come_last_in_their_query_whatever_is_left_out(store: Store
     everything = [("q1", "d1", 1), ("q1", "d2", None), ("q2", "d2", 1), ("q2", "d1", 2)]
     assert shown(list(results(store, job_id))) == everything
     failed = list(results(store, job_id, top_k=1))[1]
-    assert failed == ResultRow("q1", "d2", None, None, None, None, None, None, None, None, False, "too long")
+    assert failed == ResultRow(
+        "q1", "d2", None, None, None, None, None, None, None, None, None, False, "too long"
+    )
 
 
 def test_pairs_of_dead_shards_fail_with_the_shard_s_reason(store: Store) -> None:
@@ -134,6 +136,20 @@ def test_spans_count_in_the_document_s_own_text(store: Store) -> None:
     StandIn(store).drain()
     (row,) = results(store, job_id)
     assert (row.span_start, row.span_end) == (0, 8)
+
+
+def test_a_query_cut_at_its_end_is_shown(store: Store) -> None:
+    job_id = submit(store, query_texts=["q"], document_texts=["a", "b"]).job_id
+    worker = StandIn(store)
+    (held,) = worker.claim()
+    result = scored(load(store, held))
+    cut = [result.scores[0]._replace(query_truncated=True), result.scores[1]]
+    complete(store, worker.engine_id, [replace(result, scores=cut)])
+    shown_cut = {row.document_id: row.query_truncated for row in results(store, job_id)}
+    assert shown_cut == {"d1": True, "d2": False}
+    with store.reading() as connection:
+        viewed = connection.execute(text("SELECT document_id, query_truncated FROM ranked_results")).all()
+    assert {document_id: bool(is_cut) for document_id, is_cut in viewed} == shown_cut
 
 
 def test_results_of_a_job_that_is_not_there_are_an_error(store: Store) -> None:

@@ -57,6 +57,12 @@ class Limits:
                 is_truncated = num_document_tokens > room
                 windows = [Window(0, min(num_document_tokens, room))]
             case LongDocuments.ERROR:
+                if is_query_truncated:
+                    reason = (
+                        f"the query has {num_query_tokens} tokens and at most {num_query} of a query are "
+                        "read; shorten it, or use --long-documents windows or truncate to have its end cut"
+                    )
+                    return Reading(num_query, [], False, is_query_truncated, reason)
                 if num_document_tokens > room:
                     reason = (
                         f"the document has {num_document_tokens} tokens and {room} fit beside this query; "

@@ -11,7 +11,7 @@ from db.results import results
 from db.store import Store
 from producer.command_line.endings import DONE, SOME_FAILED
 from producer.command_line.tables import best_documents
-from producer.result_files import Output, write_results
+from producer.result_files import Output, Written, write_results
 from producer.running import Outcome, Screen
 from producer.screen import SlowStep, counted, diagnostics, duration, progress_display, rate
 from producer.sending import Sent
@@ -86,8 +86,9 @@ def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wis
     started, row = time.monotonic(), outcome.progress
     top_k = row.top_k if wishes.top_k is None else wishes.top_k
     min_score = row.min_score if wishes.min_score is None else wishes.min_score
+    written: Written | None = None
     if planned is not None:
-        write_results(results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
+        written = write_results(results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
     elif not as_json:
         best_documents(store, row.job_id, top=top_k, min_score=min_score)
     duration_s = outcome.duration_s + time.monotonic() - started
@@ -100,11 +101,11 @@ def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wis
                 "store": store.safe_url,
             }
         )
-    diagnostics().print(_told(outcome, planned, duration_s))
+    diagnostics().print(_told(outcome, planned, written, duration_s))
     return SOME_FAILED if row.num_failed else DONE
 
 
-def _told(outcome: Outcome, planned: Output | None, duration_s: float) -> str:
+def _told(outcome: Outcome, planned: Output | None, written: Written | None, duration_s: float) -> str:
     row = outcome.progress
     num_now = outcome.num_scored_now
     pace = f" ({rate(num_now / outcome.duration_s)} pairs/s)" if num_now else ""
@@ -118,6 +119,11 @@ def _told(outcome: Outcome, planned: Output | None, duration_s: float) -> str:
     line = ", ".join(words)
     if row.num_failed:
         line += "\nfailed pairs have their reason as `error` in the results"
+    if written is not None and written.num_queries_cut:
+        line += (
+            f"\n{counted(written.num_queries_cut, 'pair')} of the results had a query too long to be read "
+            "whole: its end was cut, see `query_truncated`"
+        )
     if planned is not None and planned.path is not None:
         return f"{line}\nresults: {planned.path}"
     return (

@@ -62,6 +62,14 @@ def test_the_error_policy_reads_nothing_of_a_long_document_and_says_why() -> Non
     assert limits(long_documents=policy).read(8, 500).reason is None
 
 
+def test_the_error_policy_refuses_a_pair_whose_query_would_be_cut() -> None:
+    reading = limits(long_documents=LongDocuments.ERROR).read(385, 10)
+    assert reading.windows == []
+    assert reading.reason is not None
+    assert "the query has 385 tokens and at most 384" in reading.reason
+    assert limits(long_documents=LongDocuments.ERROR).read(384, 10).reason is None
+
+
 def test_a_query_takes_at_most_three_quarters_and_is_said_to_be_cut() -> None:
     reading = limits().read(1000, 1000)
     assert (reading.num_query_tokens, reading.is_query_truncated) == (384, True)
