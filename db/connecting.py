@@ -54,6 +54,9 @@ def parse_url(url: str) -> URL:
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
         if importlib.util.find_spec("psycopg") is None:
             raise MissingDriver("PostgreSQL needs the package psycopg. Run: pip install 'rankmill[postgres]'")
+        if "@" in f"{parsed.host}{parsed.database}":
+            # What follows the first @ would be taken for the host, and shown.
+            raise WrongStoreUrl("The store's URL cannot be read: write an @ in a user or password as %40.")
         return parsed.set(drivername="postgresql+psycopg")
     raise WrongStoreUrl(
         f"A store cannot be {parsed.drivername}. Use sqlite:///FILE or postgresql://USER@HOST/NAME."

@@ -50,7 +50,9 @@ _WORDS: Mapping[str, str] = {
 }
 
 _SECRETS = (
-    (re.compile(r"(://[^:/@\s]*:)[^@/\s]+@"), r"\1***@"),
+    # To the last @: a password may hold one, or a slash.
+    (re.compile(r"(://[^:/@\s]*:)[^\s]+@"), r"\1***@"),
+    (re.compile(r"([?&][^=&\s]*passw[^=&\s]*=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
     (re.compile(r"\[parameters: .*?\](?=\n|$)", re.DOTALL), "[parameters hidden]"),
 )
 

@@ -120,7 +120,12 @@ def safe_url(parsed: URL) -> str:
     """The URL as people may see it: our driver's name left out, passwords hidden."""
     hidden = {name: "***" for name in SECRET_OPTIONS if name in parsed.query}
     shown = parsed.set(drivername=parsed.get_backend_name()).update_query_dict(hidden)
-    return shown.render_as_string(hide_password=True)
+    return shown.render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
+
+
+def shown_url(url: str) -> str:
+    """A store's URL as people may see it. Raises WrongStoreUrl."""
+    return safe_url(parse_url(url))
 
 
 def files_of(url: str) -> list[Path]:

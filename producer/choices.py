@@ -5,7 +5,6 @@ Knows names of flags and of settings; knows nothing of what they are used for.
 
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
@@ -43,12 +42,3 @@ def child_environment(settings: Settings, **overlay: str | int | None) -> dict[s
     for name, value in overlay.items():
         environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)
     return environment
-
-
-def safe_url(url: str) -> str:
-    """`url` with its password hidden."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from db.broker_url import safe_broker_url
 from db.errors import StoreError, StoreNotMigrated
 from db.settings import Settings
 from db.store import open_store
 from db.workers import workers
-from producer.choices import child_environment, safe_url
+from producer.choices import child_environment
 from producer.errors import MissingPrerequisite
 from producer.private_redis import redis_program
 
@@ -109,7 +110,7 @@ def _broker(settings: Settings) -> Finding:
         Doorbell(settings.broker).close()
     except MissingPrerequisite as error:
         return Finding(part="broker", is_ok=False, found=str(error), remedy="see there")
-    return Finding(part="broker", is_ok=True, found=safe_url(settings.broker))
+    return Finding(part="broker", is_ok=True, found=safe_broker_url(settings.broker))
 
 
 def _fact(fact: tuple[str, object]) -> str:

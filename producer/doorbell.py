@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from celery import Celery
 
+from db.broker_url import safe_broker_url, without_passwords_of
 from db.doorbell import DRAIN_TASK, queue_name
-from producer.choices import safe_url
 from producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
@@ -24,12 +23,9 @@ class BrokerUnavailable(MissingPrerequisite):
     """The broker cannot be reached or refuses us."""
 
     def __init__(self, url: str, reason: str) -> None:
-        password = urlsplit(url).password
-        if password:
-            reason = reason.replace(password, "***")
         super().__init__(
-            f"The broker {safe_url(url)} cannot be used: {reason}. Check that it runs and that --broker "
-            "(RANKMILL_BROKER) names it rightly, with its password."
+            f"The broker {safe_broker_url(url)} cannot be used: {without_passwords_of(url, reason)}. "
+            "Check that it runs and that --broker (RANKMILL_BROKER) names it rightly, with its password."
         )
 
 

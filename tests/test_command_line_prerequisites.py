@@ -52,6 +52,22 @@ def test_with_a_broker_that_does_not_answer(capsys: pytest.CaptureFixture[str]) 
     assert "s3cret" not in said
 
 
+@pytest.mark.parametrize(
+    "password", ["pa/s3cret", "7/s3cret", "pa?s3cret", "pa#s3cret", "[pa/s3cret", "/s3cret"]
+)
+@pytest.mark.parametrize("command", ["submit", "doctor"])
+def test_a_broker_password_that_ends_the_host_too_early_is_not_shown(
+    command: str, password: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = INPUTS if command == "submit" else []
+    assert in_process(command, *asked, "--broker", f"redis://ann:{password}@127.0.0.1:1/0") == 3
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "redis://***" in said
+    assert "write / as %2F" in said
+    assert "s3cret" not in said
+    assert "'pa'" not in said
+
+
 def test_with_a_wrong_password_for_the_broker(capsys: pytest.CaptureFixture[str], redis_url: str) -> None:
     url = redis_url.replace("redis://", "redis://ghost:s3cret@")
     said = refused(capsys, "submit", *INPUTS, "--model", "null", "--broker", url)
@@ -100,6 +116,9 @@ def test_with_an_empty_postgresql_database_migrate_is_the_remedy(
     assert in_process("migrate", "--store", url) == 0
     assert "already" in capsys.readouterr().err
     assert in_process("status", "--store", url) == 0
+    capsys.readouterr()
+    assert in_process("migrate", "--store", f"{url}?password=hunter22") == 0
+    assert "?password=*** is at schema" in capsys.readouterr().err
     postgres.drop(url)
 
 
@@ -107,6 +126,14 @@ def test_with_a_database_that_does_not_answer(capsys: pytest.CaptureFixture[str]
     said = refused(capsys, "status", "--store", "postgresql://ann:s3cret@127.0.0.1:1/rank")
     assert "postgresql://ann:***@127.0.0.1:1/rank cannot be reached" in said
     assert "s3cret" not in said
+
+
+def test_with_an_at_sign_in_the_database_password(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("status", "migrate", "doctor"):
+        assert in_process(command, "--store", "postgresql://ann:p@s3cret@127.0.0.1:1/rank") in (2, 3)
+        said = "".join(capsys.readouterr())
+        assert "%40" in said
+        assert "s3cret" not in said
 
 
 def model_directory(**config: object) -> Path:

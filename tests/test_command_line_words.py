@@ -8,7 +8,6 @@ from rich.console import Console
 
 from db.errors import StoreBusy, StoreFull, StoreReadOnly
 from db.records import JobProgress, JobState, ScorerSpec
-from producer.choices import safe_url
 from producer.command_line.endings import told
 from producer.excerpts import excerpt, printable
 from producer.interruption import Interrupted
@@ -122,6 +121,8 @@ def test_a_progress_line_has_all_that_matters() -> None:
         (KeyboardInterrupt(), 130, "interrupted"),
         (ZeroDivisionError("division\nby zero"), 6, "unexpected ZeroDivisionError: division. To see more"),
         (ValueError("redis://ann:s3cret@host/0 is odd"), 6, "redis://ann:***@host/0 is odd"),
+        (ValueError("redis://:p@s/s3cret@host/0 is odd"), 6, "redis://:***@host/0 is odd"),
+        (ValueError("postgresql://h/d?password=s3cret&a=b is odd"), 6, "//h/d?password=***&a=b is odd"),
     ],
 )
 def test_each_error_has_its_exit_code_and_one_sentence(error: BaseException, code: int, said: str) -> None:
@@ -129,8 +130,3 @@ def test_each_error_has_its_exit_code_and_one_sentence(error: BaseException, cod
     assert found == code
     assert said in words
     assert len(words.splitlines()) == 1
-
-
-def test_urls_are_shown_without_passwords() -> None:
-    assert safe_url("redis://:p@ss@h:1/0") == "redis://:***@h:1/0"
-    assert safe_url("redis+socket:///a/b") == "redis+socket:///a/b"

@@ -3,10 +3,9 @@
 Knows how to ask; starts and changes nothing.
 """
 
-from urllib.parse import urlsplit
-
 from celery import Celery
 
+from db.broker_url import safe_broker_url, without_passwords_of
 from db.events import without_secrets
 from db.settings import Settings
 from db.store import Store, open_store
@@ -30,9 +29,9 @@ def check_broker(app: Celery, settings: Settings) -> None:
         with app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=_TIMEOUT_S)
     except Exception as error:  # every transport has its own family of errors
-        safe_url = without_secrets(settings.broker)
         raise MissingPrerequisite(
-            f"The broker {safe_url} cannot be used: {_reason(error, settings.broker)}. Check that it runs "
+            f"The broker {safe_broker_url(settings.broker)} cannot be used: "
+            f"{_reason(error, settings.broker)}. Check that it runs "
             "and that --broker (RANKMILL_BROKER) names it rightly, with its password."
         ) from error
 
@@ -44,5 +43,4 @@ def open_worker_store(settings: Settings) -> Store:
 
 def _reason(error: Exception, broker: str) -> str:
     reason = without_secrets(str(error)).strip("'\"").rstrip(".") or type(error).__name__
-    password = urlsplit(broker).password
-    return reason.replace(password, "***") if password else reason
+    return without_passwords_of(broker, reason)

@@ -45,7 +45,8 @@ def migrate(store: options.StoreUrl = None) -> None:
     Example: rankmill migrate --store postgresql://rank@db/rank
     """
     from db.migration import migrate as bring_up
-    from producer.choices import safe_url, settings_from
+    from db.store import shown_url
+    from producer.choices import settings_from
     from producer.screen import diagnostics
 
     url = settings_from({"store": store}).store
@@ -53,7 +54,7 @@ def migrate(store: options.StoreUrl = None) -> None:
     done = (
         f"is at schema {after} already" if before == after else f"went from {before or 'nothing'} to {after}"
     )
-    diagnostics().print(f"store {safe_url(url)} {done}")
+    diagnostics().print(f"store {shown_url(url)} {done}")
 
 
 def monitor(

@@ -1,0 +1,41 @@
+"""Broker URLs: passwords never show, and the same broker is the same however it is written."""
+
+import pytest
+
+from db.broker_url import broker_digest, safe_broker_url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h:1/0", "redis://h:1/0"),
+        ("redis://:p@ss@h:1/0", "redis://:***@h:1/0"),
+        ("redis://ann:p%2Fw@h/0", "redis://ann:***@h/0"),
+        ("redis+socket:///a/b", "redis+socket:///a/b"),
+        ("redis://h/0?password=pw&a=b", "redis://h/0?password=***&a=b"),
+        ("sentinel://:pw@a:1;sentinel://:pw@b:2", "sentinel://:***@a:1;sentinel://:***@b:2"),
+        ("redis://:p/w@h:1/0", "redis://***"),
+        ("redis://:1/w@h:1/0", "redis://***"),
+        ("redis://:p?w@h", "redis://***"),
+        ("redis://:p#w@h", "redis://***"),
+        ("redis://:[w@h", "redis://***"),
+        (":pw@h", "***"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_what_is_shown_of_a_broker(url: str, shown: str) -> None:
+    assert safe_broker_url(url) == shown
+
+
+def test_a_broker_is_told_by_its_place_and_not_by_who_asks() -> None:
+    same = ["redis://h", "redis://h:6379/0", "redis://:pw@H:6379/0", "redis://ann:p@h/0", "redis://h/0?x=y"]
+    assert len({broker_digest(url) for url in same}) == 1
+    others = [
+        "redis://h/1",
+        "redis://h:6380/0",
+        "redis://g/0",
+        "rediss://h/0",
+        "redis+socket:///a",
+        "nonsense",
+    ]
+    assert len({broker_digest(url) for url in [same[0], *others]}) == 1 + len(others)
