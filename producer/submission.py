@@ -29,6 +29,7 @@ from producer.readers import (
 )
 from producer.readers.candidates import CandidateSource
 from producer.readers.documents import DocumentSource
+from producer.readers.lines import FilePath
 from producer.readers.queries import QuerySource
 from producer.slicing import slice_pairs
 
@@ -71,6 +72,7 @@ def record(
         with store.reading() as connection:
             known = find(connection, seen.key(scorer))
         if known is not None:
+            seen.check_unchanged()
             return known
     try:
         return _read_and_publish(store, inputs, scorer, wishes, settings, seen)
@@ -121,13 +123,14 @@ class _Digests:
         sources = {"queries": inputs.queries, "candidates": inputs.candidates, "documents": inputs.corpus}
         self._of_files: dict[str, str] = {}
         self._of_rows: dict[str, RowsDigest] = {}
-        self._stamps: dict[str | os.PathLike[str], tuple[int, int]] = {}
+        self._stamps: dict[FilePath, tuple[int, ...] | None] = {}
         for kind, source in sources.items():
             if source is None:
                 self._of_files[kind] = _ALL_PAIRS
             elif is_path(source):
+                # Before the digest: whatever is written after it, even while it is taken, is seen.
+                self._stamps.setdefault(source, _stamp(source))
                 self._of_files[kind] = content_digest(source)
-                self._stamps[source] = _stamp(source)
             else:
                 self._of_rows[kind] = RowsDigest()
 
@@ -142,7 +145,7 @@ class _Digests:
     def check_unchanged(self) -> None:
         """Raises InputError if a file was written to since its digest was taken."""
         for path, stamp in self._stamps.items():
-            if _stamp(path) != stamp:
+            if stamp is None or _stamp(path) != stamp:
                 raise InputError(path, None, "changed while it was read", "Run it again when it is complete.")
 
     def key(self, scorer: ScorerSpec) -> str:
@@ -151,9 +154,13 @@ class _Digests:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
-    status = os.stat(path)  # noqa: PTH116  (a str is as good as a Path here)
-    return status.st_size, status.st_mtime_ns
+def _stamp(path: FilePath) -> tuple[int, ...] | None:
+    """What changes when the file is written to or another takes its place; None when it is not there."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  (a str is as good as a Path here)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _check_name(name: str | None) -> None:
