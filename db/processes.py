@@ -24,7 +24,17 @@ class ProcessIdentity:
 
 def this_process() -> ProcessIdentity:
     """The identity of the calling process."""
-    return ProcessIdentity(machine=this_machine(), pid=os.getpid(), started=start_of(os.getpid()) or "")
+    return identity_of(os.getpid())
+
+
+def parent_process() -> ProcessIdentity:
+    """The identity of the process that started the calling one, or of whoever took its place."""
+    return identity_of(os.getppid())
+
+
+def identity_of(pid: int) -> ProcessIdentity:
+    """The identity of a process of this machine; one that is gone stays gone."""
+    return ProcessIdentity(machine=this_machine(), pid=pid, started=start_of(pid) or "")
 
 
 @cache

@@ -1,8 +1,15 @@
-"""Bringing back the shards of claimants that went silent. Any number of rounds may run at once."""
+"""Bringing back the shards of claimants that went silent. Any number of rounds may run at once.
 
+An attempt is burned where the shard may be at fault; a shard whose whole worker is gone is released.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, literal, null, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, literal, null, select, update
 
 from db.clock import now_s
 from db.completion import finish_jobs, overdue
@@ -15,6 +22,25 @@ from db.texts import storable
 
 SILENT = "its worker stopped answering on every attempt"
 KILLED = "its worker process ended on every attempt"
+SWEPT_AWAY = "every worker that had it was killed as a whole, again and again"
+
+LIVING_S = 600.0
+"""How long after its lease a claimant that lives on this machine is still waited for."""
+MAX_KILLS = 20
+"""Whole workers that may be killed with a shard in hand before it is dead: it may be what kills machines."""
+SETTLING_S = 0.2  # of a worker that is killed as a whole the child may be gone a moment before its parent
+
+
+class Fate(Enum):
+    """What is known of the process that claimed a shard."""
+
+    ALIVE = auto()
+    UNKNOWN = auto()
+    """It is of another machine."""
+    ENDED_ALONE = auto()
+    """Its worker lived on: what it was scoring may have ended it."""
+    ENDED_WITH_WORKER = auto()
+    """Somebody ended the worker, or the run it belonged to: no shard is to blame."""
 
 
 def returned(max_attempts: int, *, reason: str) -> dict[str, Any]:
@@ -29,36 +55,48 @@ def returned(max_attempts: int, *, reason: str) -> dict[str, Any]:
     }
 
 
-def rescue(store: Store, max_attempts: int) -> Rescued:
-    """Returns every shard whose lease has run out, and ends jobs that have nothing open left."""
-    is_lost = and_(IS_CLAIMED, shards.c.lease_until < now_s())
+def swept_away() -> dict[str, Any]:
+    """What a claimed shard becomes when its whole worker was killed: ready, and no attempt is burned."""
+    is_last = shards.c.num_kills + 1 >= MAX_KILLS
+    return {
+        "state": case((is_last, "dead"), else_="ready"),
+        "claimant": None,
+        "lease_until": None,
+        "num_releases": shards.c.num_releases + 1,
+        "num_kills": shards.c.num_kills + 1,
+        "reason": case((is_last, literal(SWEPT_AWAY)), else_=shards.c.reason),
+        "finished_at": case((is_last, now_s()), else_=null()),
+    }
+
+
+def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
+    """Returns every shard whose lease has run out, and ends jobs that have nothing open left.
+
+    A claimant that lives on this machine is busy, not gone: it has `living_s` seconds more.
+    """
+    is_late = and_(IS_CLAIMED, shards.c.lease_until < now_s())
+    fates = fates_of(store, claimants().where(workers.c.id.in_(select(shards.c.claimant).where(is_late))))
+    has_time = and_(shards.c.claimant.in_(fates[Fate.ALIVE]), shards.c.lease_until >= now_s() - living_s)
 
     def bring_back(connection: Connection) -> Rescued:
-        rescued = return_shards(connection, is_lost, max_attempts, SILENT)
+        rescued = return_ended(connection, fates, max_attempts, is_late)
+        silent = return_shards(connection, and_(is_late, ~has_time), returned(max_attempts, reason=SILENT))
         finish_jobs(connection, overdue(connection))
-        return rescued
+        return total(rescued, silent)
 
     return store.write(bring_back)
 
 
 def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
     """Returns the shards of workers of this machine whose process is gone, without waiting for the lease."""
-    running = select(workers.c.id, workers.c.machine, workers.c.pid, workers.c.process_started).where(
-        workers.c.machine == this_machine(), workers.c.stopped_at.is_(None)
-    )
-    with store.reading() as connection:
-        found = connection.execute(running).all()
-    gone = [
-        row.id
-        for row in found
-        if not is_alive(ProcessIdentity(machine=row.machine, pid=row.pid, started=row.process_started))
-    ]
+    running = claimants().where(workers.c.machine == this_machine(), workers.c.stopped_at.is_(None))
+    fates = fates_of(store, running)
+    gone = [*fates[Fate.ENDED_ALONE], *fates[Fate.ENDED_WITH_WORKER]]
     if not gone:
         return Rescued(num_returned=0, num_dead=0)
 
     def bring_back(connection: Connection) -> Rescued:
-        is_lost = and_(IS_CLAIMED, shards.c.claimant.in_(gone))
-        rescued = return_shards(connection, is_lost, max_attempts, KILLED)
+        rescued = return_ended(connection, fates, max_attempts, IS_CLAIMED)
         is_unmarked = and_(workers.c.id.in_(gone), workers.c.stopped_at.is_(None))
         connection.execute(update(workers).where(is_unmarked).values(stopped_at=now_s()))
         return rescued
@@ -66,9 +104,62 @@ def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
     return store.write(bring_back)
 
 
-def return_shards(
-    connection: Connection, is_lost: ColumnElement[bool], max_attempts: int, reason: str
+def claimants() -> Select[Any]:
+    return select(
+        workers.c.id,
+        workers.c.machine,
+        workers.c.pid,
+        workers.c.process_started,
+        workers.c.parent_pid,
+        workers.c.parent_started,
+    )
+
+
+def fates_of(store: Store, asked: Select[Any]) -> Mapping[Fate, Sequence[int]]:
+    """The ids of the workers asked for, by what became of their processes."""
+    with store.reading() as connection:
+        found = connection.execute(asked).all()
+    fates: dict[Fate, list[int]] = defaultdict(list)
+    ended: list[Row[Any]] = []
+    for row in found:
+        if row.machine != this_machine():
+            fates[Fate.UNKNOWN].append(row.id)
+        elif is_alive(ProcessIdentity(machine=row.machine, pid=row.pid, started=row.process_started)):
+            fates[Fate.ALIVE].append(row.id)
+        else:
+            ended.append(row)
+    if any(map(has_parent, ended)):
+        time.sleep(SETTLING_S)
+    for row in ended:
+        fates[Fate.ENDED_ALONE if has_parent(row) else Fate.ENDED_WITH_WORKER].append(row.id)
+    return fates
+
+
+def has_parent(row: Row[Any]) -> bool:
+    parent = ProcessIdentity(machine=row.machine, pid=row.parent_pid, started=row.parent_started)
+    return is_alive(parent)
+
+
+def return_ended(
+    connection: Connection,
+    fates: Mapping[Fate, Sequence[int]],
+    max_attempts: int,
+    is_lost: ColumnElement[bool],
 ) -> Rescued:
+    """Returns the lost shards of processes that ended, each as its fate says."""
+    changes = (
+        (fates[Fate.ENDED_ALONE], returned(max_attempts, reason=KILLED)),
+        (fates[Fate.ENDED_WITH_WORKER], swept_away()),
+    )
+    rescued = Rescued(num_returned=0, num_dead=0)
+    for claimant_ids, change in changes:
+        if claimant_ids:
+            is_theirs = and_(IS_CLAIMED, is_lost, shards.c.claimant.in_(claimant_ids))
+            rescued = total(rescued, return_shards(connection, is_theirs, change))
+    return rescued
+
+
+def return_shards(connection: Connection, is_lost: ColumnElement[bool], change: dict[str, Any]) -> Rescued:
     # Locked in order and passed over when another transaction has them: no deadlock with landing.
     lost = select(shards.c.id).where(is_lost).order_by(shards.c.id).with_for_update(skip_locked=True)
     shard_ids = connection.scalars(lost).all()
@@ -77,9 +168,13 @@ def return_shards(
     changed = connection.execute(
         update(shards)
         .where(shards.c.id.in_(shard_ids), IS_CLAIMED)
-        .values(returned(max_attempts, reason=reason))
+        .values(change)
         .returning(shards.c.job_id, shards.c.state)
     ).all()
     dead_in = [row.job_id for row in changed if row.state == "dead"]
     finish_jobs(connection, dead_in)
     return Rescued(num_returned=len(changed) - len(dead_in), num_dead=len(dead_in))
+
+
+def total(one: Rescued, other: Rescued) -> Rescued:
+    return Rescued(num_returned=one.num_returned + other.num_returned, num_dead=one.num_dead + other.num_dead)

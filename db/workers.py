@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, insert, select, update
 
 from db.clock import now_s
-from db.processes import this_process
+from db.processes import parent_process, this_process
 from db.records import WorkerRow
 from db.schema import shards
 from db.schema import workers as table
@@ -17,12 +17,14 @@ ALIVE_S = 90
 
 def register(store: Store, model: str) -> int:
     """Notes the calling process as a worker of `model`; returns its id."""
-    me = this_process()
+    me, parent = this_process(), parent_process()
     row = insert(table).values(
         host=me.machine.split("/")[0],
         machine=me.machine,
         pid=me.pid,
         process_started=me.started,
+        parent_pid=parent.pid,
+        parent_started=parent.started,
         model=model,
         started_at=now_s(),
         last_seen_at=now_s(),

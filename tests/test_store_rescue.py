@@ -1,19 +1,30 @@
 """Rescue: shards of silent or dead workers come back, whoever asks, however often, and never too soon."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
+import psutil
+import pytest
 from sqlalchemy import update
 
 from db import jobs
 from db.claims import fail, rescue, rescue_orphans
 from db.records import JobState, Rescued
+from db.rescue import LIVING_S, MAX_KILLS
 from db.schema import workers as table
 from db.store import Store
 from db.workers import workers
 from tests.support.other_process import other_process
 from tests.support.small_jobs import StandIn, submit
 from tests.support.store_rows import execute, rows, run_out, shard, states
+
+WHOLE_WORKER = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[2], sys.argv[1]], stdin=-1, stdout=-1, text=True)
+child.stdout.readline()
+"""
 
 NOBODY = Rescued(num_returned=0, num_dead=0)
 
@@ -23,6 +34,22 @@ from db.store import open_store
 from tests.support.small_jobs import StandIn
 StandIn(open_store(sys.argv[1])).claim(budget_tokens=10**9)
 """
+CLAIM_ALL_AND_WAIT = CLAIM_ALL + "print(flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def whole_worker(store_url: str) -> Iterator[list[psutil.Process]]:
+    """A parent process and its child, which has claimed everything; in this order."""
+    with other_process(WHOLE_WORKER, store_url, CLAIM_ALL_AND_WAIT) as process:
+        parent = psutil.Process(process.pid)
+        family = [parent, *parent.children()]
+        try:
+            yield family
+        finally:
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            psutil.wait_procs(family[1:], timeout=30)
 
 
 def test_a_lease_that_has_not_run_out_is_respected(store: Store) -> None:
@@ -129,3 +156,60 @@ def test_a_process_that_dies_of_its_shard_again_and_again_makes_it_dead(store: S
         last = rescue_orphans(store, 3)
     assert last == Rescued(num_returned=0, num_dead=1)
     assert "process ended" in rows(store, "shards")[0]["reason"]
+
+
+def test_killing_whole_workers_burns_no_attempt_however_often(store: Store, store_url: str) -> None:
+    job_id = submit(store).job_id
+    for _ in range(4):
+        with whole_worker(store_url) as family:
+            assert states(store) == ["claimed"] * 3
+            for member in family:
+                member.kill()
+        assert rescue_orphans(store, 3) == Rescued(num_returned=3, num_dead=0)
+    assert {row["attempt"] - row["num_releases"] for row in rows(store, "shards")} == {0}
+    StandIn(store).drain()
+    assert jobs.progress(store, job_id).num_scored == 6
+
+
+def test_a_child_that_dies_while_its_worker_lives_burns_the_attempt(store: Store, store_url: str) -> None:
+    submit(store)
+    with whole_worker(store_url) as (_, child):
+        child.kill()
+        assert rescue_orphans(store, 3) == Rescued(num_returned=3, num_dead=0)
+    assert {row["attempt"] - row["num_releases"] for row in rows(store, "shards")} == {1}
+
+
+def test_a_lease_that_ran_out_after_a_kill_of_the_whole_worker_burns_no_attempt(
+    store: Store, store_url: str
+) -> None:
+    submit(store)
+    with whole_worker(store_url) as family:
+        for member in family:
+            member.kill()
+    execute(store, "UPDATE shards SET lease_until = 1")
+    assert rescue(store, 1) == Rescued(num_returned=3, num_dead=0)
+
+
+def test_a_shard_that_takes_whole_workers_down_again_and_again_ends_dead(store: Store) -> None:
+    job_id = submit(store, query_texts=["q"], document_texts=["d"]).job_id
+    for _ in range(MAX_KILLS):
+        StandIn(store).claim()
+        gone = "UPDATE workers SET process_started = 'gone', parent_started = 'gone' WHERE stopped_at IS NULL"
+        execute(store, gone)
+        last = rescue_orphans(store, 3)
+    assert last == Rescued(num_returned=0, num_dead=1)
+    assert "killed as a whole" in rows(store, "shards")[0]["reason"]
+    assert jobs.progress(store, job_id).state is JobState.DONE
+
+
+@pytest.mark.parametrize("machine", ["this one", "elsewhere"])
+def test_a_claimant_seen_alive_on_this_machine_is_given_more_than_its_lease(
+    store: Store, machine: str
+) -> None:
+    submit(store)
+    StandIn(store).claim(lease_s=-1)
+    if machine == "elsewhere":
+        execute(store, "UPDATE workers SET machine = 'elsewhere'")
+    assert rescue(store, 3).num_returned == (machine == "elsewhere")
+    execute(store, f"UPDATE shards SET lease_until = lease_until - {LIVING_S}")
+    assert rescue(store, 3).num_returned == (machine == "this one"), "nobody is waited for without end"

@@ -22,6 +22,7 @@ from db.store import Store, open_store
 from tests.support.drains import expected_logits, logits, num_burned, num_scores, states
 from tests.support.outages import frozen
 from tests.support.small_jobs import submit
+from tests.support.store_rows import execute
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, worker_process
 
@@ -218,6 +219,7 @@ def test_a_worker_frozen_past_its_lease_lands_nothing(
             _ring(redis_url)
             with half_way(store, job_id):
                 _freeze(sleeper)
+            execute(store, "UPDATE workers SET machine = 'elsewhere'")  # whether it lives cannot be seen
             with worker_process(sqlite_url, redis_url, tmp_path / "other", rescue_s=0.3, lease_s=60):
                 wait_until(is_done(store, job_id), SOON_S, "the other worker to finish the job")
             for process in sleeper.everyone():
