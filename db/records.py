@@ -280,6 +280,8 @@ class WorkerRow:
     host: str
     pid: int
     model: str
+    only_job_id: int | None
+    broker_digest: str | None
     device: str | None
     started_at: float
     last_seen_at: float

@@ -196,6 +196,8 @@ workers = Table(
     Column("parent_pid", Integer, nullable=False),
     Column("parent_started", Text, nullable=False),
     Column("model", Text, nullable=False),
+    Column("only_job_id", Integer),
+    Column("broker_digest", Text),
     Column("device", Text),
     Column("started_at", Double, nullable=False),
     Column("last_seen_at", Double, nullable=False),

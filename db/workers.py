@@ -15,8 +15,13 @@ ALIVE_S = 90
 """A worker not heard of for longer than this is no longer shown as alive."""
 
 
-def register(store: Store, model: str) -> int:
-    """Notes the calling process as a worker of `model`; returns its id."""
+def register(
+    store: Store, model: str, *, only_job_id: int | None = None, broker_digest: str | None = None
+) -> int:
+    """Notes the calling process as a worker of `model`, or of one job of it only; returns its id.
+
+    `broker_digest` says which broker it listens on (db/broker_url.py); None when nobody knows.
+    """
     me, parent = this_process(), parent_process()
     row = insert(table).values(
         host=me.machine.split("/")[0],
@@ -26,6 +31,8 @@ def register(store: Store, model: str) -> int:
         parent_pid=parent.pid,
         parent_started=parent.started,
         model=model,
+        only_job_id=only_job_id,
+        broker_digest=broker_digest,
         started_at=now_s(),
         last_seen_at=now_s(),
     )
@@ -88,6 +95,8 @@ def workers(store: Store, *, only_alive: bool = True) -> list[WorkerRow]:
             host=row.host,
             pid=row.pid,
             model=row.model,
+            only_job_id=row.only_job_id,
+            broker_digest=row.broker_digest,
             device=row.device,
             started_at=row.started_at,
             last_seen_at=row.last_seen_at,

@@ -21,6 +21,12 @@ def test_a_registered_worker_is_seen_with_its_process(store: Store) -> None:
     assert 0 <= seen.now - seen.started_at < 60
 
 
+def test_a_worker_says_which_job_it_takes_only_and_where_it_listens(store: Store) -> None:
+    register(store, "demo", only_job_id=7, broker_digest="b" * 64)
+    (seen,) = workers(store)
+    assert (seen.only_job_id, seen.broker_digest) == (7, "b" * 64)
+
+
 def test_a_worker_says_what_it_runs_on_and_what_ails_it(store: Store) -> None:
     worker_id = register(store, "demo")
     describe(store, worker_id, "cpu, bfloat16")

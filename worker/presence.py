@@ -26,8 +26,18 @@ class Presence:
     that is unsure of what it holds calls `start_anew`: the old row leaves, what it claimed is ready at once.
     """
 
-    def __init__(self, store: Store, model: str, *, lease_s: float, heartbeat_s: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model: str,
+        *,
+        lease_s: float,
+        heartbeat_s: float,
+        only_job_id: int | None = None,
+        broker_digest: str | None = None,
+    ) -> None:
         self._store, self._model = store, model
+        self._only_job_id, self._broker_digest = only_job_id, broker_digest
         self._lease_s, self._heartbeat_s = lease_s, heartbeat_s
         self._lock = threading.RLock()
         self._worker_id: int | None = None
@@ -47,7 +57,12 @@ class Presence:
         with self._lock:
             self._leave()
             if self._worker_id is None:
-                self._worker_id = workers.register(self._store, self._model)
+                self._worker_id = workers.register(
+                    self._store,
+                    self._model,
+                    only_job_id=self._only_job_id,
+                    broker_digest=self._broker_digest,
+                )
                 fields = {"worker_id": self._worker_id, "model": self._model}
                 log.info("worker_registered", extra={"fields": fields})
             return self._worker_id

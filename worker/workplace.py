@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from db import claims
+from db.broker_url import broker_digest
 from db.errors import StoreError
 from db.events import reason_of
 from db.settings import Settings
@@ -33,7 +34,12 @@ class Workplace:
     def __init__(self, settings: Settings, model: str) -> None:
         self._store: Store = open_store(settings.store)
         self._presence = Presence(
-            self._store, model, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s
+            self._store,
+            model,
+            lease_s=settings.lease_s,
+            heartbeat_s=settings.heartbeat_s,
+            only_job_id=settings.job,
+            broker_digest=broker_digest(settings.broker) if settings.broker else None,
         )
         load = partial(load_scorer, batch_tokens=settings.batch_tokens)
         self._resident = Resident(self._store, self._presence, load)

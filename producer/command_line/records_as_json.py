@@ -9,7 +9,7 @@ from producer.watching import average_pace, num_ended
 
 def job_facts(row: JobProgress) -> dict[str, Any]:
     facts = asdict(row) | {"num_ended": num_ended(row), "pairs_per_s": average_pace(row)}
-    del facts["now"]
+    del facts["now"], facts["broker_digest"]
     return facts
 
 

@@ -164,6 +164,8 @@ def create_shards() -> None:
         sa.Column("parent_pid", sa.Integer(), nullable=False),
         sa.Column("parent_started", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("only_job_id", sa.Integer()),
+        sa.Column("broker_digest", sa.Text()),
         sa.Column("device", sa.Text()),
         sa.Column("started_at", sa.Double(), nullable=False),
         sa.Column("last_seen_at", sa.Double(), nullable=False),
