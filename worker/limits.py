@@ -42,6 +42,14 @@ class Limits:
         room = self.max_length - self.num_special_tokens - MIN_DOCUMENT_TOKENS
         return min(self.max_length * 3 // 4, room)
 
+    @property
+    def num_tokens_to_know(self) -> int | None:
+        """How many of a text's tokens decide what is read; None when all of them do.
+
+        Where ends are cut, one more than fits already says that there is an end to cut.
+        """
+        return self.max_length + 1 if self.long_documents is LongDocuments.TRUNCATE else None
+
     def read(self, num_query_tokens: int, num_document_tokens: int) -> Reading:
         """Decide what of a pair with so many tokens is read."""
         num_query = min(num_query_tokens, self.max_query_tokens)

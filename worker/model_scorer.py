@@ -64,8 +64,10 @@ class ModelScorer:
 
     def prepare(self, works: Sequence[ShardWork]) -> PreparedBatches:
         sequences: list[PairSequence] = []
+        num_tokens = self.limits.num_tokens_to_know
         shards = [
-            plan_shard(work, self.tokenization.encode(work.texts), self.limits, sequences) for work in works
+            plan_shard(work, self.tokenization.encode(work.texts, num_tokens), self.limits, sequences)
+            for work in works
         ]
         lengths = [self.layout.length(sequence) for sequence in sequences]
         batches = [

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
+
+from worker.prefixes import Prefix, first_length, prefix_within
 
 IntArray = NDArray[np.int32]
 
@@ -35,9 +38,21 @@ class TokenizedText:
     def num_bytes(self) -> int:
         return self.ids.nbytes + self.starts.nbytes + self.ends.nbytes
 
+    def first(self, num_tokens: int) -> "TokenizedText":
+        """Its first tokens, in memory of their own."""
+        parts = (part[:num_tokens].copy() for part in (self.ids, self.starts, self.ends))
+        return TokenizedText(*parts)
+
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The code points of tokens [start, end); (0, 0) when there are none."""
         return (int(self.starts[start]), int(self.ends[end - 1])) if start < end else (0, 0)
+
+
+class Key(NamedTuple):
+    """What a tokenized text is kept under; `num_tokens` is None when all of it was asked for."""
+
+    digest: bytes
+    num_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,42 +111,68 @@ class Tokenization:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        self._kept: OrderedDict[bytes, TokenizedText] = OrderedDict()
+        self._splits_words = _splits_words(tokenizer)
+        self._kept: OrderedDict[Key, TokenizedText] = OrderedDict()
         self.num_kept_bytes = 0
         self._max_kept_bytes = max_cached_bytes
         self._lock = Lock()
 
-    def encode(self, texts: Mapping[int, str]) -> dict[int, TokenizedText]:
-        """Token ids of texts, by the texts' ids.
+    def encode(self, texts: Mapping[int, str], num_tokens: int | None = None) -> dict[int, TokenizedText]:
+        """Token ids of texts, by the texts' ids; only the first `num_tokens` of each, if given.
 
         Kept by content, not by id: an id may come to mean another text in another store.
         """
-        digests = {text_id: _digest(text) for text_id, text in texts.items()}
+        keys = {text_id: Key(_digest(text), num_tokens) for text_id, text in texts.items()}
         with self._lock:
-            found = {digest: self._recall(digest) for digest in digests.values()}
-        missing: dict[bytes, str] = {
-            digest: texts[text_id] for text_id, digest in digests.items() if found[digest] is None
-        }
-        encoded: dict[bytes, TokenizedText] = {}
-        for chunk in _chunks(missing.items()):
-            encodings = self._tokenizer.encode_batch([text for _, text in chunk], add_special_tokens=False)
-            for (digest, _), encoding in zip(chunk, encodings, strict=True):
-                encoded[digest] = _tokenized(encoding)
+            found = {key: self._recall(key) for key in keys.values()}
+        missing = {key: texts[text_id] for text_id, key in keys.items() if found[key] is None}
+        has_prefixes = num_tokens is not None and self._splits_words
+        encoded = self._encode_first(missing) if has_prefixes else self._encode_whole(missing)
         with self._lock:
-            for digest, text in encoded.items():
-                self._keep(digest, text)
-        encoded.update((digest, text) for digest, text in found.items() if text is not None)
-        return {text_id: encoded[digest] for text_id, digest in digests.items()}
+            for key, text in encoded.items():
+                self._keep(key, text)
+        encoded.update((key, text) for key, text in found.items() if text is not None)
+        return {text_id: encoded[key] for text_id, key in keys.items()}
 
-    def _recall(self, digest: bytes) -> TokenizedText | None:
-        text = self._kept.get(digest)
+    def _encode_whole(self, texts: Mapping[Key, str]) -> dict[Key, TokenizedText]:
+        encoded: dict[Key, TokenizedText] = {}
+        for chunk in _chunks(texts.items()):
+            encodings = self._tokenizer.encode_batch([text for _, text in chunk], add_special_tokens=False)
+            for (key, _), encoding in zip(chunk, encodings, strict=True):
+                text = _tokenized(encoding)
+                encoded[key] = text if key.num_tokens is None else text.first(key.num_tokens)
+        return encoded
+
+    def _encode_first(self, texts: Mapping[Key, str]) -> dict[Key, TokenizedText]:
+        """The first tokens of each text, from as little of it as surely gives them: a few times as many
+        characters, twice that while it is not enough, the whole text in the end."""
+        encoded: dict[Key, TokenizedText] = {}
+        lengths = {key: first_length(key.num_tokens or 0) for key in texts}
+        while lengths:
+            prefixes = {key: prefix_within(texts[key], length) for key, length in lengths.items()}
+            whole = {key: texts[key] for key, prefix in prefixes.items() if prefix is None}
+            encoded |= self._encode_whole(whole)
+            cut = {key: prefix for key, prefix in prefixes.items() if prefix is not None}
+            for chunk in _chunks((key, texts[key][: prefix.end]) for key, prefix in cut.items()):
+                encodings = self._tokenizer.encode_batch(
+                    [text for _, text in chunk], add_special_tokens=False
+                )
+                for (key, _), encoding in zip(chunk, encodings, strict=True):
+                    first = _trusted(_tokenized(encoding), cut[key], key.num_tokens or 0)
+                    if first is not None:
+                        encoded[key] = first
+            lengths = {key: 2 * length for key, length in lengths.items() if key not in encoded}
+        return encoded
+
+    def _recall(self, key: Key) -> TokenizedText | None:
+        text = self._kept.get(key)
         if text is not None:
-            self._kept.move_to_end(digest)
+            self._kept.move_to_end(key)
         return text
 
-    def _keep(self, digest: bytes, text: TokenizedText) -> None:
-        if digest not in self._kept:
-            self._kept[digest] = text
+    def _keep(self, key: Key, text: TokenizedText) -> None:
+        if key not in self._kept:
+            self._kept[key] = text
             self.num_kept_bytes += text.num_bytes
         while self.num_kept_bytes > self._max_kept_bytes:
             _, dropped = self._kept.popitem(last=False)
@@ -148,15 +189,28 @@ def _tokenized(encoding: Encoding) -> TokenizedText:
     return TokenizedText(ids, offsets[0::2].copy(), offsets[1::2].copy())
 
 
-def _chunks(texts: Iterable[tuple[bytes, str]]) -> Iterable[list[tuple[bytes, str]]]:
+def _splits_words(tokenizer: Tokenizer) -> bool:
+    """Whether words are split before the model sees them; without, a text's end may move its first tokens."""
+    splitter = tokenizer.pre_tokenizer
+    return splitter is not None and len(splitter.pre_tokenize_str("one two")) > 1
+
+
+def _trusted(text: TokenizedText, prefix: Prefix, num_tokens: int) -> TokenizedText | None:
+    """The first tokens if the prefix surely holds them."""
+    if len(text) < num_tokens or text.ends[:num_tokens].max(initial=0) > prefix.trusted_end:
+        return None
+    return text.first(num_tokens)
+
+
+def _chunks(texts: Iterable[tuple[Key, str]]) -> Iterable[list[tuple[Key, str]]]:
     """Bound what is encoded at once: the tokenizer's own encodings weigh a hundred bytes per token."""
-    chunk: list[tuple[bytes, str]] = []
+    chunk: list[tuple[Key, str]] = []
     num_chars = 0
-    for digest, text in texts:
+    for key, text in texts:
         if chunk and num_chars + len(text) > CHUNK_CHARS:
             yield chunk
             chunk, num_chars = [], 0
-        chunk.append((digest, text))
+        chunk.append((key, text))
         num_chars += len(text)
     if chunk:
         yield chunk

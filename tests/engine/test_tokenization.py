@@ -88,7 +88,8 @@ class CountingTokenizer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self.num_encoded = 0
+        self.pre_tokenizer = tokenizer.pre_tokenizer
+        self.num_encoded = self.num_chars = 0
 
     def no_truncation(self) -> None:
         self.tokenizer.no_truncation()
@@ -98,6 +99,7 @@ class CountingTokenizer:
 
     def encode_batch(self, texts: list[str], *, add_special_tokens: bool) -> object:
         self.num_encoded += len(texts)
+        self.num_chars += sum(map(len, texts))
         return self.tokenizer.encode_batch(texts, add_special_tokens=add_special_tokens)
 
 
