@@ -6,7 +6,8 @@ Knows names, defaults and bounds; knows nothing of what they are used for.
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.records import LongDocuments, Precision
@@ -65,7 +66,12 @@ class Settings(BaseSettings):
     )
     job: int | None = Field(None, description="A worker with this set claims shards of this job only")
     lease_s: float = Field(60, gt=0, description="Seconds a claim is believed without a heartbeat")
-    heartbeat_s: float = Field(15, gt=0, description="Seconds between heartbeats")
+    heartbeat_s: float = Field(
+        15,
+        gt=0,
+        validate_default=True,
+        description="Seconds between heartbeats, at most half of `RANKMILL_LEASE_S`",
+    )
     rescue_s: float = Field(15, gt=0, description="Seconds between rescue rounds")
     drain_s: float = Field(
         300, gt=0, description="Seconds one drain task may go on claiming before it rings again"
@@ -83,3 +89,22 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event that is logged"
     )
+
+    @field_validator("heartbeat_s")
+    @classmethod
+    def _leaves_a_beat_to_spare(cls, heartbeat_s: float, others: ValidationInfo) -> float:
+        """A lease outlives one lost heartbeat, or every worker would lose its shards all the time."""
+        lease_s = others.data.get("lease_s")
+        if lease_s is not None and heartbeat_s * 2 > lease_s:
+            raise PydanticCustomError(
+                "heartbeat_too_rare",
+                "{heartbeat_s} seconds between heartbeats let leases of {lease_s} seconds run out; "
+                "set RANKMILL_HEARTBEAT_S to {most_s} or less, or RANKMILL_LEASE_S to {least_s} or more",
+                {
+                    "heartbeat_s": f"{heartbeat_s:g}",
+                    "lease_s": f"{lease_s:g}",
+                    "most_s": f"{lease_s / 2:g}",
+                    "least_s": f"{heartbeat_s * 2:g}",
+                },
+            )
+        return heartbeat_s
