@@ -10,7 +10,7 @@ from db import scorers
 from db.bulk import chunks, insert_rows, is_sqlite, run, stream
 from db.clock import now_s
 from db.completion import finish_jobs
-from db.costs import pair_cost
+from db.costs import unscored_costs
 from db.errors import NameTaken, StoreBusy
 from db.records import JobRequest, JobState, PairCost, Priority, ScorerSpec, ShardPlan, Submission
 from db.schema import jobs
@@ -146,6 +146,4 @@ def taken(connection: Connection, request: JobRequest) -> Submission:
 
 def costs(connection: Connection, job_id: int, scorer: ScorerSpec) -> Generator[PairCost, None, None]:
     """The job's pairs in stored order with their estimated tokens, 0 for those whose score is reused."""
-    cost = pair_cost(scorer)
-    for pair_no, document_no, reused, query_tokens, document_tokens in stream(connection, COSTS, job_id):
-        yield PairCost(pair_no, document_no, 0 if reused else cost(query_tokens, document_tokens))
+    yield from unscored_costs(scorer, stream(connection, COSTS, job_id))
