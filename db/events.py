@@ -37,6 +37,7 @@ _WORDS: Mapping[str, str] = {
     "store_retry": "{verb} did not get through to the store, trying again in {pause_s:.1f} s: {reason}",
     "store_given_up": "{verb} did not get through to the store in time, the drain ends: {reason}",
     "heartbeat_failed": "heartbeat did not get through to the store: {reason}",
+    "hung": "nothing was scored for {hang_s:.0f} s, {num_shards} shards fail and this process is ended",
     "drained": "{line}",
     "rescued": "returned {num_returned} shards of silent workers, declared {num_dead} dead",
     "rescue_failed": "a rescue round failed, the next one comes: {reason}",

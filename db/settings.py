@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     drain_s: float = Field(
         300, gt=0, description="Seconds one drain task may go on claiming before it rings again"
     )
+    hang_s: float = Field(
+        900, gt=0, description="Seconds without a finished batch after which a scoring process is ended"
+    )
     max_attempts: int = Field(3, ge=1, description="Claims of a shard before it is declared dead")
     max_line_bytes: int = Field(16 * 2**20, ge=1024, description="Longest input line accepted, in bytes")
     flower_auth: str | None = Field(

@@ -49,7 +49,7 @@ def test_celery_s_own_command_starts_the_same_worker(sqlite_url: str, redis_url:
         ours, its = (look(f"rankmill-{worker.pid}@{socket.gethostname()}") for worker in (one, other))
     assert ours == its
     assert "prefork" in ours["implementation"]
-    assert (ours["concurrency"], ours["prefetch"], ours["timeouts"]) == (1, 1, [0, 1000])
+    assert (ours["concurrency"], ours["prefetch"], ours["timeouts"]) == (1, 1, [0, 0])
     assert [queue["name"] for queue in ours["queues"]] == [queue_name("null")]
     assert [task.partition(" ")[0] for task in ours["tasks"]] == ["rankmill.drain"]
 
@@ -138,7 +138,7 @@ def test_messages_are_json_acknowledged_late_and_never_pickled() -> None:
     assert app.conf.task_acks_late
     assert app.conf.task_reject_on_worker_lost
     assert app.conf.task_ignore_result
-    assert app.conf.task_time_limit > 50
+    assert app.conf.task_time_limit is None, "a long shard is no crime"
     assert not app.conf.task_create_missing_queues
     assert app.conf.broker_transport_options["visibility_timeout"] >= 6 * 3600
 

@@ -14,7 +14,6 @@ from db.model_files import model_directory
 from db.settings import Settings
 
 NODE_NAME = "rankmill"
-GRACE_S = 900.0  # beyond its slice a drain may load a model and finish its last group of shards
 VISIBILITY_S = 6 * 3600.0
 BROKER_TIMEOUT_S = 5.0
 SOCKET_TIMEOUT_S = 30.0
@@ -61,7 +60,7 @@ def configure(app: Celery, settings: Settings) -> None:
         task_reject_on_worker_lost=True,
         task_track_started=True,
         task_send_sent_event=True,
-        task_time_limit=settings.drain_s + GRACE_S,
+        task_time_limit=None,  # a watchdog in the child asks for progress instead
         worker_send_task_events=True,
         worker_pool="prefork",
         worker_concurrency=1,

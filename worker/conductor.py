@@ -24,7 +24,9 @@ from worker.report import DrainReport
 from worker.resident import Resident, Seated
 from worker.scorer import Prepared
 from worker.stopping import Stop
+from worker.watchdog import Pulse
 
+LOADING_PATIENCE = 4.0  # a model may have to be downloaded first, which beats no pulse
 MAX_FAILED_IN_A_ROW = 3
 
 log = logging.getLogger("rankmill.worker")
@@ -63,7 +65,9 @@ class Conductor:
         *,
         stop: Stop,
         on_more: Callable[[int], None],
+        pulse: Pulse,
     ) -> None:
+        self._pulse = pulse
         self._store, self._presence, self._resident = store, presence, resident
         self._terms, self._stop, self._on_more = terms, stop, on_more
         self._ends_at = time.monotonic() + terms.drain_s
@@ -71,7 +75,7 @@ class Conductor:
         self._landing = Landing(
             store, presence, self._report, stop, lease_s=terms.lease_s, max_attempts=terms.max_attempts
         )
-        self._num_claimed = 0
+        self._num_claimed = self._num_groups = 0
         self._failed_in_a_row: set[int] = set()
         self._suspicion: str | None = None
 
@@ -103,11 +107,13 @@ class Conductor:
         """Whether it came to claiming and may do so again."""
         if self._resident.problem_of(scorer_id) is not None:
             return False
-        seated = self._resident.seat(scorer_id, spec)
+        with self._pulse.working(LOADING_PATIENCE):
+            seated = self._resident.seat(scorer_id, spec)
         if seated is None:
             return False
         num_before = self._num_claimed
-        self._pipe(seated)
+        with self._pulse.working():
+            self._pipe(seated)
         if self._suspicion:
             self._resident.rest(scorer_id, spec, self._suspicion)
             self._suspicion = None
@@ -122,6 +128,9 @@ class Conductor:
             try:
                 upcoming = ahead.submit(self._fetch, seated)
                 while (group := upcoming.result()) is not None and not self._stop():
+                    if self._num_groups and self._is_over():
+                        break  # released below; a slice scores one group, however short it is
+                    self._num_groups += 1
                     upcoming = ahead.submit(self._fetch, seated)
                     results = self._score(seated, group, ahead)
                     landed.result()
@@ -185,6 +194,7 @@ class Conductor:
 
     def _load(self, claim: Claim, group: Group) -> None:
         try:
+            self._pulse.beat()
             work = self._landing.patiently("load", lambda: claims.load(self._store, claim))
         except STORE_TROUBLE:
             raise
@@ -206,7 +216,8 @@ class Conductor:
             if group.error:
                 raise group.error
             assert group.prepared is not None
-            results = seated.scorer.score(group.prepared, self._stop)
+            with self._pulse.scoring([work.claim for work in group.works]):
+                results = seated.scorer.score(group.prepared, self._between_batches)
         except Stopped:
             return group.done
         except Exception as error:
@@ -227,7 +238,8 @@ class Conductor:
             try:
                 # in the thread that always prepares: a scorer promises no more than one preparing thread
                 prepared = ahead.submit(seated.scorer.prepare, [work]).result()
-                results += seated.scorer.score(prepared, self._stop)
+                with self._pulse.scoring([work.claim]):
+                    results += seated.scorer.score(prepared, self._between_batches)
                 self._worked(seated)
             except Stopped:
                 break
@@ -260,6 +272,10 @@ class Conductor:
 
     def _num_ready(self) -> int:
         return claims.num_ready(self._store, self._terms.model, self._terms.job_id)
+
+    def _between_batches(self) -> bool:
+        self._pulse.beat()
+        return self._stop()
 
     def _is_over(self) -> bool:
         return self._stop() or time.monotonic() >= self._ends_at

@@ -4,14 +4,16 @@ Lives in the pool's child process; the worker's parent process never makes one, 
 """
 
 import logging
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from db import claims
 from db.broker_url import broker_digest
 from db.errors import StoreError
 from db.events import reason_of
+from db.records import Claim
 from db.settings import Settings
 from db.store import Store, open_store
 from worker.conductor import Conductor, Terms
@@ -20,6 +22,10 @@ from worker.presence import Presence
 from worker.report import DrainReport
 from worker.resident import Resident
 from worker.stopping import Stop
+from worker.watchdog import Pulse, Watchdog
+
+EXIT_HUNG = 1
+LAST_WORDS_S = 10.0  # a process that hangs may not be able to say what it held
 
 log = logging.getLogger("rankmill.worker")
 
@@ -51,20 +57,45 @@ class Workplace:
             lease_s=settings.lease_s,
             max_attempts=settings.max_attempts,
         )
+        self._hang_s = settings.hang_s
+        self._pulse = Pulse()
+        self._watchdog = Watchdog(self._pulse, settings.hang_s, self._end_hung)
         self._presence.begin()
+        self._watchdog.start()
         self._rescue_orphans()
 
     def drain(self, on_more: Callable[[int], None]) -> DrainReport:
         """One drain, in the process's main thread."""
         conductor = Conductor(
-            self._store, self._presence, self._resident, self._terms, stop=stop, on_more=on_more
+            self._store,
+            self._presence,
+            self._resident,
+            self._terms,
+            stop=stop,
+            on_more=on_more,
+            pulse=self._pulse,
         )
         return conductor.drain()
 
     def leave(self) -> None:
         """Says farewell and closes the store."""
+        self._watchdog.end()
         self._presence.end()
         self._store.close()
+
+    def _end_hung(self, suspects: Sequence[Claim]) -> None:
+        """Ends this process, whose claims others need: what it was scoring failed, the rest is released."""
+        threading.Timer(LAST_WORDS_S, os._exit, (EXIT_HUNG,)).start()
+        try:
+            blamed = suspects or self._presence.held
+            reason = f"no batch of it was finished within {self._hang_s:g} s (RANKMILL_HANG_S)"
+            fields = {"num_shards": len(blamed), "hang_s": self._hang_s}
+            log.critical("hung", extra={"fields": fields})
+            for claim in blamed:
+                claims.fail(self._store, claim, reason, self._max_attempts)
+            self._presence.start_anew()
+        finally:
+            os._exit(EXIT_HUNG)
 
     def _rescue_orphans(self) -> None:
         """A process that starts in place of a dead one gives back its claims without waiting for a round."""

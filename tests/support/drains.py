@@ -16,6 +16,7 @@ from worker.report import DrainReport
 from worker.resident import Resident
 from worker.scorer import Scorer
 from worker.stopping import Stop
+from worker.watchdog import Pulse
 
 
 class Desk:
@@ -33,7 +34,7 @@ class Desk:
         self.store, self.model, self.lease_s = store, model, lease_s
         self.presence = Presence(store, model, lease_s=lease_s, heartbeat_s=heartbeat_s)
         self.resident = Resident(store, self.presence, load)
-        self.stop = Stop()
+        self.stop, self.pulse = Stop(), Pulse()
         self.told: list[int] = []
 
     def drain(self, *, job_id: int | None = None, drain_s: float = 60, max_attempts: int = 3) -> DrainReport:
@@ -41,7 +42,13 @@ class Desk:
             model=self.model, job_id=job_id, drain_s=drain_s, lease_s=self.lease_s, max_attempts=max_attempts
         )
         conductor = Conductor(
-            self.store, self.presence, self.resident, terms, stop=self.stop, on_more=self.told.append
+            self.store,
+            self.presence,
+            self.resident,
+            terms,
+            stop=self.stop,
+            on_more=self.told.append,
+            pulse=self.pulse,
         )
         return conductor.drain()
 
