@@ -9,11 +9,11 @@ from producer.watching import average_pace, num_ended
 
 def job_facts(row: JobProgress) -> dict[str, Any]:
     facts = asdict(row) | {"num_ended": num_ended(row), "pairs_per_s": average_pace(row)}
-    del facts["now"], facts["broker_digest"]
+    del facts["now"]
     return facts
 
 
 def worker_facts(row: WorkerRow) -> dict[str, Any]:
     facts = asdict(row)
-    del facts["now"]
+    del facts["now"], facts["broker_digest"]
     return facts
