@@ -6,11 +6,11 @@ from db.jobs import progress
 from db.records import JobState, Submission
 from db.settings import Settings
 from db.store import Store
-from db.workers import workers
 from producer.doorbell import BrokerUnavailable, Doorbell
 from producer.errors import MissingPrerequisite
 from producer.scorer_choice import scorer_spec
 from producer.submission import Inputs, Wishes, record
+from producer.watching import able_workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Se
         submission = record(store, inputs, scorer, wishes, settings)
         if progress(store, submission.job_id).state is not JobState.ACTIVE:
             return Sent(submission=submission, warning=None)
-        num_workers = sum(row.model == scorer.model for row in workers(store))
+        num_workers = len(able_workers(store, scorer.model, broker=settings.broker))
         try:
             doorbell.ring(scorer.model, submission.job_id, min(max(1, num_workers), submission.num_shards))
         except BrokerUnavailable as error:

@@ -6,7 +6,7 @@ Knows the order of reading and what a wrong id means for the person who wrote th
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TypeVar
@@ -59,23 +59,30 @@ class Wishes:
 
 
 def record(
-    store: Store, inputs: Inputs, scorer: ScorerSpec, wishes: Wishes, settings: Settings
+    store: Store,
+    inputs: Inputs,
+    scorer: ScorerSpec,
+    wishes: Wishes,
+    settings: Settings,
+    *,
+    before_new: Callable[[], None] = lambda: None,
 ) -> Submission:
     """Records the job, or finds the one that was already recorded for the same inputs and scorer.
 
-    Files that were submitted before are recognised by their content without being read again. Nothing is
-    recorded when anything is wrong. Raises InputError, NameTaken and the store's errors.
+    Files that were submitted before are recognised by their content without being read again. `before_new`
+    is called as soon as it is known that the job is new, and may raise. Nothing is recorded when anything is
+    wrong. Raises InputError, NameTaken and the store's errors.
     """
     _check_name(wishes.name)
     seen = _Digests(inputs)
     if seen.are_all_files:
-        with store.reading() as connection:
-            known = find(connection, seen.key(scorer))
+        known = _known(store, seen.key(scorer))
         if known is not None:
             seen.check_unchanged()
             return known
+        before_new()
     try:
-        return _read_and_publish(store, inputs, scorer, wishes, settings, seen)
+        return _read_and_publish(store, inputs, scorer, wishes, settings, seen, before_new)
     except DuplicateId as error:
         raise _duplicate(inputs, error) from error
     except UnknownId as error:
@@ -91,8 +98,19 @@ def record(
         ) from error
 
 
+def _known(store: Store, key: str) -> Submission | None:
+    with store.reading() as connection:
+        return find(connection, key)
+
+
 def _read_and_publish(
-    store: Store, inputs: Inputs, scorer: ScorerSpec, wishes: Wishes, settings: Settings, seen: "_Digests"
+    store: Store,
+    inputs: Inputs,
+    scorer: ScorerSpec,
+    wishes: Wishes,
+    settings: Settings,
+    seen: "_Digests",
+    before_new: Callable[[], None],
 ) -> Submission:
     longest = settings.max_line_bytes
     with draft(store) as sheet:
@@ -105,8 +123,11 @@ def _read_and_publish(
         sheet.add_documents(seen.passing("documents", read_documents(inputs.corpus, max_line_bytes=longest)))
         sheet.check()
         seen.check_unchanged()
+        key = seen.key(scorer)
+        if not seen.are_all_files and _known(store, key) is None:
+            before_new()
         request = JobRequest(
-            key=seen.key(scorer),
+            key=key,
             name=wishes.name,
             scorer=scorer,
             priority=wishes.priority,

@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from db.broker_url import broker_digest
 from db.errors import StoreBusy, StoreUnavailable
 from db.jobs import progress
-from db.records import JobProgress, JobState
+from db.records import JobProgress, JobState, WorkerRow
 from db.store import Store
 from db.workers import workers
 
@@ -63,9 +64,25 @@ class Pace:
         return Moment(row, pairs_per_s, tokens_per_s, left_s)
 
 
-def absence(store: Store, model: str) -> str:
+def able_workers(
+    store: Store, model: str, *, broker: str | None = None, job_id: int | None = None
+) -> list[WorkerRow]:
+    """The workers alive that take jobs of `model`: not those of one job only, unless it is `job_id`, nor,
+    with `broker`, those known to listen on another. Some of them may have a problem.
+    """
+    places = {None, broker_digest(broker)} if broker else None
+    return [
+        row
+        for row in workers(store)
+        if row.model == model
+        and row.only_job_id in (None, job_id)
+        and (places is None or row.broker_digest in places)
+    ]
+
+
+def absence(store: Store, model: str, broker: str | None = None, job_id: int | None = None) -> str:
     """Why nobody works on jobs of `model`, in a few words; empty when somebody does."""
-    alive = [row for row in workers(store) if row.model == model]
+    alive = able_workers(store, model, broker=broker, job_id=job_id)
     if any(row.problem is None for row in alive):
         return ""
     if alive:

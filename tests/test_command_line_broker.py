@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from db.broker_url import broker_digest
 from db.doorbell import queue_name
 from db.store import open_store
-from db.workers import workers
+from db.workers import register, workers
 from producer.doorbell import BrokerUnavailable, Doorbell
 from tests.support.rankmill_command import (
     Rankmill,
@@ -133,6 +134,40 @@ def test_what_is_submitted_is_drained_watched_and_written_and_run_uses_the_same_
     assert in_process("status", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert [one["model"] for one in facts["workers"]] == ["null"]
+
+
+def test_workers_of_another_job_or_another_broker_are_not_counted_on(
+    rankmill: Rankmill, flags: list[str]
+) -> None:
+    with open_store(rankmill.store_url, create=True) as store:
+        register(
+            store,
+            "null",
+            only_job_id=99,
+            broker_digest=broker_digest(rankmill.environment["RANKMILL_BROKER"]),
+        )
+        register(store, "null", broker_digest=broker_digest("redis://elsewhere/0"))
+    assert "No worker of model null is known yet" in rankmill("submit", *flags).stderr
+    assert len(rankmill("run", *flags, "--output", "-").stdout.splitlines()) == NUM_PAIRS
+
+
+def test_when_the_last_worker_falls_silent_run_goes_on_with_its_own(
+    rankmill: Rankmill, flags: list[str]
+) -> None:
+    with open_store(rankmill.store_url, create=True) as store:
+        register(store, "null")  # and nothing more is ever heard of it
+    process = rankmill.start(
+        "run", *flags, RANKMILL_LEASE_S="8", RANKMILL_HEARTBEAT_S="1", RANKMILL_RESCUE_S="1"
+    )
+    try:
+        wait_until(lambda: rankmill.jobs(), 30, "the job to be recorded")
+        with open_store(rankmill.store_url) as store:
+            assert len(workers(store)) == 1, "at first it counts on the worker"
+        _, said = process.communicate(timeout=60)
+    finally:
+        kill_tree(process.pid)
+    assert process.returncode == 0, said
+    assert "10 of 10 pairs (100%)" in said
 
 
 def test_run_with_a_broker_and_no_worker_brings_its_own_and_postgresql_gives_the_same(

@@ -81,6 +81,17 @@ def test_the_same_again_answers_at_once_without_a_worker(rankmill: Rankmill, fla
     assert len(rankmill.jobs()) == 1
 
 
+def test_what_is_done_needs_nothing_to_score_with(
+    rankmill: Rankmill, flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support.rankmill_command import in_process
+
+    monkeypatch.chdir(rankmill.folder)
+    monkeypatch.setenv("RANKMILL_STORE", rankmill.store_url)
+    monkeypatch.setattr("producer.own_worker.redis_program", lambda: None)
+    assert in_process("run", *flags) == 0
+
+
 def test_without_output_people_get_a_table_of_the_best(rankmill: Rankmill, flags: list[str]) -> None:
     shown = rankmill("run", *flags, "--top-k", "2").stdout
     best = [json.loads(line) for line in (rankmill.folder / "out.jsonl").read_text().splitlines()]

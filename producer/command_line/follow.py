@@ -69,9 +69,8 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
         with progress_display(console) as display:
             for moment in moments(opened, job_id):
                 row = moment.progress
-                display.show(
-                    moment, absence(opened, row.scorer.model) if row.state is JobState.ACTIVE else ""
-                )
+                is_active = row.state is JobState.ACTIVE
+                display.show(moment, absence(opened, row.scorer.model, job_id=job_id) if is_active else "")
     if json_:
         print_json(job_facts(row))
     if row.state is JobState.CANCELLED:
