@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, func, select, update
+from sqlalchemy import Connection, Integer, Row, Select, and_, case, func, literal_column, select, update
 
 from db.clock import now_s
 from db.errors import UnknownJob
@@ -12,6 +12,7 @@ from db.scorers import spec_of
 from db.states import IS_OPEN
 from db.store import Store
 from db.texts import is_storable
+from db.views import SCORED_ELSEWHERE
 
 
 def find(store: Store, job: str | int) -> int:
@@ -60,20 +61,21 @@ def list_progress(store: Store, limit: int = 50) -> list[JobProgress]:
 
 
 def standing() -> Select[Any]:
-    """One row per job: the job, its scorer, and sums over its shards."""
+    """One row per job: the job, its scorer, sums over its shards, and what it gave up that has a score."""
 
     def total(amount: Any, *states: str) -> Any:
         counted = case((shards.c.state.in_(states), amount), else_=0) if states else amount
         return func.coalesce(func.sum(counted), 0)
 
+    num_given_up = total(shards.c.failed_pairs) + total(shards.c.num_pairs, "dead", "cancelled")
+    num_elsewhere = literal_column(f"({SCORED_ELSEWHERE})", Integer)
     return (
         select(
             jobs,
             *(column for column in scorers.c if column.name not in {"id", "created_at"}),
-            total(shards.c.scored_pairs).label("num_scored"),
-            (total(shards.c.failed_pairs) + total(shards.c.num_pairs, "dead", "cancelled")).label(
-                "num_failed"
-            ),
+            total(shards.c.scored_pairs).label("num_landed"),
+            num_given_up.label("num_given_up"),
+            case((num_given_up > 0, num_elsewhere), else_=0).label("num_scored_elsewhere"),
             total(shards.c.num_pairs, "claimed").label("num_claimed"),
             total(shards.c.num_pairs, "ready").label("num_waiting"),
             total(shards.c.scored_tokens).label("num_scored_tokens"),
@@ -98,8 +100,8 @@ def progress_of(row: Row[Any]) -> JobProgress:
         scorer=spec_of(row),
         num_pairs=row.num_pairs,
         num_reused=row.num_reused,
-        num_scored=int(row.num_scored),
-        num_failed=int(row.num_failed),
+        num_scored=int(row.num_landed + row.num_scored_elsewhere),
+        num_failed=int(row.num_given_up - row.num_scored_elsewhere),
         num_claimed=int(row.num_claimed),
         num_waiting=int(row.num_waiting),
         num_scored_tokens=int(row.num_scored_tokens),

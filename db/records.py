@@ -222,8 +222,9 @@ class JobProgress:
     """Where a job stands. num_pairs = num_reused + num_scored + num_failed + num_waiting + num_claimed.
 
     `num_open_tokens` estimates what is still to be read; `num_scored_tokens` is what really was.
-    `num_reused` counts pairs whose score was stored before the job came; `num_failed` those marked
-    failed and those of dead shards; cancelled pairs count as failed.
+    `num_reused` counts pairs whose score was stored before the job came; `num_failed` those given up
+    (marked failed, of dead shards, cancelled) that have no score from elsewhere either: with one they count
+    as scored, as results show them.
     Times are seconds since the epoch by the database's clock.
     """
 

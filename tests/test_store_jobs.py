@@ -7,9 +7,19 @@ import pytest
 from sqlalchemy import text
 
 from db import jobs
-from db.claims import fail
+from db.claims import fail, load
 from db.errors import NameTaken, UnknownJob
-from db.records import JobProgress, JobState, Priority, ScorerSpec, Submission
+from db.landing import complete
+from db.records import (
+    JobProgress,
+    JobState,
+    PairFailure,
+    Priority,
+    ScorerSpec,
+    ShardResult,
+    Submission,
+)
+from db.results import results
 from db.store import Store
 from tests.support.small_jobs import SPEC, StandIn, submit
 from tests.support.store_rows import count, states
@@ -190,6 +200,52 @@ def test_another_scorer_reuses_nothing(store: Store) -> None:
     StandIn(store).drain()
     assert submit(store, key="two", scorer=ScorerSpec(model="null", max_length=64)).num_reused == 0
     assert submit(store, key="three", scorer=SPEC).num_reused == 6
+
+
+def test_what_another_job_scored_is_not_failed_here(store: Store) -> None:
+    """Whatever a job gave up (failed, dead, cancelled), counts, view and results tell the same of it."""
+    texts = ["one", "two", "three", "four"]
+    job_id = submit(store, query_texts=["q"], document_texts=texts, pairs_per_shard=1).job_id
+    worker = StandIn(store)
+    first, second, third = (worker.claim()[0] for _ in range(3))
+    (pair,) = load(store, first).pairs
+    complete(
+        store,
+        worker.engine_id,
+        [ShardResult(claim=first, scores=[], failures=[PairFailure(*pair, "too long")], num_tokens=0)],
+    )
+    fail(store, second, "poison", max_attempts=1)
+    worker.complete([third])
+    jobs.cancel(store, job_id)
+    assert counts(store, job_id) == (1, 3)
+    for document, expected in (("one", (2, 2)), ("two", (3, 1)), ("four", (4, 0))):
+        submit(store, key=document, query_texts=["q"], document_texts=[document])
+        worker.drain()
+        assert counts(store, job_id) == expected
+
+
+def test_a_pair_given_up_has_the_score_of_a_pair_with_the_same_texts(store: Store) -> None:
+    job_id = submit(store, query_texts=["q"], document_texts=["same", "same"], pairs_per_shard=1).job_id
+    worker = StandIn(store)
+    fail(store, worker.claim()[0], "poison", max_attempts=1)
+    assert counts(store, job_id) == (0, 1)
+    worker.drain()
+    assert counts(store, job_id) == (2, 0)
+
+
+def counts(store: Store, job_id: int) -> tuple[int, int]:
+    """How many pairs are scored and failed: by progress, by the view and in the results alike."""
+    found = jobs.progress(store, job_id)
+    assert adds_up(found), found
+    asked = text("SELECT num_scored, num_failed FROM job_progress WHERE job_id = :job")
+    with store.reading() as connection:
+        viewed = tuple(connection.execute(asked, {"job": job_id}).one())
+    shown = [row.rank is not None for row in results(store, job_id)]
+    assert viewed == (found.num_scored, found.num_failed) == (sum(shown), len(shown) - sum(shown))
+    assert [
+        (job.num_scored, job.num_failed) for job in jobs.list_progress(store) if job.job_id == job_id
+    ] == [viewed]
+    return found.num_scored, found.num_failed
 
 
 def test_the_progress_view_says_what_the_program_says(store: Store) -> None:
