@@ -125,6 +125,7 @@ jobs = Table(
     Column("num_reused", Integer, nullable=False),
     Column("num_shards", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("watched_at", Double),
     Column("finished_at", Double),
     CheckConstraint("state IN ('active', 'done', 'cancelled')", name="state"),
     CheckConstraint("(state = 'active') = (finished_at IS NULL)", name="finished_at"),

@@ -9,14 +9,16 @@ from types import TracebackType
 from typing import Self
 
 from db.claims import rescue_orphans
+from db.errors import StoreBusy, StoreUnavailable
 from db.records import JobState
+from db.room import note_watched
 from db.settings import Settings
 from db.store import Store
 from producer.doorbell import Doorbell
 from producer.errors import MissingPrerequisite
 from producer.interruption import Interruption
 from producer.own_worker import OwnWorker, check_prerequisites
-from producer.watching import Moment, able_workers, absence, num_ended
+from producer.watching import STORE_PATIENCE_S, Moment, able_workers, absence, num_ended
 
 _LOOK_EVERY_S = 2.0
 
@@ -38,7 +40,8 @@ def _silence_s(store: Store, settings: Settings, job_id: int | None) -> float | 
 class Care:
     """Looks after one job until its context ends, and stops what it started then.
 
-    Raises MissingPrerequisite when nobody can score, RuntimeFailure when a worker of our own keeps dying.
+    Raises MissingPrerequisite when nobody can score, RuntimeFailure when a worker of our own keeps dying, and
+    StoreFull or StoreReadOnly when scores can no longer land.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Care:
         self._own: OwnWorker | None = None
         self._note = ""
         self._looked_at = self._heard_at = float("-inf")
+        self._refused_at: float | None = None
 
     def __enter__(self) -> Self:
         rescue_orphans(self._store, self._settings.max_attempts)
@@ -71,7 +75,14 @@ class Care:
         if moment.progress.state is not JobState.ACTIVE:
             return ""
         if time.monotonic() - self._looked_at > _LOOK_EVERY_S:
-            self._note = self._look(moment) if self._own is None else self._look_after(self._own, moment)
+            try:
+                note_watched(self._store, self._job_id)
+                self._note = self._look(moment) if self._own is None else self._look_after(self._own, moment)
+                self._refused_at = None
+            except (StoreBusy, StoreUnavailable):
+                self._refused_at = self._refused_at or time.monotonic()
+                if time.monotonic() - self._refused_at > STORE_PATIENCE_S:
+                    raise
             self._looked_at = time.monotonic()
         return self._note
 

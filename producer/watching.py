@@ -17,7 +17,7 @@ from db.workers import workers
 
 _PACE_WINDOW_S = 30.0
 _PACE_MIN_STEPS = 5
-_STORE_PATIENCE_S = 60.0
+STORE_PATIENCE_S = 60.0
 
 
 class Moment(NamedTuple):
@@ -107,7 +107,7 @@ def moments(store: Store, job_id: int, *, every_s: float = 1.0) -> Iterator[Mome
 
 
 def _patient_progress(store: Store, job_id: int) -> JobProgress:
-    deadline = time.monotonic() + _STORE_PATIENCE_S
+    deadline = time.monotonic() + STORE_PATIENCE_S
     while True:
         try:
             return progress(store, job_id)

@@ -108,6 +108,7 @@ def create_jobs() -> None:
         sa.Column("num_reused", sa.Integer(), nullable=False),
         sa.Column("num_shards", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("watched_at", sa.Double()),
         sa.Column("finished_at", sa.Double()),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.CheckConstraint("state IN ('active', 'done', 'cancelled')", name=op.f("ck_jobs_state")),
