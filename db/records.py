@@ -72,7 +72,8 @@ class ScorerSpec:
 class EngineFacts:
     """What really computed a score: recorded where scores land.
 
-    Digests are SHA-256 in hex; `device` and `dtype` as PyTorch names them ("cpu", "bfloat16").
+    Digests are SHA-256 in hex, the weights' with the model's config.
+    `device` and `dtype` are as PyTorch names them ("cpu", "bfloat16").
     """
 
     weights_digest: str

@@ -54,8 +54,12 @@ class Checkpoint:
     weights: tuple[Path, ...]
 
     def weights_digest(self) -> str:
-        """SHA-256 over the names and contents of the weight files."""
-        return _digest(self.weights)
+        """SHA-256 over the names and contents of the weight files and of the config.
+
+        The config decides scores as the weights do: the kind of activation, the pooling, the reach of
+        local attention.
+        """
+        return _digest([self.directory / CONFIG, *self.weights])
 
     def tokenizer_digest(self) -> str:
         """SHA-256 over the names and contents of the tokenizer's files."""

@@ -253,3 +253,12 @@ def test_facts_say_what_computes(model_directory: ModelDirectory, copied: Path) 
     other = load_scorer(spec(copied), device="cpu").facts
     assert other.weights_digest != facts.weights_digest
     assert other.tokenizer_digest == facts.tokenizer_digest
+
+
+def test_a_config_that_changes_under_the_same_weights_is_another_digest(copied: Path) -> None:
+    """A hub model is named, not digested, when a job is submitted: only the engine's facts tell."""
+    facts = load_scorer(spec(copied), device="cpu").facts
+    set_config(copied, hidden_act="relu")
+    other = load_scorer(spec(copied), device="cpu").facts
+    assert other.weights_digest != facts.weights_digest
+    assert other.tokenizer_digest == facts.tokenizer_digest
