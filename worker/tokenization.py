@@ -20,7 +20,7 @@ from worker.prefixes import Prefix, first_length, prefix_within
 IntArray = NDArray[np.int32]
 
 MAX_CACHED_BYTES = 256 * 2**20
-CHUNK_CHARS = 4 * 2**20
+CHUNK_CHARS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def _trusted(text: TokenizedText, prefix: Prefix, num_tokens: int) -> TokenizedT
 
 
 def _chunks(texts: Iterable[tuple[Key, str]]) -> Iterable[list[tuple[Key, str]]]:
-    """Bound what is encoded at once: the tokenizer's own encodings weigh a hundred bytes per token."""
+    """Bound what is encoded at once: the tokenizer's own encodings weigh 500 bytes a token."""
     chunk: list[tuple[Key, str]] = []
     num_chars = 0
     for key, text in texts:
