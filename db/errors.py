@@ -77,12 +77,12 @@ class EmptyDraft(StoreError):
 
 
 class NameTaken(StoreError):
-    """Another job with other inputs has this name."""
+    """Another job with other inputs has this name and is not done yet."""
 
     def __init__(self, name: str, job_id: int) -> None:
         super().__init__(
-            f"Job {job_id} is already named {name!r} and has other inputs or another scorer. "
-            "Choose another --name, or leave it out."
+            f"Job {job_id} is already named {name!r}, has other inputs or another scorer and "
+            "is not done yet. Choose another --name, or leave it out."
         )
 
 

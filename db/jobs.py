@@ -16,7 +16,7 @@ from db.views import SCORED_ELSEWHERE
 
 
 def find(store: Store, job: str | int) -> int:
-    """The id of the job with this id or name; of several with the name (cancelled ones) the newest.
+    """The id of the job with this id or name; of several with the name (ended ones) the newest.
 
     A name made of digits only is found by its id first. Raises UnknownJob.
     """

@@ -137,7 +137,7 @@ def taken(connection: Connection, request: JobRequest) -> Submission:
     if existing is not None:
         return existing
     holder = connection.scalar(
-        select(jobs.c.id).where(jobs.c.name == request.name, jobs.c.state != JobState.CANCELLED)
+        select(jobs.c.id).where(jobs.c.name == request.name, jobs.c.state == JobState.ACTIVE)
     )
     if request.name is None or holder is None:
         raise StoreBusy("Another submission of this job just ended. Try again.")

@@ -129,18 +129,19 @@ jobs = Table(
     Column("finished_at", Double),
     CheckConstraint("state IN ('active', 'done', 'cancelled')", name="state"),
     CheckConstraint("(state = 'active') = (finished_at IS NULL)", name="finished_at"),
-    # A cancelled job gives its key and name free: asking for the same again is a new job.
+    # A cancelled job gives its key free: asking for the same again is a new job.
     Index(
         "uq_jobs_key",
         "key",
         unique=True,
         **only_where("state <> 'cancelled'"),
     ),
+    # A job that has ended gives its name free: tonight's takes the name of last night's.
     Index(
         "uq_jobs_name",
         "name",
         unique=True,
-        **only_where("state <> 'cancelled'"),
+        **only_where("state = 'active'"),
     ),
     Index(
         "ix_jobs_active",

@@ -94,7 +94,7 @@ def submit(
     candidates: CandidateSource | None = None,
     *,
     name: str | None = None,
-    priority: Priority | str = Priority.NORMAL,
+    priority: Priority | str | None = None,
     top_k: int | None = None,
     min_score: float | None = None,
     **settings: Unpack[SettingsGiven],
@@ -105,7 +105,8 @@ def submit(
     MissingPrerequisite (no broker, no model directory) and the store's errors; nothing is recorded then.
     """
     chosen = _settings(settings)
-    wishes = Wishes(name=name, priority=Priority(priority), top_k=top_k, min_score=min_score)
+    urgency = None if priority is None else Priority(priority)
+    wishes = Wishes(name=name, priority=urgency, top_k=top_k, min_score=min_score)
     with open_store(chosen.store, create=True) as store:
         inputs = Inputs(corpus=corpus, queries=queries, candidates=candidates)
         return send(store, inputs, wishes, chosen).submission

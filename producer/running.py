@@ -16,7 +16,7 @@ from producer.errors import RuntimeFailure
 from producer.interruption import Interruption
 from producer.own_worker import check_prerequisites
 from producer.scorer_choice import scorer_spec
-from producer.submission import Inputs, Wishes, record
+from producer.submission import Inputs, Recorded, Wishes, record
 from producer.watching import Moment, moments
 
 
@@ -33,7 +33,7 @@ class Outcome:
 class Screen:
     """What a run tells while it runs; silent unless a person watches."""
 
-    def recorded(self, submission: Submission, row: JobProgress) -> None:
+    def recorded(self, submission: Recorded, row: JobProgress) -> None:
         """The job is in the store."""
 
     def moved(self, moment: Moment, note: str) -> None:

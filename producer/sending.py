@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from db.jobs import progress
-from db.records import JobState, Submission
+from db.records import JobState
 from db.settings import Settings
 from db.store import Store
 from producer.doorbell import BrokerUnavailable, Doorbell
 from producer.errors import MissingPrerequisite
 from producer.scorer_choice import scorer_spec
-from producer.submission import Inputs, Wishes, record
+from producer.submission import Inputs, Recorded, Wishes, record
 from producer.watching import able_workers
 
 
@@ -17,7 +17,7 @@ from producer.watching import able_workers
 class Sent:
     """A recorded job; `warning` says what keeps workers from hearing of it at once, if anything."""
 
-    submission: Submission
+    submission: Recorded
     warning: str | None
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TypeVar
 
+from db.amending import amend
 from db.drafts import draft
 from db.errors import DuplicateId, EmptyDraft, UnknownId
 from db.publishing import find
@@ -35,6 +36,7 @@ from producer.slicing import slice_pairs
 
 T = TypeVar("T", bound=tuple[object, ...])
 
+MAX_NAME_CHARS = 200
 _KEY_VERSION = 1
 _ALL_PAIRS = "all pairs"
 
@@ -50,12 +52,21 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What a job may be given besides inputs and scorer; none of it decides a score."""
+    """What a job may be given besides inputs and scorer; none of it decides a score. None asks for nothing:
+    a new job has no name and normal priority, one that was recorded before stays as it is.
+    """
 
     name: str | None = None
-    priority: Priority = Priority.NORMAL
+    priority: Priority | None = None
     top_k: int | None = None
     min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded(Submission):
+    """A job that is in the store; `warnings` say what was asked of one recorded before and cannot be."""
+
+    warnings: tuple[str, ...] = ()
 
 
 def record(
@@ -66,14 +77,27 @@ def record(
     settings: Settings,
     *,
     before_new: Callable[[], None] = lambda: None,
-) -> Submission:
+) -> Recorded:
     """Records the job, or finds the one that was already recorded for the same inputs and scorer.
 
-    Files that were submitted before are recognised by their content without being read again. `before_new`
-    is called as soon as it is known that the job is new, and may raise. Nothing is recorded when anything is
-    wrong. Raises InputError, NameTaken and the store's errors.
+    That one is given the wishes, too. Files that were submitted before are recognised by their content
+    without being read again. `before_new` is called as soon as it is known that the job is new, and may
+    raise. Nothing is recorded when anything is wrong. Raises InputError, NameTaken and the store's errors.
     """
     _check_name(wishes.name)
+    submission = _found_or_published(store, inputs, scorer, wishes, settings, before_new)
+    warnings = () if submission.is_new else tuple(amend(store, submission.job_id, **asdict(wishes)))
+    return Recorded(**asdict(submission), warnings=warnings)
+
+
+def _found_or_published(
+    store: Store,
+    inputs: Inputs,
+    scorer: ScorerSpec,
+    wishes: Wishes,
+    settings: Settings,
+    before_new: Callable[[], None],
+) -> Submission:
     seen = _Digests(inputs)
     if seen.are_all_files:
         known = _known(store, seen.key(scorer))
@@ -130,7 +154,7 @@ def _read_and_publish(
             key=key,
             name=wishes.name,
             scorer=scorer,
-            priority=wishes.priority,
+            priority=wishes.priority or Priority.NORMAL,
             top_k=wishes.top_k,
             min_score=wishes.min_score,
         )
@@ -185,7 +209,13 @@ def _stamp(path: FilePath) -> tuple[int, ...] | None:
 
 
 def _check_name(name: str | None) -> None:
-    if name is not None and (not name.strip() or name.isdecimal() or not name.isprintable()):
+    if name is None:
+        return
+    if len(name) > MAX_NAME_CHARS:
+        raise UsageError(
+            f"The name {name[:20]!r}... is too long: a job's has {MAX_NAME_CHARS} letters or less."
+        )
+    if not name.strip() or name.isdecimal() or not name.isprintable():
         raise UsageError(
             f"A job cannot be named {name!r}: use a word, and not only digits, which are job ids."
         )

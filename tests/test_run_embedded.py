@@ -101,6 +101,9 @@ def test_without_output_people_get_a_table_of_the_best(rankmill: Rankmill, flags
         assert is_shown or line["rank"] > 2
     assert "Clause" in shown, "the words of the passage stand beside the score"
     assert "\x1b" not in shown, "no colours without a terminal"
+    assert len(rankmill("results", "1").stdout.splitlines()) == 2 * NUM_QUERIES, "asked last, kept for later"
+    said = rankmill("run", *flags, "--top-k", str(NUM_DOCUMENTS), "--name", "day").stderr
+    assert "warning: Job 1 is named 'night' already: --name day was left aside" in said
 
 
 def test_json_is_one_object_for_programs(rankmill: Rankmill, flags: list[str]) -> None:
@@ -188,10 +191,16 @@ def test_scores_are_reused_by_a_job_with_more_documents(rankmill: Rankmill) -> N
     assert (facts["num_reused"], facts["num_scored"]) == (NUM_PAIRS, NUM_QUERIES)
 
 
-def test_a_name_given_to_other_inputs_is_refused(rankmill: Rankmill, flags: list[str]) -> None:
+def test_the_next_night_s_job_takes_the_name(rankmill: Rankmill, flags: list[str]) -> None:
     Path(rankmill.folder / "other.tsv").write_text("q\tanother question\n")
     other = ["other.tsv" if flag == "queries.tsv" else flag for flag in flags]
-    assert "already named 'night'" in rankmill("run", *other, "--name", "night", exit_code=2).stderr
+    rankmill("run", *other, "--name", "night")
+    assert len(rankmill("results", "night").stdout.splitlines()) == NUM_DOCUMENTS
+    assert "newer and named 'night', too" in rankmill("run", *flags, "--name", "night").stderr
+
+
+def test_a_name_that_is_too_long_is_refused(rankmill: Rankmill, flags: list[str]) -> None:
+    assert "is too long" in rankmill("run", *flags, "--name", "n" * 201, exit_code=2).stderr
 
 
 def test_a_query_too_long_to_be_read_is_told_flagged_and_refused_under_the_error_policy(

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from db import jobs
+from db.amending import amend
 from db.claims import fail, load
 from db.errors import NameTaken, UnknownJob
 from db.landing import complete
@@ -22,7 +23,7 @@ from db.records import (
 from db.results import results
 from db.store import Store
 from tests.support.small_jobs import SPEC, StandIn, submit
-from tests.support.store_rows import count, states
+from tests.support.store_rows import count, rows, states
 
 
 def test_the_same_key_is_the_same_job(store: Store) -> None:
@@ -54,6 +55,34 @@ def test_the_same_job_submitted_by_several_at_once_is_one_job(store: Store) -> N
     assert len({submission.job_id for submission in found}) == 1
     assert sorted(submission.is_new for submission in found) == [False, False, True]
     assert (count(store, "jobs"), count(store, "shards")) == (1, 3)
+
+
+def test_a_done_job_gives_its_name_to_the_newest_that_asks_for_it(store: Store) -> None:
+    last_night = submit(store, key="one", name="nightly")
+    StandIn(store).drain()
+    tonight = submit(store, key="two", name="nightly", document_texts=["another"])
+    assert (tonight.is_new, jobs.find(store, "nightly")) == (True, tonight.job_id)
+    (said,) = amend(store, last_night.job_id, name="nightly")
+    assert f"Job {tonight.job_id} is newer and named 'nightly', too" in said
+
+
+def test_a_recorded_job_is_given_what_is_asked_for_later(store: Store) -> None:
+    job_id = submit(store, priority=Priority.LOW).job_id
+    assert amend(store, job_id) == []
+    assert amend(store, job_id, name="n", priority=Priority.HIGH, top_k=3, min_score=0.5) == []
+    assert jobs.find(store, "n") == job_id
+    (row,) = rows(store, "jobs")
+    assert (row["priority"], row["top_k"], row["min_score"]) == (0, 3, 0.5)
+    assert {row["priority"] for row in rows(store, "shards")} == {0}
+    assert amend(store, job_id, name="n", top_k=4) == []
+    assert jobs.progress(store, job_id).top_k == 4
+
+
+def test_a_recorded_job_keeps_its_name_and_takes_none_from_another(store: Store) -> None:
+    first, second = submit(store, key="one", name="n"), submit(store, key="two")
+    assert "is named 'n' already: --name m was left aside" in amend(store, first.job_id, name="m")[0]
+    assert f"Job {first.job_id} is named 'n' already" in amend(store, second.job_id, name="n")[0]
+    assert [row["name"] for row in rows(store, "jobs")] == ["n", None]
 
 
 def test_a_name_belongs_to_one_job(store: Store) -> None:

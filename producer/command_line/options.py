@@ -53,8 +53,13 @@ Name = Annotated[
     typer.Option("--name", rich_help_panel=INPUTS, help="A name for the job, to ask for it by."),
 ]
 PriorityChoice = Annotated[
-    Priority,
-    typer.Option("--priority", rich_help_panel=INPUTS, help="Which jobs workers take up first."),
+    Priority | None,
+    typer.Option(
+        "--priority",
+        rich_help_panel=INPUTS,
+        help="Which jobs workers take up first; normal by default.",
+        show_default=False,
+    ),
 ]
 Model = Annotated[
     str | None,

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from db.records import Priority
 from producer.command_line import options
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def run(
     candidates: options.Candidates = None,
     all_pairs: options.AllPairs = False,
     name: options.Name = None,
-    priority: options.PriorityChoice = Priority.NORMAL,
+    priority: options.PriorityChoice = None,
     model: options.Model = None,
     revision: options.Revision = None,
     precision: options.PrecisionChoice = None,
@@ -88,7 +87,7 @@ def submit(
     candidates: options.Candidates = None,
     all_pairs: options.AllPairs = False,
     name: options.Name = None,
-    priority: options.PriorityChoice = Priority.NORMAL,
+    priority: options.PriorityChoice = None,
     model: options.Model = None,
     revision: options.Revision = None,
     precision: options.PrecisionChoice = None,

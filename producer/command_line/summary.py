@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +16,7 @@ from producer.result_files import Output, Written, write_results
 from producer.running import Outcome, Screen
 from producer.screen import SlowStep, counted, diagnostics, duration, progress_display, rate
 from producer.sending import Sent
-from producer.submission import Wishes
+from producer.submission import Recorded, Wishes
 from producer.watching import Moment
 
 READING = "reading the inputs"
@@ -32,10 +33,11 @@ class RunScreen(Screen):
         self._is_showing = False
         self._reading = SlowStep(self._console, READING)
 
-    def recorded(self, submission: Submission, row: JobProgress) -> None:
+    def recorded(self, submission: Recorded, row: JobProgress) -> None:
         self._reading.done()
         self._console.print(f"store: {self._store.safe_url}")
         self._console.print(described(submission, row))
+        _warn(submission.warnings)
 
     def moved(self, moment: Moment, note: str) -> None:
         if not self._is_showing:
@@ -77,8 +79,12 @@ def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
     else:
         console.print(described(sent.submission, row))
         print(sent.submission.job_id)  # noqa: T201
-    if sent.warning:
-        console.print(f"warning: {sent.warning}")
+    _warn((*sent.submission.warnings, *([sent.warning] if sent.warning else [])))
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        diagnostics().print(f"warning: {warning}")
 
 
 def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wishes, *, as_json: bool) -> int:

@@ -118,7 +118,7 @@ def create_jobs() -> None:
     )
     op.create_index("ix_jobs_active", "jobs", ["id"], **only_where("state = 'active'"))
     op.create_index("uq_jobs_key", "jobs", ["key"], unique=True, **only_where("state <> 'cancelled'"))
-    op.create_index("uq_jobs_name", "jobs", ["name"], unique=True, **only_where("state <> 'cancelled'"))
+    op.create_index("uq_jobs_name", "jobs", ["name"], unique=True, **only_where("state = 'active'"))
     op.create_table(
         "job_queries",
         sa.Column("job_id", sa.Integer(), nullable=False),
