@@ -1,9 +1,11 @@
 """Worker processes as the store knows them: who runs, on what, and what keeps one from working."""
 
+from typing import Any
+
 from sqlalchemy import Connection, insert, select, update
 
 from db.clock import now_s
-from db.processes import parent_process, this_process
+from db.processes import ProcessIdentity, parent_process, this_process
 from db.records import WorkerRow
 from db.schema import shards
 from db.schema import workers as table
@@ -54,7 +56,24 @@ def report_problem(store: Store, worker_id: int, problem: str | None) -> None:
     change(store, worker_id, problem=None if problem is None else storable(problem))
 
 
-def change(store: Store, worker_id: int, **values: str | None) -> None:
+def note_landing(store: Store, worker_id: int) -> None:
+    """Notes that this worker has stored scores."""
+    change(store, worker_id, landed_at=now_s())
+
+
+def has_landed(store: Store, process: ProcessIdentity) -> bool:
+    """Whether that process has ever stored scores."""
+    landed = select(table.c.id).where(
+        table.c.machine == process.machine,
+        table.c.pid == process.pid,
+        table.c.process_started == process.started,
+        table.c.landed_at.is_not(None),
+    )
+    with store.reading() as connection:
+        return connection.execute(landed).first() is not None
+
+
+def change(store: Store, worker_id: int, **values: Any) -> None:
     statement = update(table).where(table.c.id == worker_id).values(last_seen_at=now_s(), **values)
 
     def note(connection: Connection) -> None:

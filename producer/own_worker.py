@@ -18,14 +18,14 @@ from producer.children import Child
 from producer.choices import child_environment
 from producer.debugging import wants_debug
 from producer.doorbell import BrokerUnavailable, Doorbell
-from producer.errors import MissingPrerequisite, RuntimeFailure
+from producer.errors import MissingPrerequisite, ResourceExhausted, RuntimeFailure
 from producer.interruption import Interruption
 from producer.private_folder import PrivateFolder
 from producer.private_redis import PrivateRedis, redis_program
 
 MAX_STARTS_WITHOUT_PROGRESS = 4
 STOP_GRACE_S = 20.0
-_MISSING = 3
+_MISSING, _GIVEN_UP = 3, 4
 
 
 def check_prerequisites(settings: Settings) -> None:
@@ -92,7 +92,8 @@ class OwnWorker:
     def keep_alive(self, num_ended: int) -> None:
         """Starts what has died again. `num_ended` is the job's progress, which makes a death forgivable.
 
-        Raises MissingPrerequisite when the worker says what it lacks, RuntimeFailure when it keeps dying.
+        Raises MissingPrerequisite when the worker says what it lacks, ResourceExhausted
+        or RuntimeFailure when it keeps dying.
         """
         if num_ended > self._num_ended_before:
             self._num_starts, self._num_ended_before = min(self._num_starts, 1), num_ended
@@ -116,6 +117,8 @@ class OwnWorker:
             raise MissingPrerequisite(
                 last_words.splitlines()[-1] if last_words else "The worker cannot start."
             )
+        if exit_code == _GIVEN_UP:
+            raise ResourceExhausted(last_words.splitlines()[-1] if last_words else "The worker gave up.")
         if self._num_starts >= MAX_STARTS_WITHOUT_PROGRESS:
             raise RuntimeFailure(
                 f"The worker ended {self._num_starts} times without scoring anything "

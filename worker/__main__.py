@@ -14,7 +14,10 @@ EXIT_USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 after a soft stop, 2 for wrong settings, 3 for a missing prerequisite."""
+    """The exit code: 0 after a soft stop, 2 for wrong settings, 3 for a missing prerequisite.
+
+    4 when the process that scores ends again and again.
+    """
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     doctor = commands.add_parser("doctor", help="load a model and print what it and this machine are")

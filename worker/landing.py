@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from db import claims
@@ -71,6 +72,9 @@ class Landing:
             return
         self._presence.let_go(result.claim for result in results)
         self._count(results, landed)
+        if landed:
+            with suppress(StoreError):  # only a note
+                self._presence.note_landing()
 
     def fail(self, claim: Claim, error: Exception) -> None:
         """Gives a shard back with the reason, or for good after the last attempt. Raises StoreError."""

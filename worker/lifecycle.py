@@ -4,6 +4,7 @@ Knows Celery's signals. The parent process checks prerequisites, runs rescue rou
 the pool's child process scores.
 """
 
+import atexit
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 from billiard import pool as billiard_pool
 from celery import signals
+from celery.worker import state
 
 from db.errors import StoreError
 from db.events import reason_of, setup_logging
@@ -22,9 +24,12 @@ from db.store import Store
 from worker import parent_watch, prerequisites, stopping, workplace
 from worker.app import app, model, settings, unique_node_name
 from worker.doorbell import Doorbell
+from worker.losses import MAX_LOSSES, Losses
 from worker.rescue import RescueRounds
 
 PARENT_PID_VARIABLE = "RANKMILL_PARENT_PID"
+EXIT_GIVEN_UP = 4
+_COLD_STOP_S = 20.0
 _TELL_EVERY_S = 0.25
 _MAX_LAST_LOOKS = 10  # a tenth of a second each
 
@@ -33,6 +38,7 @@ log = logging.getLogger("rankmill.worker")
 _worker: Any = None
 _store: Store | None = None
 _rounds: RescueRounds | None = None
+_losses: Losses | None = None
 _num_stops = 0
 
 
@@ -78,7 +84,7 @@ def _parent_gone(pid: int) -> None:
 
 
 def _begin_rescue_rounds(**_: Any) -> None:
-    global _rounds
+    global _rounds, _losses
     assert _store is not None, "bug: worker_ready came before celeryd_init"
     queue = app.conf.task_default_queue
     fields = {"pid": os.getpid(), "queue": queue, "store": _store.safe_url}
@@ -92,6 +98,24 @@ def _begin_rescue_rounds(**_: Any) -> None:
         max_attempts=settings.max_attempts,
     )
     _rounds.start()
+    _losses = Losses(_store, _children, _give_up)
+    _losses.start()
+
+
+def _give_up(problem: str) -> None:
+    """Ends this worker and its child, with the problem as its last words. The work waits in the store."""
+    log.critical("given_up", extra={"fields": {"num_lost": MAX_LOSSES}})
+    if settings.log_format == "json":
+        atexit.register(log.critical, "prerequisite_missing", extra={"fields": {"problem": problem}})
+    else:
+        atexit.register(print, problem, file=sys.stderr, flush=True)
+    if _rounds is not None:
+        _rounds.end()
+    _worker.exitcode = EXIT_GIVEN_UP
+    state.should_terminate = True
+    time.sleep(_COLD_STOP_S)  # a broker that does not answer may keep Celery from ending
+    print(problem, file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(EXIT_GIVEN_UP)
 
 
 def _pass_stop_on(sig: str, **_: Any) -> None:
@@ -107,6 +131,8 @@ def _pass_stop_on(sig: str, **_: Any) -> None:
         _tell_children(signal.SIGTERM)
     if _rounds is not None:
         _rounds.end()
+    if _losses is not None:
+        _losses.end()
     event = "stop_asked" if _num_stops == 1 else "stop_hurried"
     log.warning(event, extra={"fields": {"signal": sig}})
 
@@ -119,10 +145,15 @@ def _keep_telling() -> None:
 
 
 def _tell_children(number: signal.Signals) -> None:
+    for pid in _children():
+        stopping.tell(pid, number)
+
+
+def _children() -> list[int]:
     pool = getattr(_worker, "pool", None)
-    if pool is not None and pool._pool is not None:  # a cold shutdown has ended it already
-        for pid in pool.info["processes"]:
-            stopping.tell(pid, number)
+    if pool is None or pool._pool is None:  # a cold shutdown has ended it already
+        return []
+    return list(pool.info["processes"])
 
 
 def _begin_child(**_: Any) -> None:

@@ -43,6 +43,7 @@ class Presence:
         self._worker_id: int | None = None
         self._leaving: int | None = None
         self._held: dict[int, Claim] = {}
+        self._has_landed = False
         self._believed_since = time.monotonic()
         self._is_ended = threading.Event()
         self._heartbeat = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
@@ -95,6 +96,12 @@ class Presence:
 
     def report_problem(self, problem: str | None) -> None:
         workers.report_problem(self._store, self.worker_id, problem)
+
+    def note_landing(self) -> None:
+        """Notes once that this process scores and lands. A note that does not get through is made again."""
+        if not self._has_landed:
+            workers.note_landing(self._store, self.worker_id)
+            self._has_landed = True
 
     def start_anew(self) -> None:
         """Gives up this row and all its claims; the next use registers another. Never raises StoreError."""
