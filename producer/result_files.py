@@ -1,7 +1,7 @@
 """Result files: rows go to a file that appears whole or not at all, or to standard output.
 
-A file is written beside its final name and renamed over it, so that nobody reads half a result and an
-interrupted write leaves the old file. Pipes and devices are written in place. Knows no store.
+Nobody reads half a result and an interrupted write leaves the old file. Pipes and devices are written in
+place. Knows no store.
 """
 
 import errno
@@ -9,7 +9,6 @@ import gzip
 import importlib.util
 import io
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from typing import BinaryIO, cast
 from db.records import ResultRow
 from producer.errors import MissingPrerequisite, RankmillError, ResourceExhausted, RuntimeFailure, UsageError
 from producer.result_formats import WRITERS, ResultFormat
+from producer.unfinished import replacing
 
 STANDARD_OUTPUT = "-"
 
@@ -180,7 +180,10 @@ def _opened(output: Output) -> Iterator[BinaryIO]:
         with output.path.open("wb", buffering=_BUFFER_BYTES) as stream, _compressed(stream, output) as inner:
             yield inner
     else:
-        with _replacing(output.path) as stream, _compressed(stream, output) as inner:
+        with (
+            replacing(output.path, buffer_bytes=_BUFFER_BYTES) as stream,
+            _compressed(stream, output) as inner,
+        ):
             yield inner
 
 
@@ -195,34 +198,6 @@ def _compressed(stream: BinaryIO, output: Output) -> Iterator[BinaryIO]:
         io.BufferedWriter(cast(io.RawIOBase, inner), _BUFFER_BYTES) as buffered,
     ):
         yield buffered
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    target = path.resolve()
-    unfinished = target.with_name(f".rankmill-{secrets.token_hex(8)}.unfinished")
-    try:
-        with unfinished.open("xb", buffering=_BUFFER_BYTES) as stream:
-            with suppress(FileNotFoundError):
-                os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Some file systems cannot; the rename is then as durable as they make it.
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _silence_standard_output() -> None:

@@ -52,6 +52,24 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     assert (tmp_path / name).read_text() == "old"
 
 
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    dead, young = tmp_path / ".rankmill-00.unfinished", tmp_path / ".rankmill-11.unfinished"
+    dead.write_text("half")
+    young.write_text("about to be locked")
+
+    def rows() -> Iterator[ResultRow]:
+        yield from many_rows(1)
+        (living,) = {*tmp_path.glob(".rankmill-*")} - {dead, young}
+        for path in (dead, living):
+            os.utime(path, (0, 0))
+        write(tmp_path / "other.jsonl", ROWS)
+        assert not dead.exists()
+        assert living.exists()
+
+    write(tmp_path / "out.jsonl", rows())
+    assert left_in(tmp_path) == [young.name, "other.jsonl", "out.jsonl"]
+
+
 def test_nothing_is_seen_under_the_name_until_all_is_written(tmp_path: Path) -> None:
     def rows() -> Iterator[ResultRow]:
         yield from many_rows(50_000)

@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,6 +154,32 @@ def test_results_to_a_reader_that_goes_away_end_quietly(rankmill: Rankmill) -> N
     assert process.stderr is not None
     assert "Error" not in process.stderr.read()
     assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_results_that_are_interrupted_leave_nothing_half_written(
+    rankmill: Rankmill, signum: signal.Signals, tmp_path: Path
+) -> None:
+    program = (
+        "import sys, time\n"
+        "from producer import result_formats\n"
+        "def never_ending(rows, stream):\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(60)\n"
+        "result_formats.WRITERS['jsonl'] = never_ending\n"
+        "from producer.command_line import main\n"
+        f"sys.argv = ['rankmill', 'results', '1', '--output', '{tmp_path}/half.jsonl']\n"
+        "main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=rankmill.environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        assert list(tmp_path.iterdir()) != []
+        process.send_signal(signum)
+        assert process.wait(timeout=30) == 128 + signum
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_status_and_watch_tell_of_the_finished_job(rankmill: Rankmill) -> None:

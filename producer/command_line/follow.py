@@ -99,6 +99,7 @@ def results(
     from db.records import JobState
     from db.results import results as stored
     from producer.choices import settings_from
+    from producer.interruption import Interruption
     from producer.overwriting import check_spares
     from producer.result_files import plan_output, write_results
     from producer.screen import diagnostics
@@ -106,7 +107,7 @@ def results(
 
     planned = plan_output("-" if output is None else output, format_)
     check_spares(planned, settings_from({"store": store}).store)
-    with _opened(store) as opened:
+    with Interruption(), _opened(store) as opened:
         row = progress(opened, find(opened, job))
         written = write_results(
             stored(
