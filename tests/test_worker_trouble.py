@@ -1,7 +1,7 @@
 """A drain whose store goes away, whose model cannot be had, whose heart must beat: events, never losses."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from db import claims, scorers, workers
+from db import claims, jobs, scorers, workers
 from db.errors import StoreBusy, StoreUnavailable
-from db.records import EngineFacts, ScorerSpec, ShardWork
+from db.records import EngineFacts, LongDocuments, ScorerSpec, ShardWork
 from db.schema import shards
 from db.store import Store, open_store
 from tests.support.drains import desk, num_burned, num_scores, states
@@ -25,6 +25,7 @@ from worker.resident import Resident
 from worker.stopping import Stop
 
 DOCUMENTS = [f"clause {number}" for number in range(6)]
+CUTTING = ScorerSpec(model="null", long_documents=LongDocuments.TRUNCATE)
 
 
 def submit_six(store: Store, **request: object) -> None:
@@ -165,3 +166,33 @@ def test_other_weights_under_the_same_name_are_refused_before_anything_is_claime
     assert states(store) == {"ready": 6}
     assert num_burned(store) == 0
     assert SPEC.model == "null"
+
+
+def test_a_problem_of_a_scorer_that_nobody_asks_for_any_more_leaves_the_workers_row(
+    store: Store,
+) -> None:
+    asked_for = submit(store, scorer=CUTTING, document_texts=DOCUMENTS).job_id
+    with desk(store, refusing(CUTTING)) as worker:
+        assert "no room" in str(worker.drain().problem)
+        assert "no room" in str(workers.workers(store)[0].problem)
+        jobs.cancel(store, asked_for)
+        assert worker.drain().problem is None
+        assert workers.workers(store)[0].problem is None
+
+
+def test_a_problem_of_one_scorer_does_not_stand_while_another_scores(store: Store) -> None:
+    submit(store, key="cutting", scorer=CUTTING, document_texts=DOCUMENTS)
+    submit_six(store)
+    with desk(store, refusing(CUTTING)) as worker:
+        worker.drain()
+        assert states(store) == {"ready": 6, "done": 6}
+        assert workers.workers(store)[0].problem is None
+
+
+def refusing(refused: ScorerSpec) -> Callable[[ScorerSpec], HookedScorer]:
+    def load(spec: ScorerSpec) -> HookedScorer:
+        if spec == refused:
+            raise MemoryError("no room")
+        return HookedScorer()
+
+    return load

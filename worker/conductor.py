@@ -95,6 +95,7 @@ class Conductor:
         fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
         while not self._is_over():
             waiting = self._landing.patiently("ready_scorers", self._ready_scorers)
+            self._resident.forget_all_but([scorer_id for scorer_id, _ in waiting])
             choice = next((one for one in waiting if one[0] not in fruitless), None)
             if choice is None:
                 return

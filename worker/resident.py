@@ -5,11 +5,12 @@ Knows how to load and to record what computes; a scorer that cannot be had rests
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from db import scorers
-from db.errors import WeightsChanged
+from db.errors import StoreError, WeightsChanged
 from db.events import reason_of
 from db.records import ScorerSpec
 from db.store import Store
@@ -45,6 +46,7 @@ class Resident:
         self._store, self._presence, self._load_scorer = store, presence, load
         self._seated: Seated | None = None
         self._troubles: dict[int, _Trouble] = {}
+        self._is_told = False
 
     def problem_of(self, scorer_id: int) -> str | None:
         """Why this scorer is left alone for now; None when it may be tried."""
@@ -83,11 +85,24 @@ class Resident:
     def _refuse(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
         self.rest(scorer_id, spec, problem)
         self._presence.report_problem(problem)
+        self._is_told = True
 
     def works(self, scorer_id: int) -> None:
-        """Notes that this scorer has scored, so any trouble with it is over."""
-        if self._troubles.pop(scorer_id, None) and not self._troubles:
-            self._presence.report_problem(None)
+        """Notes that this scorer has scored: its trouble is over, and this worker is no lost case."""
+        self._troubles.pop(scorer_id, None)
+        self._take_back()
+
+    def forget_all_but(self, wanted: Collection[int]) -> None:
+        """Forgets the trouble with scorers that nobody asks for any more."""
+        self._troubles = {one: trouble for one, trouble in self._troubles.items() if one in wanted}
+        if not self._troubles:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        if self._is_told:
+            with suppress(StoreError):  # only a note; the next to score makes it again
+                self._presence.report_problem(None)
+                self._is_told = False
 
     def _load(self, spec: ScorerSpec) -> Scorer:
         log.info("model_loading", extra={"fields": {"model": spec.model}})
