@@ -97,6 +97,14 @@ def ready_scorers(store: Store, model: str, job_id: int | None = None) -> list[t
     return [(row.id, spec_of(row)) for row in found]
 
 
+def more_urgent_scorers(store: Store, model: str, scorer_id: int) -> list[int]:
+    """The scorers of `model` with ready shards of a higher priority than any that `scorer_id` has."""
+    with store.reading() as connection:
+        found = connection.execute(with_ready_shards(model, None)).all()
+    mine = next((row.first_priority for row in found if row.id == scorer_id), None)
+    return [] if mine is None else [row.id for row in found if row.first_priority < mine]
+
+
 def with_ready_shards(model: str, job_id: int | None) -> Select[Any]:
     """One look into the ready index per scorer, however many shards wait there."""
     first = (

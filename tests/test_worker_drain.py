@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from db import jobs, workers
-from db.records import JobState, LongDocuments, ScorerSpec, ShardWork
+from db.records import JobState, LongDocuments, Priority, ScorerSpec, ShardWork
 from db.results import results
 from db.schema import shards
 from db.store import Store
@@ -81,6 +81,33 @@ def test_scorers_of_one_model_are_served_in_one_drain_one_after_the_other(store:
         worker.drain()
     assert loaded == [SPEC, cutting]
     assert states(store) == {"ready": 12, "done": 24}
+
+
+@pytest.mark.parametrize("can_be_had", [True, False])
+def test_an_urgent_job_with_another_scorer_waits_for_no_slice(store: Store, can_be_had: bool) -> None:
+    submit_contract(store)
+    cutting = ScorerSpec(model="null", long_documents=LongDocuments.TRUNCATE)
+    order: list[str] = []
+
+    def submit_urgently(_works: Sequence[ShardWork]) -> None:
+        order.append("calm")
+        submit(store, key="urgent", scorer=cutting, priority=Priority.HIGH)
+
+    def load(spec: ScorerSpec) -> HookedScorer:
+        if spec == SPEC:
+            return HookedScorer(claim_tokens=1, before_scoring=submit_urgently)
+        if not can_be_had:
+            raise MemoryError("no room")
+        return HookedScorer(claim_tokens=1, before_scoring=lambda _works: order.append("urgent"))
+
+    with desk(store, load) as worker:
+        worker.drain()
+    if can_be_had:
+        assert states(store) == {"done": 15}
+        assert order.index("urgent") <= 3, "what was in hand comes first, and nothing else"
+        assert order[order.index("urgent") :].index("calm") == 3
+    else:
+        assert states(store) == {"done": 12, "ready": 3}
 
 
 def test_the_slice_ends_between_groups_and_says_how_much_is_left(store: Store) -> None:

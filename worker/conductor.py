@@ -76,6 +76,8 @@ class Conductor:
             store, presence, self._report, stop, lease_s=terms.lease_s, max_attempts=terms.max_attempts
         )
         self._num_claimed = self._num_groups = 0
+        self._fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
+        self._gave_way = False
         self._failed_in_a_row: set[int] = set()
         self._suspicion: str | None = None
 
@@ -92,16 +94,15 @@ class Conductor:
         return self._report
 
     def _drain_scorers(self) -> None:
-        fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
         while not self._is_over():
             waiting = self._landing.patiently("ready_scorers", self._ready_scorers)
             self._resident.forget_all_but([scorer_id for scorer_id, _ in waiting])
-            choice = next((one for one in waiting if one[0] not in fruitless), None)
+            choice = next((one for one in waiting if one[0] not in self._fruitless), None)
             if choice is None:
                 return
             scorer_id, spec = choice
             if not self._drain_scorer(scorer_id, spec):
-                fruitless.add(scorer_id)
+                self._fruitless.add(scorer_id)
             self._report.problem = self._resident.problem_of(scorer_id) or self._report.problem
 
     def _drain_scorer(self, scorer_id: int, spec: ScorerSpec) -> bool:
@@ -112,14 +113,14 @@ class Conductor:
             seated = self._resident.seat(scorer_id, spec)
         if seated is None:
             return False
-        num_before = self._num_claimed
+        num_before, self._gave_way = self._num_claimed, False
         with self._pulse.working():
             self._pipe(seated)
         if self._suspicion:
             self._resident.rest(scorer_id, spec, self._suspicion)
             self._suspicion = None
             return False
-        return self._num_claimed > num_before
+        return self._num_claimed > num_before or self._gave_way
 
     def _pipe(self, seated: Seated) -> None:
         """Scores group after group. Whatever ends it, what was scored has landed and the rest is released."""
@@ -151,8 +152,13 @@ class Conductor:
                 self._report.scoring_s += time.monotonic() - started
 
     def _fetch(self, seated: Seated) -> Group | None:
-        """Claims and makes ready what the device scores next; None when nothing is ready or time is over."""
+        """Claims and makes ready what the device scores next; None when nothing is ready, time is over, or
+        another scorer is more urgent.
+        """
         if self._is_over():
+            return None
+        self._gave_way = self._landing.patiently("ready_scorers", lambda: self._is_outranked(seated))
+        if self._gave_way:
             return None
         taken = self._landing.patiently("claim", lambda: self._claim(seated))
         if not taken:
@@ -170,6 +176,13 @@ class Conductor:
         except Exception as error:
             group.error = error
         return group
+
+    def _is_outranked(self, seated: Seated) -> bool:
+        """Whether a scorer that we may try has more urgent shards, which must not wait for our slice."""
+        if self._terms.job_id is not None:
+            return False
+        urgent = scorers.more_urgent_scorers(self._store, self._terms.model, seated.scorer_id)
+        return any(one not in self._fruitless and not self._resident.problem_of(one) for one in urgent)
 
     def _claim(self, seated: Seated) -> list[Claim]:
         asked_at = time.monotonic()

@@ -40,7 +40,7 @@ class _Trouble:
 
 
 class Resident:
-    """Loads scorers one at a time. Single-threaded: only the thread that scores calls it."""
+    """Loads scorers one at a time. Only the thread that scores calls it; others may ask `problem_of`."""
 
     def __init__(self, store: Store, presence: Presence, load: Callable[[ScorerSpec], Scorer]) -> None:
         self._store, self._presence, self._load_scorer = store, presence, load
