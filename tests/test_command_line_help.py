@@ -40,6 +40,15 @@ def rankmill(tmp_path: Path) -> Rankmill:
     return Rankmill(tmp_path)
 
 
+def test_help_names_the_command_however_it_was_started() -> None:
+    program = "from producer.command_line import main; main()"
+    for arguments, usage in ((["--help"], "Usage: rankmill ["), (["run", "--help"], "Usage: rankmill run [")):
+        asked = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+        )
+        assert usage in asked.stdout
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (

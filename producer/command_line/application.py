@@ -77,4 +77,4 @@ def main() -> None:
     if "--debug" in arguments:  # meant for the whole command wherever it stands
         os.environ["RANKMILL_DEBUG"] = "1"
         arguments = [argument for argument in arguments if argument != "--debug"]
-    sys.exit(ended(lambda: application(arguments)))
+    sys.exit(ended(lambda: application(arguments, prog_name="rankmill")))
