@@ -5,6 +5,7 @@ Knows names of flags and of settings; knows nothing of what they are used for.
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -20,6 +21,12 @@ def settings_from(flags: Mapping[str, object]) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]
+    except UnicodeDecodeError as cause:
+        raise UsageError(
+            f"{Path('.env').absolute()} is not UTF-8 text: {cause.reason}. Save it as UTF-8."
+        ) from cause
+    except OSError as cause:
+        raise UsageError(f"{cause.filename or '.env'} cannot be read: {cause.strerror}.") from cause
     except ValidationError as cause:
         problems = []
         for error in cause.errors(include_url=False, include_input=False, include_context=False):

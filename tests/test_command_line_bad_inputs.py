@@ -142,3 +142,12 @@ def test_bad_input_in_a_process_of_its_own_has_the_same_ending(tmp_path: Path) -
     said = rankmill("run", *files, "--model", "null", exit_code=5).stderr
     assert said.startswith("error: corpus.jsonl, line 1: not valid JSON")
     assert rankmill.jobs() == []
+
+
+def test_a_settings_file_that_is_not_utf_8_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"RANKMILL_MODEL=caf\xe9\n")
+    assert in_process("status") == 2
+    assert f"{tmp_path / '.env'} is not UTF-8 text" in capsys.readouterr().err
