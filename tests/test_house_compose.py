@@ -158,6 +158,15 @@ def test_images_of_the_compose_file_are_targets_of_the_dockerfile(services: dict
     assert ours == builds.keys()
 
 
+def test_every_service_started_alone_has_its_image_built(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        if service["image"].startswith("rankmill") and "build" not in service:
+            images = [
+                services[other]["image"] for other in service["depends_on"] if "build" in services[other]
+            ]
+            assert service["image"] in images, f"on a fresh machine nothing builds the image of {name}"
+
+
 def test_nothing_but_the_wheel_s_sources_enters_an_image() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
