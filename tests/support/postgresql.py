@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -42,12 +42,26 @@ SETTINGS = {
 class PostgresServer:
     """A running server that can hand out fresh databases with our tables in them."""
 
-    def __init__(self, port: int, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    def __init__(self, port: int, program: Sequence[str], user: str | None, folder: Path) -> None:
         self.port = port
-        self.process = process
+        self.program = program
+        self.user = user
         self.folder = folder
         self.numbers = count(1)
         self.has_template = False
+        self.start()
+
+    def start(self) -> None:
+        """Starts the server's process; also again, over the same files, when it has ended."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.program,
+                stdout=log,
+                stderr=log,
+                user=self.user,
+                cwd=self.folder,
+                preexec_fn=end_with_parent(signal.SIGINT),
+            )
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -113,34 +127,15 @@ def postgres_server() -> Iterator[PostgresServer]:
         ask_for_password(cluster)
         port = free_port()
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    str(binaries / "postgres"),
-                    "-D",
-                    str(cluster),
-                    "-p",
-                    str(port),
-                    "-h",
-                    "127.0.0.1",
-                    "-k",
-                    "",
-                    *settings,
-                ],
-                stdout=log,
-                stderr=log,
-                user=user,
-                cwd=folder,
-                preexec_fn=end_with_parent(signal.SIGINT),
-            )
-        server = PostgresServer(port, process, folder)
+        place = ["-D", str(cluster), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
+        server = PostgresServer(port, [str(binaries / "postgres"), *place, *settings], user, folder)
         try:
             wait_until(lambda: answers(server), 30, f"PostgreSQL to answer on port {port}")
             yield server
         finally:
             # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
+            server.process.send_signal(signal.SIGINT)
+            server.process.wait(timeout=30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,9 @@ START_S, STOP_S = 60.0, 30.0
 
 
 class WorkerProcess:
-    """One worker, of the null model by default; `settings` become RANKMILL_* variables."""
+    """One worker, of the null model by default; `settings` become RANKMILL_* variables, `variables` are as
+    they are named.
+    """
 
     def __init__(
         self,
@@ -29,17 +31,18 @@ class WorkerProcess:
         *,
         command: Sequence[str] = PYTHON_M_WORKER,
         model: str = "null",
+        variables: Mapping[str, str] | None = None,
         **settings: object,
     ) -> None:
         self.log = log
         plain = {name: value for name, value in os.environ.items() if not name.startswith("RANKMILL_")}
         asked = {"store": store_url, "broker": broker_url, "model": model, **settings}
-        variables = {f"RANKMILL_{name.upper()}": str(value) for name, value in asked.items()}
+        ours = {f"RANKMILL_{name.upper()}": str(value) for name, value in asked.items()}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 list(command),
                 cwd=ROOT,
-                env=plain | variables | {"PYTHONFAULTHANDLER": "1"},
+                env=plain | ours | {"PYTHONFAULTHANDLER": "1"} | dict(variables or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -1,0 +1,94 @@
+"""Python runs this first in every worker process of a chaos round: the null scorer takes its time and can be
+poisoned, and the process may live in a wrong hour. Configured by CHAOS_* variables; knows nothing else.
+"""
+
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+CLOCK_OFF_S = float(os.environ.get("CHAOS_CLOCK_OFF_S", "0"))
+PACE_S = float(os.environ.get("CHAOS_PACE_S", "0"))
+CLAIM_TOKENS = int(os.environ.get("CHAOS_CLAIM_TOKENS", "0"))
+EXIT_CODE = 66
+
+
+def _raise() -> None:
+    raise RuntimeError("poison in this text")
+
+
+def _exit() -> None:
+    os._exit(EXIT_CODE)
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(3600)
+
+
+def _out_of_memory() -> None:
+    bytearray(2**62)
+
+
+POISONS = {"raise": _raise, "exit": _exit, "hang": _hang, "memory": _out_of_memory}
+
+
+def swallow(works: Sequence[Any]) -> None:
+    """Dies of a pair whose query asks for poison and whose document holds some."""
+    for work in works:
+        for query_id, document_id in work.pairs:
+            if "asks for poison" in work.texts[query_id]:
+                kind = work.texts[document_id].partition("holds poison ")[2].partition(" ")[0]
+                if kind:
+                    POISONS[kind]()
+
+
+def slow_and_mortal(module: ModuleType) -> None:
+    """Puts a scorer that takes CHAOS_PACE_S a shard in the null scorer's place."""
+    plain = module.NullScorer
+
+    class PacedScorer(plain):  # type: ignore[misc, valid-type]
+        claim_tokens: int
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.claim_tokens = CLAIM_TOKENS or self.claim_tokens
+
+        def score(self, prepared: Any, should_stop: Callable[[], bool]) -> Any:
+            for work in prepared.works:
+                should_stop()
+                time.sleep(PACE_S)
+                swallow([work])
+            return super().score(prepared, should_stop)
+
+    module.NullScorer = PacedScorer  # type: ignore[attr-defined]
+
+
+class NullScorerFinder(importlib.abc.MetaPathFinder):
+    """Finds worker.null_scorer as usual and changes it as soon as it is loaded."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != "worker.null_scorer":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def execute_and_change(module: ModuleType) -> None:
+            execute(module)
+            slow_and_mortal(module)
+
+        spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
+        return spec
+
+
+if PACE_S or CLAIM_TOKENS:
+    sys.meta_path.insert(0, NullScorerFinder())
+if CLOCK_OFF_S:
+    _right_time = time.time
+    time.time = lambda: _right_time() + CLOCK_OFF_S

@@ -1,0 +1,127 @@
+"""A round: jobs are submitted, blows fall, everything must end as if nothing had happened.
+
+What a round holds is a pure function of seed and number, so that one that failed can be played again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from db.schema import jobs, shards
+from tests.chaos.blows import Blow
+from tests.chaos.errands import Errand, ring
+from tests.chaos.scene import Scene
+from tests.chaos.verdict import complaints_about
+
+POISONS = ("raise", "exit", "hang", "memory")
+END_S = 150.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`blows` are (name, seconds of peace before it)."""
+
+    number: int
+    seed: str
+    errands: Sequence[Errand]
+    blows: Sequence[tuple[str, float]]
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.errands)} job(s)"]
+        parts += [f"poison {errand.poison}" for errand in self.errands if errand.poison]
+        parts += [name for name, _ in self.blows]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a round. `num_wasted` counts claims beyond the one that each shard needs."""
+
+    plan: Plan
+    seconds: float
+    num_pairs: int
+    num_shards: int
+    num_wasted: int
+    longest_silence_s: float
+    complaints: Sequence[str]
+
+
+def plan_round(seed: int, number: int, names: Sequence[str]) -> Plan:
+    """Round `number` of a run; the first rounds deal every blow and every poison once."""
+    own_seed = f"{seed}/{number}"
+    chance = random.Random(own_seed)
+    deals = [(name, None) for name in names] + [(names[0], kind) for kind in POISONS]
+    poison: str | None
+    if number < len(deals):
+        first, poison = deals[number]
+        blows = [first]
+    else:
+        poison = chance.choice(POISONS) if chance.random() < 0.12 else None
+        blows = chance.choices(names, k=chance.choice((1, 1, 2, 3)))
+    main = Errand(
+        key=f"round {own_seed}",
+        texts_of=f"round {own_seed}",
+        num_queries=chance.randint(4, 10),
+        num_documents=chance.randint(30, 60),
+        pairs_per_shard=chance.choice((3, 6, 10)),
+        poison=poison,
+    )
+    errands = [main]
+    if chance.random() < 0.3:
+        share = main.texts_of if chance.random() < 0.5 else f"the second of round {own_seed}"
+        errands.append(
+            Errand(f"second of round {own_seed}", share, 3, 20, 4, poison if share == main.texts_of else None)
+        )
+    return Plan(number, own_seed, errands, [(name, 0.8 * chance.random()) for name in blows])
+
+
+def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow]) -> Outcome:
+    """Plays a round to its end and looks at what the store holds then."""
+    chance = random.Random(f"{plan.seed} strikes")
+    scene.begin_round()
+    started = time.monotonic()
+    submitted = {errand.submit(scene.store): errand for errand in plan.errands}
+    for job_id in submitted:
+        ring(scene.broker.url, job_id)
+    scene.wait(lambda: num_ended(scene, list(submitted)) > 0, timeout_s=10)
+    for name, peace_s in plan.blows:
+        scene.pass_time(peace_s)
+        blows[name](scene, chance)
+    has_ended = scene.wait(all_over(scene, list(submitted)), END_S)
+    seconds = time.monotonic() - started
+    complaints = [] if has_ended else [f"not over after {END_S:g} s"]
+    for job_id, errand in submitted.items():
+        complaints += [f"job {job_id}: {complaint}" for complaint in complaints_about(scene, job_id, errand)]
+    num_shards, num_wasted = claims_spent(scene, list(submitted))
+    num_pairs = sum(errand.num_queries * errand.num_documents for errand in plan.errands)
+    return Outcome(plan, seconds, num_pairs, num_shards, num_wasted, scene.longest_silence_s, complaints)
+
+
+def all_over(scene: Scene, job_ids: Sequence[int]) -> Callable[[], bool]:
+    """Whether none of the jobs is active any more."""
+    active = select(func.count()).where(jobs.c.id.in_(job_ids), jobs.c.finished_at.is_(None))
+
+    def ask() -> bool:
+        with scene.store.reading() as connection:
+            return connection.execute(active.select_from(jobs)).scalar_one() == 0
+
+    return ask
+
+
+def num_ended(scene: Scene, job_ids: Sequence[int]) -> int:
+    ended = select(func.count()).where(shards.c.job_id.in_(job_ids), shards.c.finished_at.is_not(None))
+    with scene.store.reading() as connection:
+        return connection.execute(ended.select_from(shards)).scalar_one()
+
+
+def claims_spent(scene: Scene, job_ids: Sequence[int]) -> tuple[int, int]:
+    """Shards, and claims beyond one for each."""
+    spent = select(func.count(), func.coalesce(func.sum(shards.c.attempt), 0)).where(
+        shards.c.job_id.in_(job_ids)
+    )
+    with scene.store.reading() as connection:
+        num_shards, num_claims = connection.execute(spent).one()
+    return num_shards, num_claims - num_shards

@@ -1,0 +1,78 @@
+"""A run: one scene, many rounds, one line for each, and what they cost in the end."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from db.store import open_store
+from tests.chaos.blows import blows_for
+from tests.chaos.rounds import Outcome, plan_round, play
+from tests.chaos.scene import Scene
+from tests.chaos.servers import MortalPostgres
+from tests.support.postgresql import postgres_server
+
+NUM_WORKERS = 2
+
+
+@contextmanager
+def scene_on(dialect: str, num_workers: int = NUM_WORKERS) -> Iterator[Scene]:
+    """A new scene on a fresh store; what is wrong with how it ended is raised."""
+    with tempfile.TemporaryDirectory(prefix="rankmill-chaos-") as name:
+        folder = Path(name)
+        if dialect == "sqlite":
+            url = f"sqlite:///{folder}/store.db"
+            open_store(url, create=True).close()
+            yield from ended_well(Scene(url, folder, num_workers=num_workers))
+            return
+        with postgres_server() as server:
+            database = MortalPostgres(server)
+            yield from ended_well(
+                Scene(server.migrated_database(), folder, num_workers=num_workers, database=database)
+            )
+
+
+def ended_well(scene: Scene) -> Iterator[Scene]:
+    try:
+        yield scene
+    finally:
+        complaints = scene.end()
+    assert not complaints, "\n".join([*complaints, scene.words()])
+
+
+def play_rounds(scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[str], None]) -> list[Outcome]:
+    """Plays rounds; the first that goes wrong ends the run with what is wrong and how to play it again."""
+    blows = blows_for(scene.store.dialect)
+    outcomes = []
+    for number in numbers:
+        plan = plan_round(seed, number, list(blows))
+        outcome = play(scene, plan, blows)
+        say(
+            f"round {number}: {plan}: {outcome.num_pairs} pairs, {outcome.seconds:.1f} s, "
+            f"{outcome.num_wasted} of {outcome.num_shards} shards again, "
+            f"longest silence {outcome.longest_silence_s:.1f} s"
+        )
+        assert not outcome.complaints, "\n".join(
+            [f"seed {seed}, round {number} ({plan})", *outcome.complaints, scene.words()]
+        )
+        outcomes.append(outcome)
+    return outcomes
+
+
+def figures(outcomes: Sequence[Outcome]) -> list[tuple[str, object]]:
+    """What many rounds cost."""
+    num_shards = sum(outcome.num_shards for outcome in outcomes)
+    num_wasted = sum(outcome.num_wasted for outcome in outcomes)
+    silences = sorted(outcome.longest_silence_s for outcome in outcomes)
+    return [
+        ("rounds", len(outcomes)),
+        ("blows", sum(len(outcome.plan.blows) for outcome in outcomes)),
+        ("pairs", sum(outcome.num_pairs for outcome in outcomes)),
+        ("lost, double, other scores, stuck", 0),
+        ("shards", num_shards),
+        ("shards claimed again, of all", f"{num_wasted / max(1, num_shards):.1%}"),
+        ("time without a finished shard in a round, median, s", float(median(silences))),
+        ("the same, 95th percentile, s", silences[int(0.95 * (len(silences) - 1))]),
+        ("the same, longest, s", silences[-1]),
+    ]
