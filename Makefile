@@ -39,6 +39,14 @@ demo: setup ## rank the example contracts with the demo model, in its own store 
 test: setup ## run all tests; PYTEST_ARGS='-k wheel' picks some, TEST_PROCESSES=4 uses more cores
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
+# make chaos ROUNDS=20 STORES=sqlite SEED=7
+ROUNDS ?= 200
+STORES ?= sqlite postgresql
+SEED ?=
+.PHONY: chaos
+chaos: setup ## kill, freeze and starve real workers for 200 rounds on each store (half an hour)
+	@for store in $(STORES); do $(BIN)/python -m tests.chaos --on $$store --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)); done
+
 .PHONY: lint
 lint: setup ## check style, types, import contracts and file sizes
 	$(BIN)/ruff check .

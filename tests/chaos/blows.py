@@ -18,7 +18,7 @@ from db.schema import workers
 from db.store import open_store
 from tests.chaos.errands import ring
 from tests.chaos.scene import LEASE_S, Scene
-from tests.support.outages import cut_connections, frozen
+from tests.support.outages import cut_connections, frozen, no_changes
 from tests.support.worker_process import WorkerProcess
 
 Blow = Callable[[Scene, random.Random], None]
@@ -141,6 +141,23 @@ def kill_database(scene: Scene, chance: random.Random) -> None:
     scene.database.start()
 
 
+def turn_read_only(scene: Scene, chance: random.Random) -> None:
+    """The database takes no changes for a while, as a standby or one whose disk is in trouble."""
+    with no_changes(scene.store.url):
+        scene.pass_time(0.2 + 2.0 * chance.random())
+
+
+def fill_disk(scene: Scene, chance: random.Random) -> None:
+    """The disk the store lies on has not a byte left for a while."""
+    assert scene.disk is not None
+    ballast = scene.disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    scene.pass_time(0.2 + 2.0 * chance.random())
+    ballast.unlink()
+
+
 def children_of(worker: WorkerProcess) -> list[int]:
     try:
         return [child.pid for child in psutil.Process(worker.pid).children()]
@@ -162,10 +179,11 @@ EVERYWHERE: tuple[Blow, ...] = (
     live_in_another_hour,
     lock_store,
 )
-ON_POSTGRESQL: tuple[Blow, ...] = (cut_off, kill_database)
+ON_POSTGRESQL: tuple[Blow, ...] = (cut_off, kill_database, turn_read_only)
+ON_A_SMALL_DISK: tuple[Blow, ...] = (fill_disk,)
 
 
-def blows_for(dialect: str) -> dict[str, Blow]:
-    """By name, those that can happen to a store of this kind."""
-    chosen = EVERYWHERE + (ON_POSTGRESQL if dialect == "postgresql" else ())
+def blows_for(scene: Scene) -> dict[str, Blow]:
+    """By name, those that can happen here."""
+    chosen = EVERYWHERE + (ON_POSTGRESQL if scene.database else ()) + (ON_A_SMALL_DISK if scene.disk else ())
     return {blow.__name__: blow for blow in chosen}

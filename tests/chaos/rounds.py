@@ -49,23 +49,25 @@ class Outcome:
     complaints: Sequence[str]
 
 
-def plan_round(seed: int, number: int, names: Sequence[str]) -> Plan:
-    """Round `number` of a run; the first rounds deal every blow and every poison once."""
+def plan_round(
+    seed: int, number: int, names: Sequence[str], *, together: int = 1, poisons: Sequence[str] = POISONS
+) -> Plan:
+    """Round `number` of a run. The first rounds deal each poison and each blow once, so many together."""
     own_seed = f"{seed}/{number}"
     chance = random.Random(own_seed)
-    deals = [(name, None) for name in names] + [(names[0], kind) for kind in POISONS]
+    deals = [names[start : start + together] for start in range(0, len(names), together)]
     poison: str | None
+    blows: Sequence[str]
     if number < len(deals):
-        first, poison = deals[number]
-        blows = [first]
+        blows, poison = deals[number], dict(enumerate(poisons)).get(number)
     else:
-        poison = chance.choice(POISONS) if chance.random() < 0.12 else None
+        poison = chance.choice(poisons) if poisons and chance.random() < 0.12 else None
         blows = chance.choices(names, k=chance.choice((1, 1, 2, 3)))
     main = Errand(
         key=f"round {own_seed}",
         texts_of=f"round {own_seed}",
         num_queries=chance.randint(4, 10),
-        num_documents=chance.randint(30, 60),
+        num_documents=chance.randint(50, 100),
         pairs_per_shard=chance.choice((3, 6, 10)),
         poison=poison,
     )

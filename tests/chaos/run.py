@@ -1,10 +1,13 @@
 """A run: one scene, many rounds, one line for each, and what they cost in the end."""
 
+import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from db.store import open_store
 from tests.chaos.blows import blows_for
@@ -14,6 +17,7 @@ from tests.chaos.servers import MortalPostgres
 from tests.support.postgresql import postgres_server
 
 NUM_WORKERS = 2
+DISK_MB = 256
 
 
 @contextmanager
@@ -22,15 +26,29 @@ def scene_on(dialect: str, num_workers: int = NUM_WORKERS) -> Iterator[Scene]:
     with tempfile.TemporaryDirectory(prefix="rankmill-chaos-") as name:
         folder = Path(name)
         if dialect == "sqlite":
-            url = f"sqlite:///{folder}/store.db"
-            open_store(url, create=True).close()
-            yield from ended_well(Scene(url, folder, num_workers=num_workers))
+            with small_disk(folder) as disk:
+                url = f"sqlite:///{disk or folder}/store.db"
+                open_store(url, create=True).close()
+                yield from ended_well(Scene(url, folder, num_workers=num_workers, disk=disk))
             return
         with postgres_server() as server:
-            database = MortalPostgres(server)
-            yield from ended_well(
-                Scene(server.migrated_database(), folder, num_workers=num_workers, database=database)
-            )
+            url, database = server.migrated_database(), MortalPostgres(server)
+            yield from ended_well(Scene(url, folder, num_workers=num_workers, database=database))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path | None]:
+    """A disk in memory that can be filled; None where only root may have one and we are not."""
+    disk = folder / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        yield None
+        return
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def ended_well(scene: Scene) -> Iterator[Scene]:
@@ -38,15 +56,17 @@ def ended_well(scene: Scene) -> Iterator[Scene]:
         yield scene
     finally:
         complaints = scene.end()
-    assert not complaints, "\n".join([*complaints, scene.words()])
+    assert not complaints, "\n".join([scene.words(), *complaints])
 
 
-def play_rounds(scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[str], None]) -> list[Outcome]:
+def play_rounds(
+    scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[str], None], **dealing: Any
+) -> list[Outcome]:
     """Plays rounds; the first that goes wrong ends the run with what is wrong and how to play it again."""
-    blows = blows_for(scene.store.dialect)
+    blows = blows_for(scene)
     outcomes = []
     for number in numbers:
-        plan = plan_round(seed, number, list(blows))
+        plan = plan_round(seed, number, list(blows), **dealing)
         outcome = play(scene, plan, blows)
         say(
             f"round {number}: {plan}: {outcome.num_pairs} pairs, {outcome.seconds:.1f} s, "
@@ -54,7 +74,7 @@ def play_rounds(scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[
             f"longest silence {outcome.longest_silence_s:.1f} s"
         )
         assert not outcome.complaints, "\n".join(
-            [f"seed {seed}, round {number} ({plan})", *outcome.complaints, scene.words()]
+            [scene.words(), f"seed {seed}, round {number} ({plan})", *outcome.complaints]
         )
         outcomes.append(outcome)
     return outcomes

@@ -3,7 +3,6 @@
 Whatever dies is started again, as a supervisor would do it. Knows processes; knows no blow and no verdict.
 """
 
-import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -39,7 +38,8 @@ STOP_S = 40.0
 
 
 class Scene:
-    """`longest_silence_s` is how long no shard had ended while some were open, since `begin_round`."""
+    """`disk` is a small one of its own that the store lies on, `database` the server it lives in, if any.
+    `longest_silence_s` is how long no shard had ended while some were open, since `begin_round`."""
 
     def __init__(
         self,
@@ -48,9 +48,11 @@ class Scene:
         *,
         num_workers: int,
         database: MortalPostgres | None = None,
+        disk: Path | None = None,
     ) -> None:
         self.store: Store = open_store(store_url)
-        self.folder, self.database, self.num_workers = folder, database, num_workers
+        self.folder, self.num_workers = folder, num_workers
+        self.database, self.disk = database, disk
         self.broker = MortalRedis()
         self.workers: list[WorkerProcess] = []
         self.leaving: list[WorkerProcess] = []
@@ -153,13 +155,21 @@ class Scene:
         self.broker.end()
         return complaints
 
-    def left_behind(self) -> list[str]:
-        """Processes of ours that should be gone by now; ends them."""
-        gone: list[str] = []
-        for process in psutil.process_iter(["pid", "environ"]):
-            environment = process.info["environ"] or {}
-            if environment.get("CHAOS_FOLDER") == str(self.folder) and process.pid != os.getpid():
-                gone.append(f"{process.pid} {process.status()}")
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-        return gone
+    def left_behind(self) -> list[psutil.Process]:
+        """Processes of ours that are still there after a while; ended then."""
+        deadline = time.monotonic() + STOP_S
+        while (left := self.ours()) and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return left
+
+    def ours(self) -> list[psutil.Process]:
+        """Every process that a worker of this scene has started, or is."""
+        return [
+            process
+            for process in psutil.process_iter(["environ"])
+            if (process.info["environ"] or {}).get("CHAOS_FOLDER") == str(self.folder)
+            and process.status() != psutil.STATUS_ZOMBIE
+        ]

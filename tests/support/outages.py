@@ -30,6 +30,20 @@ def away(url: str) -> Iterator[None]:
 
 
 @contextmanager
+def no_changes(url: str) -> Iterator[None]:
+    """The PostgreSQL database at `url` can be read and not written."""
+    name = sql.Identifier(_name(url))
+    with psycopg.connect(_another(url), autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        cut_connections(url)
+        try:
+            yield
+        finally:
+            connection.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
+            cut_connections(url)
+
+
+@contextmanager
 def frozen(url: str) -> Iterator[None]:
     """Nobody changes a shard: every claim, landing and release waits until this ends."""
     if url.startswith("sqlite:///"):
