@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, up
 
 from db.clock import now_s
 from db.completion import finish_jobs
+from db.failpoints import reach
 from db.loading import load as load
 from db.records import Claim, ShardState
 from db.rescue import rescue as rescue
@@ -47,10 +48,15 @@ def claim(
                 room = budget_tokens - sum(claimed.num_tokens for claimed in claims)
             # Fewer than asked for: nothing more is ready. Fewer than found: the budget is spent.
             if len(found) < look or len(taken) < len(found):
+                if claims:
+                    reach("before_claim_commit")
                 return claims
             look = min(look * 2, MAX_LOOK)
 
-    return store.write(take)
+    taken = store.write(take)
+    if taken:
+        reach("after_claim_commit")
+    return taken
 
 
 def ready_shards(
@@ -138,6 +144,7 @@ def renew(store: Store, worker_id: int, lease_s: float, claims: Iterable[Claim] 
     def extend(connection: Connection) -> int:
         extended = connection.execute(update(shards).where(is_held).values(lease_until=now_s() + lease_s))
         connection.execute(update(workers).where(workers.c.id == worker_id).values(last_seen_at=now_s()))
+        reach("during_heartbeat")
         return extended.rowcount
 
     return store.write(extend)

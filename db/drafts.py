@@ -15,6 +15,7 @@ from db.bulk import chunks, insert_rows, many, one_of, run
 from db.connecting import WRITES
 from db.costs import text_tokens
 from db.errors import EmptyDraft
+from db.failpoints import reach
 from db.records import CandidateRow, DocumentRow, JobRequest, PairCost, QueryRow, ShardPlan, Submission
 from db.store import Store, patiently
 from db.texts import Encoded, check_id, encoded, store_texts
@@ -195,10 +196,12 @@ class Draft:
         """
         self.check()
         staging.hurry(self.connection, stop=True)
-        return self.in_transaction(
+        submission = self.in_transaction(
             lambda connection: publishing.publish(connection, self.num_pairs, request, slice_pairs),
             writes=True,
         )
+        reach("after_publish_commit")
+        return submission
 
     def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
         """Runs `statements` in a transaction on the draft's connection, again while the store is busy.

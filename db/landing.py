@@ -9,6 +9,7 @@ from db.bulk import driver, insert_rows, is_sqlite
 from db.claims import still_held
 from db.clock import now_s
 from db.completion import finish_jobs
+from db.failpoints import reach
 from db.loading import unscored
 from db.records import ShardResult
 from db.schema import shards
@@ -73,9 +74,14 @@ def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> se
             store_failures(connection, result)
             check_complete(connection, result)
         finish_jobs(connection, {result.claim.job_id for _, result in landed})
+        reach("before_landing_commit")
         return {result.claim.shard_id for _, result in landed}
 
-    return store.write(land) if results else set()
+    if not results:
+        return set()
+    landed_ids = store.write(land)
+    reach("after_landing_commit")
+    return landed_ids
 
 
 def check_complete(connection: Connection, result: ShardResult) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from db.bulk import many, one_of, run
+from db.failpoints import reach
 from db.records import Claim, ShardWork, TextPair
 from db.store import Store
 
@@ -49,6 +50,7 @@ def load(store: Store, claim: Claim) -> ShardWork:
             dict.fromkeys(TextPair(query, document) for _, query, document in unscored(connection, claim))
         )
         texts = contents(connection, {text_id for pair in pairs for text_id in pair})
+    reach("after_load")
     return ShardWork(claim=claim, pairs=pairs, texts=texts)
 
 

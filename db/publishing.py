@@ -12,6 +12,7 @@ from db.clock import now_s
 from db.completion import finish_jobs
 from db.costs import unscored_costs
 from db.errors import NameTaken, StoreBusy
+from db.failpoints import reach
 from db.records import JobRequest, JobState, PairCost, Priority, ScorerSpec, ShardPlan, Submission
 from db.schema import jobs
 
@@ -93,6 +94,7 @@ def publish(
     if num_pairs >= MANY_PAIRS and not is_sqlite(connection):
         # PostgreSQL's own round comes minutes later; until then it would plan for a few rows, and be slow.
         run(connection, "ANALYZE job_queries, job_documents, pairs, shards")
+    reach("before_publish_commit")
     return Submission(job_id=job_id, is_new=True, **counted)
 
 

@@ -13,6 +13,7 @@ from celery import Celery
 
 from db.broker_url import safe_broker_url, without_passwords_of
 from db.doorbell import DRAIN_TASK, queue_name
+from db.failpoints import reach
 from producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
@@ -52,6 +53,7 @@ class Doorbell:
 
     def ring(self, model: str, job_id: int, times: int = 1) -> None:
         """Says `times` times (at most MAX_RINGS) that the job has work for workers of `model`."""
+        reach("before_doorbell")
         with self._translated():
             for _ in range(min(times, MAX_RINGS)):
                 self._celery.send_task(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from db import claims, scorers
 from db.errors import StoreError
 from db.events import reason_of
+from db.failpoints import reach
 from db.records import Claim, ScorerSpec, ShardResult, ShardWork
 from db.store import Store
 from worker.errors import Stopped
@@ -135,6 +136,7 @@ class Conductor:
                     self._num_groups += 1
                     upcoming = ahead.submit(self._fetch, seated)
                     results = self._score(seated, group, ahead)
+                    reach("after_forward")
                     landed.result()
                     landed = landing.submit(self._landing.land, seated.engine_id, results)
                     if self._suspicion:

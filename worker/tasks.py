@@ -10,6 +10,7 @@ from celery import Task
 from db.doorbell import DRAIN_TASK
 from db.errors import StoreError
 from db.events import reason_of
+from db.failpoints import reach
 from worker import lifecycle, workplace
 from worker.app import app, model, settings
 from worker.doorbell import Doorbell
@@ -39,4 +40,5 @@ def drain(task: Task, job_id: int | None = None) -> str:
         doorbell.ring(report.num_left, settings.job)
     line = report.line()
     log.info("drained", extra={"fields": {"line": line, "job_ids": sorted(report.job_ids)}})
+    reach("before_ack")
     return line

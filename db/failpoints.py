@@ -1,0 +1,101 @@
+"""Points where a test may end, stop or fail this process: between a statement and its commit, and so on.
+
+For tests only. Unless RANKMILL_FAILPOINTS is set, `reach` does nothing. It holds entries separated by
+semicolons, each `point:action`, `point:action:nth` or either with `:once=PATH` behind it: act when this
+process reaches the point for the nth time (1 by default), and only if no process has made the file PATH yet.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+VARIABLE = "RANKMILL_FAILPOINTS"
+EXIT_CODE = 70
+
+Point = Literal[
+    "before_publish_commit",
+    "after_publish_commit",
+    "before_doorbell",
+    "before_claim_commit",
+    "after_claim_commit",
+    "after_load",
+    "after_forward",
+    "before_landing_commit",
+    "after_landing_commit",
+    "before_ack",
+    "during_heartbeat",
+]
+POINTS: tuple[str, ...] = get_args(Point)
+
+
+class FailpointReached(Exception):
+    """What the action `raise` raises."""
+
+
+class Plan(NamedTuple):
+    """What happens at one point, and when."""
+
+    act: Callable[[], None]
+    nth: int
+    once: Path | None
+
+
+def reach(point: Point) -> None:
+    """Says that this process is at `point` now. Whatever was planned for that happens here."""
+    if _plans and (plan := _plans.get(point)) is not None:
+        with _counting:
+            _num_reached[point] = _num_reached.get(point, 0) + 1
+            is_due = _num_reached[point] == plan.nth
+        if is_due and (plan.once is None or _is_first(plan.once)):
+            plan.act()
+
+
+def plans_from(text: str) -> Mapping[str, Plan]:
+    """The plans in the variable's text. Raises ValueError for what is none."""
+    return dict(map(_plan_from, filter(None, map(str.strip, text.split(";")))))
+
+
+def _plan_from(entry: str) -> tuple[str, Plan]:
+    what, _, once = entry.partition(":once=")
+    point, action, *nth = what.split(":")
+    if point not in POINTS or action not in ACTIONS or len(nth) > 1:
+        raise ValueError(f"{VARIABLE}: {entry!r} names no point of {POINTS} or no action of {tuple(ACTIONS)}")
+    return point, Plan(ACTIONS[action], int(nth[0]) if nth else 1, Path(once) if once else None)
+
+
+def _is_first(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _signal_self(number: signal.Signals) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+def _raise() -> None:
+    raise FailpointReached("a failpoint was reached")
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(3600)
+
+
+ACTIONS: Mapping[str, Callable[[], None]] = {
+    "kill": _signal_self(signal.SIGKILL),
+    "stop": _signal_self(signal.SIGSTOP),
+    "exit": lambda: os._exit(EXIT_CODE),
+    "raise": _raise,
+    "hang": _hang,
+}
+
+_plans = plans_from(os.environ.get(VARIABLE, ""))
+_num_reached: dict[str, int] = {}
+_counting = threading.Lock()

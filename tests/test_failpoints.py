@@ -1,0 +1,119 @@
+"""Failpoints: a process ends, stops or fails exactly where a test says, and nothing happens otherwise."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from db import failpoints, jobs
+from db.failpoints import EXIT_CODE, POINTS, VARIABLE, Plan, plans_from
+from db.records import JobState
+from db.store import Store, open_store
+from producer.doorbell import Doorbell
+from tests.support.drains import desk
+from tests.support.small_jobs import submit
+from tests.support.waiting import wait_until
+from tests.support.worker_process import worker_process
+
+SOON_S = 60.0
+TWICE = """
+from db.failpoints import reach
+reach("before_ack")
+print("once", flush=True)
+reach("before_ack")
+print("twice", flush=True)
+"""
+
+
+def end_of(program: str, plan: str) -> tuple[int, list[str]]:
+    """The exit code of a process with this plan, and what it printed."""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {VARIABLE: plan},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ran.returncode, ran.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("plan", "code", "printed"),
+    [
+        ("", 0, ["once", "twice"]),
+        ("after_load:kill", 0, ["once", "twice"]),
+        ("before_ack:kill", -signal.SIGKILL, []),
+        ("before_ack:exit; after_load:kill", EXIT_CODE, []),
+        ("before_ack:raise", 1, []),
+        ("before_ack:kill:2", -signal.SIGKILL, ["once"]),
+    ],
+)
+def test_a_process_ends_at_the_point_that_was_named(plan: str, code: int, printed: list[str]) -> None:
+    assert end_of(TWICE, plan) == (code, printed)
+
+
+def test_only_the_first_process_ends_when_a_file_says_so(tmp_path: Path) -> None:
+    plan = f"before_ack:kill:once={tmp_path / 'a:b'}"
+    assert end_of(TWICE, plan) == (-signal.SIGKILL, [])
+    assert end_of(TWICE, plan) == (0, ["once", "twice"])
+
+
+def test_a_process_may_stand_still_at_a_point() -> None:
+    process = subprocess.Popen([sys.executable, "-c", TWICE], env=os.environ | {VARIABLE: "before_ack:stop"})
+    try:
+        stat = Path(f"/proc/{process.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", SOON_S, "it to stand still")
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    "plan", ["nowhere:kill", "before_ack", "before_ack:explode", "before_ack:kill:often"]
+)
+def test_a_plan_that_cannot_be_read_is_refused(plan: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        plans_from(plan)
+
+
+def recording(point: str, seen: list[str]) -> Callable[[], None]:
+    return lambda: seen.append(point)
+
+
+def test_every_point_is_reached_in_the_life_of_a_job(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    plans = {point: Plan(recording(point, seen), 1, None) for point in POINTS}
+    monkeypatch.setattr(failpoints, "_plans", plans)
+    monkeypatch.setattr(failpoints, "_num_reached", {})
+    job_id = submit(store).job_id
+    with Doorbell(redis_url) as doorbell:
+        doorbell.ring("null", job_id)
+    with desk(store) as worker:
+        worker.presence.begin()
+        wait_until(lambda: "during_heartbeat" in seen, SOON_S, "a heartbeat")
+        seen.remove("during_heartbeat")
+        worker.drain()
+    assert seen == [point for point in POINTS if point not in ("before_ack", "during_heartbeat")]
+
+
+def test_a_worker_killed_after_landing_and_another_before_its_acknowledgement_cost_nothing(
+    store_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    plan = f"after_landing_commit:kill:once={tmp_path / 'landed'};before_ack:kill:once={tmp_path / 'acked'}"
+    with (
+        open_store(store_url) as store,
+        worker_process(store_url, redis_url, tmp_path / "log", rescue_s=0.5, failpoints=plan) as worker,
+    ):
+        job_id = submit(store).job_id
+        wait_until(lambda: (tmp_path / "acked").exists(), SOON_S, f"both kills:\n{worker.words()}")
+        wait_until(lambda: jobs.progress(store, job_id).state is JobState.DONE, SOON_S, "the job to be done")
+        progress = jobs.progress(store, job_id)
+        assert (progress.num_scored, progress.num_failed) == (6, 0)
