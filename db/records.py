@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from db.publication_records import Publishing as Publishing
+from db.publication_records import PublishPolicy as PublishPolicy
+from db.publication_records import Telling as Telling
+from db.worker_records import Rescued as Rescued
+from db.worker_records import WorkerRow as WorkerRow
+
 
 class Precision(StrEnum):
     """The precision class a scorer asks for; `auto` is FP16 on CUDA and bf16 or fp32 on CPU."""
@@ -195,7 +201,10 @@ class ShardPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job."""
+    """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job.
+
+    `publishing` and `telling` are asked of a job that is recorded already, too.
+    """
 
     key: str
     name: str | None
@@ -203,6 +212,8 @@ class JobRequest:
     priority: Priority = Priority.NORMAL
     top_k: int | None = None
     min_score: float | None = None
+    publishing: Publishing | None = None
+    telling: Telling | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,29 +283,3 @@ class ResultRow(NamedTuple):
     query_truncated: bool | None
     reused: bool
     error: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerRow:
-    """A worker process as the store knows it; `problem` is what keeps it from working, if anything."""
-
-    worker_id: int
-    host: str
-    pid: int
-    model: str
-    only_job_id: int | None
-    broker_digest: str | None
-    device: str | None
-    started_at: float
-    last_seen_at: float
-    stopped_at: float | None
-    problem: str | None
-    now: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rescued:
-    """What a rescue round did: shards returned to ready and shards declared dead."""
-
-    num_returned: int
-    num_dead: int

@@ -1,13 +1,16 @@
 """The views SQL people read, as the text that creates them. Knows no table objects.
 
-Both views mean the same on both databases. On SQLite `ranked_results` uses exp(), which every sqlite3 shell
+The views mean the same on both databases. On SQLite `ranked_results` uses exp(), which every sqlite3 shell
 since 3.35 has when built with its math functions, as Debian's and Python's are.
 Spans count in the document's own text, without its title, as in db/results.py.
 """
 
 from sqlalchemy import DDL, event
 
+import db.publication_schema
 from db.schema import metadata
+
+assert db.publication_schema.rankings.metadata is metadata  # the views below need its tables first
 
 # Past 700 the exponential leaves the double range; the sigmoid is 0 or 1 there to the last bit.
 RANKED_RESULTS = """
@@ -120,7 +123,61 @@ FROM (
 ) AS counted
 """  # noqa: S608
 
-VIEWS = {"ranked_results": RANKED_RESULTS, "job_progress": JOB_PROGRESS}
+SIGMOID = """CASE
+        WHEN {logit} > 700 THEN 1.0
+        WHEN {logit} < -700 THEN 0.0
+        ELSE 1.0 / (1.0 + exp(-CAST({logit} AS double precision)))
+    END"""
+
+LATEST_RESULTS = f"""
+CREATE VIEW latest_results AS
+SELECT
+    rankings.name AS ranking,
+    ranking_queries.query_id AS query_id,
+    published_results.document_id AS document_id,
+    published_results.rank AS rank,
+    {SIGMOID.format(logit="published_results.logit")} AS score,
+    published_results.logit AS logit,
+    published_results.span_start AS span_start,
+    published_results.span_end AS span_end,
+    published_results.error AS error,
+    publications.id AS publication_id,
+    publications.job_id AS job_id,
+    publications.published_at AS published_at
+FROM rankings
+JOIN publications ON publications.id = rankings.publication_id
+JOIN published_results ON published_results.ranking_id = rankings.id
+JOIN ranking_queries ON ranking_queries.id = published_results.ranking_query_id
+WHERE published_results.change <> 'removed'
+"""  # noqa: S608
+
+CHANGES = f"""
+CREATE VIEW changes AS
+SELECT
+    rankings.name AS ranking,
+    published_results.cursor AS cursor,
+    published_results.change AS change,
+    ranking_queries.query_id AS query_id,
+    published_results.document_id AS document_id,
+    published_results.told_rank AS rank,
+    {SIGMOID.format(logit="published_results.told_logit")} AS score,
+    published_results.told_logit AS logit,
+    published_results.span_start AS span_start,
+    published_results.span_end AS span_end,
+    published_results.error AS error,
+    published_results.publication_id AS publication_id,
+    published_results.changed_at AS changed_at
+FROM rankings
+JOIN published_results ON published_results.ranking_id = rankings.id
+JOIN ranking_queries ON ranking_queries.id = published_results.ranking_query_id
+"""  # noqa: S608
+
+VIEWS = {
+    "ranked_results": RANKED_RESULTS,
+    "job_progress": JOB_PROGRESS,
+    "latest_results": LATEST_RESULTS,
+    "changes": CHANGES,
+}
 
 for _statement in VIEWS.values():
     event.listen(metadata, "after_create", DDL(_statement.strip()))  # type: ignore[no-untyped-call]

@@ -1,0 +1,79 @@
+"""The nouns of what readers downstream get: rankings, publications, changes, deliveries, notices.
+
+The second half of db/records.py, under the same rules.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class PublishPolicy(StrEnum):
+    """What becomes of a job with failed pairs: published with them and why, without them, or not at all."""
+
+    ALL = "all"
+    WITHOUT_FAILED = "without-failed"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """Under which ranking a job is published when it ends; `keep` publications can be brought back."""
+
+    ranking: str
+    policy: PublishPolicy = PublishPolicy.WITHOUT_FAILED
+    keep: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """Who is told when a job ends: `webhook` is a URL, `then` the name of a Celery task, maybe `@QUEUE`."""
+
+    webhook: str | None = None
+    then: str | None = None
+
+
+class Change(StrEnum):
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+class ChangeRow(NamedTuple):
+    """The latest change of a pair of a ranking, as told under `cursor`.
+
+    A removed pair has its ids and nothing else; one that failed says why in `error`.
+    Span offsets count in the document's own text, without its title.
+    """
+
+    cursor: int
+    change: Change
+    query_id: str
+    document_id: str
+    rank: int | None
+    score: float | None
+    logit: float | None
+    span_start: int | None
+    span_end: int | None
+    error: str | None
+    publication_id: int
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One published state of a ranking, made from one job.
+
+    `restored_id` is the publication that a rollback brought back; `last_cursor` is the feed's end after it.
+    """
+
+    publication_id: int
+    ranking: str
+    job_id: int
+    restored_id: int | None
+    num_pairs: int
+    num_added: int
+    num_changed: int
+    num_removed: int
+    last_cursor: int
+    published_at: float
