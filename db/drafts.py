@@ -5,23 +5,31 @@ in temporary tables and is recorded in one transaction. Memory is constant whate
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import closing, contextmanager
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from db import publishing, staging
 from db.bulk import chunks, insert_rows, many, one_of, run
-from db.connecting import WRITES
 from db.costs import text_tokens
 from db.errors import EmptyDraft
 from db.failpoints import reach
+from db.kept import COLLECTIONS, QUERY_SETS, held
 from db.records import CandidateRow, DocumentRow, JobRequest, PairCost, QueryRow, ShardPlan, Submission
-from db.store import Store, patiently
+from db.sheets import Sheet
+from db.store import Store
 from db.texts import Encoded, check_id, encoded, store_texts
 
-T = TypeVar("T")
-R = TypeVar("R", QueryRow, DocumentRow)
+
+class HasText(Protocol):
+    """A row with a text."""
+
+    @property
+    def text(self) -> str: ...
+
+
+R = TypeVar("R", bound=HasText)
 
 ROWS_PER_CHUNK = 10_000
 CANDIDATES_PER_CHUNK = 20_000
@@ -41,24 +49,22 @@ DOCUMENT_COLUMNS = (
 CANDIDATE_COLUMNS = ("query_id", "document_id", "line")
 
 
-class Draft:
+class Draft(Sheet):
     """A job being read: queries first, then candidates (or all pairs), then documents; then publish.
 
     `num_duplicate_candidates` counts candidate lines that repeat a pair; known after check().
     """
 
     def __init__(self, store: Store, connection: Connection) -> None:
-        self.store = store
-        self.connection = connection
+        super().__init__(store, connection)
         self.is_all_pairs = False
         self.is_checked = False
         self.num_queries = 0
         self.num_candidates = 0
         self.num_documents_read = 0
-        self.num_documents = 0
+        self.num_documents = 0  # of those read from files: their numbers
         self.num_pairs = 0
         self.num_duplicate_candidates = 0
-        staging.hurry(connection)
         self.in_transaction(staging.create)
 
     def add_queries(self, queries: Iterable[QueryRow]) -> None:
@@ -88,6 +94,29 @@ class Draft:
     def check_queries(self, connection: Connection) -> None:
         staging.index(connection, "draft_query_ids", "draft_queries", "query_id")
         staging.check_distinct(connection, "query")
+
+    def use_query_set(self, name: str) -> str:
+        """Takes the queries of a query set as they are now; returns its identity. Raises UnknownName."""
+
+        def take(connection: Connection) -> tuple[str, int]:
+            query_set_id, identity = held(connection, QUERY_SETS, name)
+            return identity, staging.take_queries(connection, query_set_id)
+
+        identity, self.num_queries = self.in_transaction(take, writes=True)
+        self.in_transaction(self.check_queries)
+        return identity
+
+    def use_collection(self, name: str) -> str:
+        """Takes the documents of a collection as they are now; returns its identity. Raises UnknownName."""
+
+        def take(connection: Connection) -> tuple[str, int]:
+            collection_id, identity = held(connection, COLLECTIONS, name)
+            taken = staging.take_documents(connection, collection_id, all_pairs=self.is_all_pairs)
+            return identity, taken
+
+        identity, self.num_documents_read = self.in_transaction(take, writes=True)
+        self.in_transaction(self.check_documents)
+        return identity
 
     def use_all_pairs(self) -> None:
         """Every query with every document, instead of candidates."""
@@ -203,25 +232,12 @@ class Draft:
         reach("after_publish_commit")
         return submission
 
-    def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
-        """Runs `statements` in a transaction on the draft's connection, again while the store is busy.
-
-        What goes wrong in it leaves nothing in the temporary tables either.
-        """
-        self.connection.execution_options(**dict.fromkeys(WRITES, writes))
-
-        def attempt() -> T:
-            with self.store.translated(), self.connection.begin():
-                return statements(self.connection)
-
-        return patiently(attempt)
-
 
 @contextmanager
 def draft(store: Store) -> Iterator[Draft]:
     """A new draft. What was not published when the block ends is gone."""
-    with store.connection() as connection:
-        yield Draft(store, connection)
+    with store.connection() as connection, closing(Draft(store, connection)) as drafted:
+        yield drafted
 
 
 def text_chunks(rows: Iterable[R]) -> Iterator[list[R]]:

@@ -93,6 +93,29 @@ class UnknownJob(StoreError):
         super().__init__(f"There is no job {job!r} in this store. rankmill status lists the jobs.")
 
 
+class UnknownName(StoreError):
+    """There is no collection, query set or schedule of this name. `kind` says which."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        command = kind.replace(" ", "")
+        super().__init__(
+            f"There is no {kind} {name!r} in this store. rankmill {command} list shows those there are."
+        )
+
+
+class StillNeeded(StoreError):
+    """Something cannot be removed because something else stands on it."""
+
+
+class DraftExpired(StoreError):
+    """A reader of inputs was silent for so long that the texts it stored may have been pruned."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Reading the inputs paused for so long that the store was pruned meanwhile. Run it again."
+        )
+
+
 class WeightsChanged(StoreError):
     """A worker found other weights under a scorer's name than those its scores came from."""
 

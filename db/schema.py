@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema revision this program knows, oldest first; the last is the one it needs."""
 
 metadata = MetaData(
@@ -157,7 +157,7 @@ job_queries = Table(
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
     Column("query_no", Integer, nullable=False),
     Column("query_id", Name, nullable=False),
-    Column("text_id", BigInteger, ForeignKey("texts.id"), nullable=False),
+    Column("text_id", BigInteger, ForeignKey("texts.id"), nullable=False, index=True),
     PrimaryKeyConstraint("job_id", "query_no"),
     sqlite_with_rowid=False,
 )
@@ -168,7 +168,7 @@ job_documents = Table(
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
     Column("document_no", Integer, nullable=False),
     Column("document_id", Name, nullable=False),
-    Column("text_id", BigInteger, ForeignKey("texts.id"), nullable=False),
+    Column("text_id", BigInteger, ForeignKey("texts.id"), nullable=False, index=True),
     Column("text_offset", Integer, nullable=False),
     PrimaryKeyConstraint("job_id", "document_no"),
     sqlite_with_rowid=False,

@@ -3,20 +3,23 @@
 Temporary tables take no lock of the store's: reading a corpus for an hour disturbs no one.
 """
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection
 
 from db.bulk import driver, is_sqlite, run
+from db.costs import BYTES_PER_TOKEN
 from db.errors import DuplicateId, UnknownId
 
 TABLES = (
     """draft_queries (
-        query_no INTEGER {key}, query_id TEXT, digest {bytes}, text_id BIGINT, num_tokens INTEGER,
+        query_no INTEGER {key}, query_id {name}, digest {bytes}, text_id BIGINT, num_tokens INTEGER,
         line INTEGER
     )""",
-    "draft_candidates (query_id TEXT, document_id TEXT, line INTEGER)",
+    "draft_candidates (query_id {name}, document_id {name}, line INTEGER)",
     # document_no is NULL for documents that are no candidates: only their ids are checked.
     """draft_documents (
-        read_no INTEGER {key}, document_id TEXT, digest {bytes}, line INTEGER, text_offset INTEGER,
+        read_no INTEGER {key}, document_id {name}, digest {bytes}, line INTEGER, text_offset INTEGER,
         document_no INTEGER, text_id BIGINT, num_tokens INTEGER
     )""",
     """draft_pairs (
@@ -24,6 +27,9 @@ TABLES = (
         query_text_id BIGINT, document_tokens INTEGER, query_tokens INTEGER
     )""",
 )
+
+# As db.costs.text_tokens counts.
+TOKENS = f"CASE WHEN texts.num_bytes < {BYTES_PER_TOKEN} THEN 1 ELSE texts.num_bytes / {BYTES_PER_TOKEN} END"
 
 DUPLICATE = """
 SELECT again.{id}, first.line, again.line, first.digest = again.digest
@@ -62,6 +68,24 @@ JOIN draft_queries ON draft_queries.query_id = draft_candidates.query_id
 JOIN draft_documents ON draft_documents.document_id = draft_candidates.document_id
 """  # noqa: S608
 
+TAKE_QUERIES = f"""
+INSERT INTO draft_queries (query_no, query_id, text_id, num_tokens, line)
+SELECT row_number() OVER (ORDER BY members.query_no, members.query_id) - 1, members.query_id,
+    members.text_id, {TOKENS}, 0
+FROM query_set_queries AS members JOIN texts ON texts.id = members.text_id
+WHERE members.query_set_id = ?
+"""  # noqa: S608
+
+# `wanted` is NULL for documents that are no candidates: they get no number.
+TAKE_DOCUMENTS = f"""
+INSERT INTO draft_documents (read_no, document_id, text_offset, document_no, text_id, num_tokens, line)
+SELECT row_number() OVER (ORDER BY members.document_id) - 1, members.document_id, members.text_offset,
+    CASE WHEN {{wanted}} IS NOT NULL THEN count({{wanted}}) OVER (ORDER BY members.document_id) - 1 END,
+    members.text_id, {TOKENS}, 0
+FROM collection_documents AS members JOIN texts ON texts.id = members.text_id {{candidates}}
+WHERE members.collection_id = ?
+"""  # noqa: S608
+
 NUMBER_PAIRS = """
 INSERT INTO draft_pairs
 SELECT row_number() OVER (ORDER BY document_no, query_no) - 1 AS pair_no, wanted.*
@@ -81,15 +105,23 @@ def hurry(connection: Connection, *, stop: bool = False) -> None:
         driver(connection).commit()
 
 
+# The key is SQLite's own row number and costs nothing; PostgreSQL would keep an index it never reads.
+# Ids compare as in the store's own tables.
+KINDS = {
+    True: {"bytes": "BLOB", "key": "PRIMARY KEY", "name": "TEXT"},
+    False: {"bytes": "BYTEA", "key": "", "name": 'TEXT COLLATE "C"'},
+}
+
+
 def create(connection: Connection) -> None:
     """Makes the empty staging tables; they vanish with the connection."""
-    cursor = driver(connection).cursor()
-    # The key is SQLite's own row number and costs nothing; PostgreSQL would keep an index it never reads.
-    kinds = (
-        {"bytes": "BLOB", "key": "PRIMARY KEY"} if is_sqlite(connection) else {"bytes": "BYTEA", "key": ""}
-    )
-    for table in TABLES:
-        cursor.execute(f"CREATE TEMPORARY TABLE {table.format(**kinds)}")
+    create_tables(connection, TABLES)
+
+
+def create_tables(connection: Connection, tables: Iterable[str]) -> None:
+    """Makes these temporary tables, their kinds of column filled in."""
+    for table in tables:
+        run(connection, f"CREATE TEMPORARY TABLE {table.format(**KINDS[is_sqlite(connection)])}")
 
 
 def index(connection: Connection, name: str, table: str, column: str) -> None:
@@ -123,6 +155,24 @@ def check_known(connection: Connection, kind: str) -> None:
     found = driver(connection).execute(statement).fetchone()
     if found is not None:
         raise UnknownId(kind, *found)
+
+
+def take_queries(connection: Connection, query_set_id: int) -> int:
+    """Fills draft_queries from a query set, in its order; returns how many there are."""
+    num_taken: int = run(connection, TAKE_QUERIES, query_set_id).rowcount
+    return num_taken
+
+
+def take_documents(connection: Connection, collection_id: int, *, all_pairs: bool) -> int:
+    """Fills draft_documents from a collection, by id, candidates numbered; returns how many there are."""
+    candidates = "LEFT JOIN draft_wanted ON draft_wanted.document_id = members.document_id"
+    parts = (
+        {"wanted": "members.document_id", "candidates": ""}
+        if all_pairs
+        else {"wanted": "draft_wanted.document_id", "candidates": candidates}
+    )
+    num_taken: int = run(connection, TAKE_DOCUMENTS.format(**parts), collection_id).rowcount
+    return num_taken
 
 
 def number_pairs(connection: Connection, *, all_pairs: bool) -> int:

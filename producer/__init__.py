@@ -8,9 +8,9 @@ the package costs nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from producer.python_api import results, run, submit, watch
+    from producer.python_api import Collection, QuerySet, results, run, submit, watch
 
-__all__ = ["results", "run", "submit", "watch"]
+__all__ = ["Collection", "QuerySet", "results", "run", "submit", "watch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,6 +20,7 @@ from producer.readers.documents import DocumentSource
 from producer.readers.queries import QuerySource
 from producer.running import Screen, run_job
 from producer.sending import send
+from producer.sources import Collection, QuerySet
 from producer.submission import Inputs, Wishes
 from producer.watching import Moment, moments
 
@@ -55,8 +56,8 @@ class Ranking:
 
 
 def run(
-    corpus: DocumentSource,
-    queries: QuerySource,
+    corpus: DocumentSource | Collection,
+    queries: QuerySource | QuerySet,
     candidates: CandidateSource | None = None,
     *,
     name: str | None = None,
@@ -69,6 +70,7 @@ def run(
 
     `corpus`, `queries` and `candidates` are paths, or Python values: documents and queries as mappings,
     tuples or a dict of texts by id; candidates as (query id, document id). No candidates means all pairs.
+    `Collection("kb")` and `QuerySet("faq")` are those that the store keeps under these names.
     The same call again continues what was interrupted. Raises InputError, MissingPrerequisite,
     RuntimeFailure and the store's errors; KeyboardInterrupt when asked to stop.
     """
@@ -89,8 +91,8 @@ def run(
 
 
 def submit(
-    corpus: DocumentSource,
-    queries: QuerySource,
+    corpus: DocumentSource | Collection,
+    queries: QuerySource | QuerySet,
     candidates: CandidateSource | None = None,
     *,
     name: str | None = None,

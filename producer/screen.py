@@ -33,6 +33,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def local_time(seconds: float) -> str:
+    """A time since the epoch for people, by this machine's clock and zone: 2026-03-01 02:00."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
 def counted(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: 1 shard, 2 shards."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

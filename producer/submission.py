@@ -5,7 +5,6 @@ Knows the order of reading and what a wrong id means for the person who wrote th
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from typing import TypeVar
 from db.amending import amend
 from db.drafts import draft
 from db.errors import DuplicateId, EmptyDraft, UnknownId
+from db.kept import COLLECTIONS, QUERY_SETS, identity
 from db.publishing import find
 from db.records import JobRequest, Priority, ScorerSpec, Submission
 from db.settings import Settings
@@ -29,10 +29,12 @@ from producer.readers import (
     source_name,
 )
 from producer.readers.candidates import CandidateSource
+from producer.readers.digests import check_unchanged, stamp_of
 from producer.readers.documents import DocumentSource
 from producer.readers.lines import FilePath
 from producer.readers.queries import QuerySource
 from producer.slicing import slice_pairs
+from producer.sources import Collection, QuerySet
 
 T = TypeVar("T", bound=tuple[object, ...])
 
@@ -43,10 +45,13 @@ _ALL_PAIRS = "all pairs"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What to rank: files, or Python values as the readers take them. No candidates means all pairs."""
+    """What to rank: files, Python values as the readers take them, or what the store keeps under a name.
 
-    corpus: DocumentSource
-    queries: QuerySource
+    No candidates means all pairs.
+    """
+
+    corpus: DocumentSource | Collection
+    queries: QuerySource | QuerySet
     candidates: CandidateSource | None
 
 
@@ -98,7 +103,7 @@ def _found_or_published(
     settings: Settings,
     before_new: Callable[[], None],
 ) -> Submission:
-    seen = _Digests(inputs)
+    seen = _Digests(store, inputs)
     if seen.are_all_files:
         known = _known(store, seen.key(scorer))
         if known is not None:
@@ -138,13 +143,20 @@ def _read_and_publish(
 ) -> Submission:
     longest = settings.max_line_bytes
     with draft(store) as sheet:
-        sheet.add_queries(seen.passing("queries", read_queries(inputs.queries, max_line_bytes=longest)))
+        if isinstance(inputs.queries, QuerySet):
+            seen.took("queries", sheet.use_query_set(inputs.queries.name))
+        else:
+            sheet.add_queries(seen.passing("queries", read_queries(inputs.queries, max_line_bytes=longest)))
         if inputs.candidates is None:
             sheet.use_all_pairs()
         else:
             rows = read_candidates(inputs.candidates, max_line_bytes=longest)
             sheet.add_candidates(seen.passing("candidates", rows))
-        sheet.add_documents(seen.passing("documents", read_documents(inputs.corpus, max_line_bytes=longest)))
+        if isinstance(inputs.corpus, Collection):
+            seen.took("documents", sheet.use_collection(inputs.corpus.name))
+        else:
+            documents = read_documents(inputs.corpus, max_line_bytes=longest)
+            sheet.add_documents(seen.passing("documents", documents))
         sheet.check()
         seen.check_unchanged()
         key = seen.key(scorer)
@@ -162,9 +174,11 @@ def _read_and_publish(
 
 
 class _Digests:
-    """The digests that make up a job's key: files by their bytes before reading, rows while they pass."""
+    """The digests that make up a job's key: files by their bytes before reading, rows while they pass,
+    what the store keeps by its version.
+    """
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, store: Store, inputs: Inputs) -> None:
         sources = {"queries": inputs.queries, "candidates": inputs.candidates, "documents": inputs.corpus}
         self._of_files: dict[str, str] = {}
         self._of_rows: dict[str, RowsDigest] = {}
@@ -172,9 +186,13 @@ class _Digests:
         for kind, source in sources.items():
             if source is None:
                 self._of_files[kind] = _ALL_PAIRS
+            elif isinstance(source, Collection):
+                self._of_files[kind] = identity(store, COLLECTIONS, source.name)
+            elif isinstance(source, QuerySet):
+                self._of_files[kind] = identity(store, QUERY_SETS, source.name)
             elif is_path(source):
                 # Before the digest: whatever is written after it, even while it is taken, is seen.
-                self._stamps.setdefault(source, _stamp(source))
+                self._stamps.setdefault(source, stamp_of(source))
                 self._of_files[kind] = content_digest(source)
             else:
                 self._of_rows[kind] = RowsDigest()
@@ -187,25 +205,19 @@ class _Digests:
         """The same rows; those that are not a file's are digested on their way."""
         return self._of_rows[kind].passing(rows) if kind in self._of_rows else iter(rows)
 
+    def took(self, kind: str, identity: str) -> None:
+        """Notes which version was taken: a sync may have come since it was looked at."""
+        self._of_files[kind] = identity
+
     def check_unchanged(self) -> None:
         """Raises InputError if a file was written to since its digest was taken."""
         for path, stamp in self._stamps.items():
-            if stamp is None or _stamp(path) != stamp:
-                raise InputError(path, None, "changed while it was read", "Run it again when it is complete.")
+            check_unchanged(path, stamp)
 
     def key(self, scorer: ScorerSpec) -> str:
         of_rows = {kind: f"rows {digest.hexdigest()}" for kind, digest in self._of_rows.items()}
         parts = {"version": _KEY_VERSION, "scorer": asdict(scorer), "inputs": self._of_files | of_rows}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _stamp(path: FilePath) -> tuple[int, ...] | None:
-    """What changes when the file is written to or another takes its place; None when it is not there."""
-    try:
-        status = os.stat(path)  # noqa: PTH116  (a str is as good as a Path here)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _check_name(name: str | None) -> None:
@@ -223,10 +235,18 @@ def _check_name(name: str | None) -> None:
 
 def _name_of(inputs: Inputs, kind: str) -> str:
     if kind.startswith("quer"):
-        return source_name(inputs.queries, "queries")
+        return _source_name(inputs.queries, "queries")
     if kind.startswith("document"):
-        return source_name(inputs.corpus, "documents")
+        return _source_name(inputs.corpus, "documents")
     return source_name(inputs.candidates, "candidates")
+
+
+def _source_name(source: object, kind: str) -> str:
+    if isinstance(source, Collection):
+        return f"<collection {source.name}>"
+    if isinstance(source, QuerySet):
+        return f"<query set {source.name}>"
+    return source_name(source, kind)
 
 
 def _duplicate(inputs: Inputs, error: DuplicateId) -> InputError:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 
+import db.collection_schema
 import db.views
 from db.connecting import connect, create_sqlite_file, parse_url
 from db.errors import StoreNewer, StoreNotMigrated
@@ -21,7 +22,8 @@ from db.store import open_store
 from tests.support.postgresql import PostgresServer
 from tests.support.schema_snapshot import schema_snapshot
 
-assert db.views.VIEWS  # importing it makes create_all() create the views
+assert db.views.VIEWS  # importing them makes create_all() create the views, and these tables
+assert db.collection_schema.collections is not None
 
 
 def create_from_metadata(url: str) -> None:

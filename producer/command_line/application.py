@@ -5,11 +5,12 @@ Imports nothing heavy, so that help answers at once; commands import what they n
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
+from producer.command_line import keep
 from producer.command_line.endings import ended
 from producer.command_line.follow import cancel, results, status, watch
 from producer.command_line.operate import doctor, migrate, monitor, worker
@@ -59,16 +60,43 @@ def _options(
     pass
 
 
-def _add(command: Callable[..., None]) -> None:
+def _add(command: Callable[..., None], to: typer.Typer = application, name: str | None = None) -> None:
     """Adds a command whose docstring is its help; the paragraphs that begin with Example stand at the end."""
     paragraphs = [" ".join(part.split()) for part in (command.__doc__ or "").split("\n\n")]
     examples = [part for part in paragraphs if part.startswith("Example")]
     words = [part for part in paragraphs if part not in examples]
-    application.command(help="\n\n".join(words), epilog="\n\n".join(examples))(command)
+    to.command(name, help="\n\n".join(words), epilog="\n\n".join(examples))(command)
+
+
+def _add_group(name: str, commands: Mapping[str, Callable[..., None]], words: str, example: str) -> None:
+    """Adds commands under a common first word."""
+    group = typer.Typer(
+        help=words,
+        epilog=f"Example: {example}",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for verb, command in commands.items():
+        _add(command, group, verb)
+    application.add_typer(group, name=name)
 
 
 for _command in (run, submit, worker, status, watch, results, cancel, migrate, monitor, doctor):
     _add(_command)
+
+_add_group(
+    "collection",
+    keep.COLLECTION,
+    "Keep a corpus up to date in the store, under a name.",
+    "rankmill collection sync kb --corpus kb.jsonl",
+)
+_add_group(
+    "queryset",
+    keep.QUERYSET,
+    "Keep queries up to date in the store, under a name.",
+    "rankmill queryset sync faq --queries faq.tsv",
+)
 
 
 def main() -> None:

@@ -92,7 +92,14 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
         return EXHAUSTED, f"error: {error}"
     if isinstance(error, errors.UnstorableText):
         return INVALID, f"error: {error}"
-    if isinstance(error, errors.UnknownJob | errors.NameTaken | errors.WrongStoreUrl):
+    wrong = (
+        errors.UnknownJob,
+        errors.UnknownName,
+        errors.NameTaken,
+        errors.StillNeeded,
+        errors.WrongStoreUrl,
+    )
+    if isinstance(error, wrong):
         return USAGE, f"error: {error}"
     if isinstance(error, errors.StoreBusy):
         return FAILURE, f"error: {error} Run the same command again: it continues."

@@ -31,7 +31,7 @@ def status(
     from producer.command_line.tables import jobs_table, workers_table
     from producer.screen import diagnostics
 
-    with _opened(store) as opened:
+    with opened_store(store) as opened:
         rows = list_progress(opened, limit) if job is None else [progress(opened, find(opened, job))]
         alive = workers(opened)
         if json_:
@@ -64,7 +64,7 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     from producer.watching import absence, moments
 
     console = diagnostics()
-    with Interruption(), _opened(store) as opened:
+    with Interruption(), opened_store(store) as opened:
         job_id = find(opened, job)
         with progress_display(console) as display:
             for moment in moments(opened, job_id):
@@ -107,7 +107,7 @@ def results(
 
     planned = plan_output("-" if output is None else output, format_)
     check_spares(planned, settings_from({"store": store}).store)
-    with Interruption(), _opened(store) as opened:
+    with Interruption(), opened_store(store) as opened:
         row = progress(opened, find(opened, job))
         written = write_results(
             stored(
@@ -139,7 +139,7 @@ def cancel(job: options.Job, store: options.StoreUrl = None, json_: options.Json
     from producer.command_line.summary import print_json
     from producer.screen import diagnostics
 
-    with _opened(store) as opened:
+    with opened_store(store) as opened:
         job_id = find(opened, job)
         num_cancelled = cancel_shards(opened, job_id)
         row = progress(opened, job_id)
@@ -151,7 +151,8 @@ def cancel(job: options.Job, store: options.StoreUrl = None, json_: options.Json
         diagnostics().print(f"job {job_id} had ended already; nothing was changed")
 
 
-def _opened(store: str | None) -> "Store":
+def opened_store(store: str | None) -> "Store":
+    """The store that --store or the settings name."""
     from db.store import open_store
     from producer.choices import settings_from
 

@@ -18,7 +18,7 @@ PLACES = "Where"
 
 
 Corpus = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "--corpus",
         metavar="FILE",
@@ -27,12 +27,30 @@ Corpus = Annotated[
     ),
 ]
 Queries = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "--queries",
         metavar="FILE",
         rich_help_panel=INPUTS,
         help="Queries: JSONL with id (or _id) and text, or TSV with two columns; .gz too.",
+    ),
+]
+CollectionName = Annotated[
+    str | None,
+    typer.Option(
+        "--collection",
+        metavar="NAME",
+        rich_help_panel=INPUTS,
+        help="Documents of a collection (rankmill collection sync) in place of --corpus.",
+    ),
+]
+QuerySetName = Annotated[
+    str | None,
+    typer.Option(
+        "--query-set",
+        metavar="NAME",
+        rich_help_panel=INPUTS,
+        help="Queries of a query set (rankmill queryset sync) in place of --queries.",
     ),
 ]
 Candidates = Annotated[

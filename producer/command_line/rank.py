@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 def run(
-    corpus: options.Corpus,
-    queries: options.Queries,
+    corpus: options.Corpus = None,
+    queries: options.Queries = None,
+    collection: options.CollectionName = None,
+    query_set: options.QuerySetName = None,
     candidates: options.Candidates = None,
     all_pairs: options.AllPairs = False,
     name: options.Name = None,
@@ -67,7 +69,7 @@ def run(
             "broker": broker,
         }
     )
-    inputs = _inputs(corpus, queries, candidates, all_pairs)
+    inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs)
     if json_ and output == "-":
         raise UsageError("--json and --output - both want standard output: give --output a file.")
     planned = None if output is None else plan_output(output, format_)
@@ -82,8 +84,10 @@ def run(
 
 
 def submit(
-    corpus: options.Corpus,
-    queries: options.Queries,
+    corpus: options.Corpus = None,
+    queries: options.Queries = None,
+    collection: options.CollectionName = None,
+    query_set: options.QuerySetName = None,
     candidates: options.Candidates = None,
     all_pairs: options.AllPairs = False,
     name: options.Name = None,
@@ -127,7 +131,7 @@ def submit(
             "broker": broker,
         }
     )
-    inputs = _inputs(corpus, queries, candidates, all_pairs)
+    inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs)
     wishes = Wishes(name=name, priority=priority, top_k=top_k, min_score=min_score)
     with Interruption(), _opened(settings) as opened:
         reading = SlowStep(diagnostics(), READING)
@@ -138,15 +142,32 @@ def submit(
         say_submitted(opened, sent, as_json=json_)
 
 
-def _inputs(corpus: Path, queries: Path, candidates: Path | None, all_pairs: bool) -> "Inputs":
+def inputs_of(
+    corpus: Path | None,
+    queries: Path | None,
+    collection: str | None,
+    query_set: str | None,
+    candidates: Path | None,
+    all_pairs: bool,
+) -> "Inputs":
+    """What to rank, from the options that name it. Raises UsageError unless each is named once."""
     from producer.errors import UsageError
+    from producer.sources import Collection, QuerySet
     from producer.submission import Inputs
 
+    if (corpus is None) == (collection is None):
+        raise UsageError("Say which documents to rank: --corpus FILE, or --collection NAME; one of them.")
+    if (queries is None) == (query_set is None):
+        raise UsageError("Say which queries to rank for: --queries FILE, or --query-set NAME; one of them.")
     if candidates is None and not all_pairs:
         raise UsageError("Say which pairs to score: --candidates RUN of a first-stage run, or --all-pairs.")
     if candidates is not None and all_pairs:
         raise UsageError("--candidates and --all-pairs contradict each other: give one of them.")
-    return Inputs(corpus=corpus, queries=queries, candidates=candidates)
+    return Inputs(
+        corpus=corpus or Collection(collection or ""),
+        queries=queries or QuerySet(query_set or ""),
+        candidates=candidates,
+    )
 
 
 def _opened(settings: "Settings") -> "Store":

@@ -1,5 +1,6 @@
 """Tables for people on standard output. Whatever text of strangers they show is made printable first."""
 
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from rich.box import SIMPLE
@@ -89,6 +90,21 @@ def workers_table(rows: list[WorkerRow]) -> Table:
             f"{duration(max(0.0, row.now - row.last_seen_at))} ago",
             Text(printable(row.problem or "")),
         )
+    return table
+
+
+def standard_output() -> Console:
+    """Standard output for tables: no markup from strangers' text."""
+    return Console(highlight=False, emoji=False, markup=False)
+
+
+def facts_table(rows: Sequence[Mapping[str, str]]) -> Table:
+    """Rows with the same facts under the same titles."""
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    for title in rows[0]:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(value)) for value in row.values()))
     return table
 
 
