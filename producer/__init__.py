@@ -8,7 +8,8 @@ the package costs nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from producer.python_api import Collection, QuerySet, results, run, submit, watch
+    from producer.python_api import results, run, submit, watch
+    from producer.sources import Collection, QuerySet
 
 __all__ = ["Collection", "QuerySet", "results", "run", "submit", "watch"]
 
@@ -16,6 +17,6 @@ __all__ = ["Collection", "QuerySet", "results", "run", "submit", "watch"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from producer import python_api
+    from producer import python_api, sources
 
-    return getattr(python_api, name)
+    return getattr(sources if name in ("Collection", "QuerySet") else python_api, name)

@@ -13,6 +13,8 @@ from tests.support.rankmill_command import Rankmill, in_process
 COMMANDS = (
     "run",
     "submit",
+    "collection",
+    "queryset",
     "worker",
     "status",
     "watch",
@@ -92,7 +94,7 @@ def test_version_is_the_packages_own(rankmill: Rankmill) -> None:
     ("arguments", "said"),
     [
         (["rerank"], "No such command 'rerank'"),
-        (["run", "--corpus", "c.jsonl"], "Missing option '--queries'"),
+        (["run", "--corpus", "c.jsonl"], "--queries FILE, or --query-set NAME"),
         (["run", "--corpus", "c", "--queries", "q"], "--candidates RUN of a first-stage run, or --all-pairs"),
         (["run", "--corpus", "c", "--queries", "q", "--all-pairs", "--candidates", "r"], "contradict"),
         (["run", "--corpus", "c", "--queries", "q", "--all-pairs", "--top-k", "0"], "--top-k"),
