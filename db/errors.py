@@ -152,3 +152,23 @@ class UnstorableText(StoreError):
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"{what} cannot be stored: {reason}. Remove the character from the input.")
+
+
+class UnknownRanking(StoreError):
+    """There is no ranking of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is no ranking {name!r} in this store. rankmill rankings lists them; "
+            "rankmill submit --publish NAME makes one."
+        )
+
+
+class NothingToRollBackTo(StoreError):
+    """The ranking keeps no such publication, or none that is older."""
+
+    def __init__(self, ranking: str, publication_id: int | None) -> None:
+        wanted = "older publication" if publication_id is None else f"publication {publication_id}"
+        super().__init__(
+            f"The ranking {ranking!r} keeps no {wanted}. rankmill rankings {ranking} lists what it keeps."
+        )

@@ -28,6 +28,10 @@ Point = Literal[
     "after_landing_commit",
     "before_ack",
     "during_heartbeat",
+    "before_publication_commit",
+    "after_publication_commit",
+    "after_receiver_accepted",
+    "after_notice_sent",
 ]
 POINTS: tuple[str, ...] = get_args(Point)
 

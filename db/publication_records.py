@@ -33,6 +33,22 @@ class Telling:
     then: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingRow:
+    """A ranking as the store knows it; `publication_id` is what stands now, None before the first.
+
+    The feed tells a change of score or rank only beyond `score_tolerance` or `rank_tolerance`.
+    """
+
+    ranking_id: int
+    name: str
+    keep: int
+    score_tolerance: float
+    rank_tolerance: int
+    last_cursor: int
+    publication_id: int | None
+
+
 class Change(StrEnum):
     ADDED = "added"
     CHANGED = "changed"

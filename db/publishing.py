@@ -13,6 +13,7 @@ from db.completion import finish_jobs
 from db.costs import unscored_costs
 from db.errors import NameTaken, StoreBusy
 from db.failpoints import reach
+from db.publish_requests import ask
 from db.records import JobRequest, JobState, PairCost, Priority, ScorerSpec, ShardPlan, Submission
 from db.schema import jobs
 
@@ -67,9 +68,20 @@ def publish(
     slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]],
 ) -> Submission:
     """Records the checked draft on this connection; the caller's transaction makes it visible at once."""
-    existing = find(connection, request.key)
-    if existing is not None:
-        return existing
+    submission = find(connection, request.key) or insert(connection, num_pairs, request, slice_pairs)
+    # Last: it may take the lock of a ranking.
+    ask(connection, submission.job_id, request.publishing, request.telling)
+    reach("before_publish_commit")
+    return submission
+
+
+def insert(
+    connection: Connection,
+    num_pairs: int,
+    request: JobRequest,
+    slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]],
+) -> Submission:
+    """The new job with its pairs and shards."""
     scorer_id = scorers.intern(connection, request.scorer)
     job_id = insert_job(connection, request, scorer_id)
     if job_id is None:
@@ -94,7 +106,6 @@ def publish(
     if num_pairs >= MANY_PAIRS and not is_sqlite(connection):
         # PostgreSQL's own round comes minutes later; until then it would plan for a few rows, and be slow.
         run(connection, "ANALYZE job_queries, job_documents, pairs, shards")
-    reach("before_publish_commit")
     return Submission(job_id=job_id, is_new=True, **counted)
 
 

@@ -11,16 +11,14 @@ from db.store import Store
 
 # A score is shown wherever there is one; a pair without fails with its own reason, its dead shard's or its
 # job's cancelling. Pairs still to come are in neither part. Parameters: the job, three times.
-RESULTS = """
-SELECT query_no, query_id, document_id, logit, span_start, span_end, num_tokens, num_windows, truncated,
-    query_truncated, reused, error
-FROM (
+SHOWN = """
     SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
         job_documents.document_id AS document_id, CAST(scores.logit AS double precision) AS logit,
         scores.span_start - job_documents.text_offset AS span_start,
         scores.span_end - job_documents.text_offset AS span_end,
         scores.num_tokens AS num_tokens, scores.num_windows AS num_windows, scores.truncated AS truncated,
-        scores.query_truncated AS query_truncated, pairs.reused AS reused, NULL AS error, 0 AS failed
+        scores.query_truncated AS query_truncated, pairs.reused AS reused, NULL AS error, 0 AS failed,
+        scores.scored_at AS scored_at
     FROM pairs
     JOIN jobs ON jobs.id = pairs.job_id
     JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
@@ -32,7 +30,7 @@ FROM (
     WHERE pairs.job_id = ?
     UNION ALL
     SELECT pairs.query_no, job_queries.query_id, job_documents.document_id, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, pairs.reused, given_up.reason, 1
+        NULL, NULL, pairs.reused, given_up.reason, 1, NULL
     FROM (
         SELECT failed_pairs.job_id AS job_id, failed_pairs.pair_no AS pair_no, failed_pairs.reason AS reason
         FROM failed_pairs WHERE failed_pairs.job_id = ?
@@ -53,9 +51,13 @@ FROM (
         AND scores.document_text_id = job_documents.text_id
         AND scores.query_text_id = job_queries.text_id
     WHERE scores.scorer_id IS NULL
-) AS shown
-ORDER BY query_no, failed, logit DESC, document_id
 """
+RESULTS = f"""
+SELECT query_no, query_id, document_id, logit, span_start, span_end, num_tokens, num_windows, truncated,
+    query_truncated, reused, error
+FROM ({SHOWN}) AS shown
+ORDER BY query_no, failed, logit DESC, document_id
+"""  # noqa: S608
 
 FAILED = ResultRow("", "", None, None, None, None, None, None, None, None, None, False, None)
 
