@@ -56,9 +56,9 @@ def stop_hastily(scene: Scene, chance: random.Random) -> None:
     """SIGTERM twice."""
     worker = scene.any_worker(chance)
     worker.process.send_signal(signal.SIGTERM)
+    scene.replace(worker)
     scene.pass_time(chance.random())
     worker.process.send_signal(signal.SIGTERM)
-    scene.replace(worker)
 
 
 def freeze_past_lease(scene: Scene, chance: random.Random) -> None:
@@ -117,9 +117,8 @@ def rescue_at_once(scene: Scene, _chance: random.Random) -> None:
 def live_in_another_hour(scene: Scene, chance: random.Random) -> None:
     """A worker whose clock is an hour off takes another's place."""
     worker = scene.any_worker(chance)
-    scene.start_worker(CHAOS_CLOCK_OFF_S=str(chance.choice([-3600, 3600])))
     worker.process.send_signal(signal.SIGTERM)
-    scene.replace(worker)
+    scene.replace(worker, CHAOS_CLOCK_OFF_S=str(chance.choice([-3600, 3600])))
 
 
 def lock_store(scene: Scene, chance: random.Random) -> None:

@@ -83,11 +83,11 @@ class Scene:
         self.supervise()
         return chance.choice(self.workers)
 
-    def replace(self, worker: WorkerProcess) -> None:
-        """No longer ours to keep alive: it may end when it likes, and another takes its place."""
+    def replace(self, worker: WorkerProcess, **variables: str) -> WorkerProcess:
+        """Lets a worker end when it likes; another, with `variables` in its environment, takes its place."""
         self.workers.remove(worker)
         self.leaving.append(worker)
-        self.supervise()
+        return self.start_worker(**variables)
 
     def supervise(self) -> None:
         """Starts anew what has died."""
