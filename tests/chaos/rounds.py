@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from db.schema import jobs, shards
 from tests.chaos.blows import Blow
+from tests.chaos.deaths import Arrangement
 from tests.chaos.errands import Errand, ring
 from tests.chaos.scene import Scene
 from tests.chaos.verdict import complaints_about
@@ -80,9 +81,12 @@ def plan_round(
     return Plan(number, own_seed, errands, [(name, 0.8 * chance.random()) for name in blows])
 
 
-def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow]) -> Outcome:
+def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow], arranged: Mapping[str, Arrangement]) -> Outcome:
     """Plays a round to its end and looks at what the store holds then."""
     chance = random.Random(f"{plan.seed} strikes")
+    for name, _ in plan.blows:
+        if name in arranged:
+            arranged[name](scene, chance, plan.errands)
     scene.begin_round()
     started = time.monotonic()
     submitted = {errand.submit(scene.store): errand for errand in plan.errands}
@@ -91,7 +95,8 @@ def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow]) -> Outcome:
     scene.wait(lambda: num_ended(scene, list(submitted)) > 0, timeout_s=10)
     for name, peace_s in plan.blows:
         scene.pass_time(peace_s)
-        blows[name](scene, chance)
+        if name in blows:
+            blows[name](scene, chance)
     has_ended = scene.wait(all_over(scene, list(submitted)), END_S)
     seconds = time.monotonic() - started
     complaints = [] if has_ended else [f"not over after {END_S:g} s"]

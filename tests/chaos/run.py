@@ -11,6 +11,7 @@ from typing import Any
 
 from db.store import open_store
 from tests.chaos.blows import blows_for
+from tests.chaos.deaths import arrangements
 from tests.chaos.rounds import Outcome, plan_round, play
 from tests.chaos.scene import Scene
 from tests.chaos.servers import MortalPostgres
@@ -63,11 +64,12 @@ def play_rounds(
     scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[str], None], **dealing: Any
 ) -> list[Outcome]:
     """Plays rounds; the first that goes wrong ends the run with what is wrong and how to play it again."""
-    blows = blows_for(scene)
+    blows, arranged = blows_for(scene), arrangements()
+    names = [*blows, *arranged]
     outcomes = []
     for number in numbers:
-        plan = plan_round(seed, number, list(blows), **dealing)
-        outcome = play(scene, plan, blows)
+        plan = plan_round(seed, number, names, **dealing)
+        outcome = play(scene, plan, blows, arranged)
         say(
             f"round {number}: {plan}: {outcome.num_pairs} pairs, {outcome.seconds:.1f} s, "
             f"{outcome.num_wasted} of {outcome.num_shards} shards again, "

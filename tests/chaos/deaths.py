@@ -1,0 +1,81 @@
+"""Processes that die at a named point: before or after a commit, after the forward pass, before the
+acknowledgement. Unlike blows they are arranged before the round's jobs are there.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from db import jobs
+from db.failpoints import VARIABLE
+from tests.chaos.errands import Errand
+from tests.chaos.scene import Scene
+
+ROOT = Path(__file__).parents[2]
+OF_WORKERS = (
+    "before_claim_commit",
+    "after_claim_commit",
+    "after_load",
+    "after_forward",
+    "before_landing_commit",
+    "after_landing_commit",
+    "before_ack",
+    "during_heartbeat",
+)
+OF_SUBMITTERS = ("before_publish_commit", "after_publish_commit")
+ACTIONS = ("kill", "kill", "kill", "exit", "raise", "hang")
+READY_S = 60.0
+SUBMIT = """
+import json, sys
+from db.store import open_store
+from tests.chaos.errands import Errand
+Errand(**json.loads(sys.argv[2])).submit(open_store(sys.argv[1]))
+"""
+
+Arrangement = Callable[[Scene, random.Random, Sequence[Errand]], None]
+
+
+def of_worker(point: str) -> Arrangement:
+    """A worker takes another's place that dies, raises or hangs the first few times it comes to `point`."""
+
+    def arrange(scene: Scene, chance: random.Random, errands: Sequence[Errand]) -> None:
+        del errands
+        nth = 1 if point == "before_ack" else chance.randint(1, 4)
+        once = scene.folder / f"{point}-{scene.num_started}"
+        plan = f"{point}:{chance.choice(ACTIONS)}:{nth}:once={once}"
+        leaving = scene.any_worker(chance)
+        leaving.process.terminate()
+        coming = scene.replace(leaving, **{VARIABLE: plan})
+        scene.wait(lambda: "takes shards of model" in coming.words(), READY_S)
+
+    return arrange
+
+
+def of_submitter(point: str) -> Arrangement:
+    """Who submits the round's first job dies at `point`; whoever does it again makes or finds one job."""
+
+    def arrange(scene: Scene, chance: random.Random, errands: Sequence[Errand]) -> None:
+        del chance
+        errand = errands[0]
+        died = subprocess.run(
+            [sys.executable, "-c", SUBMIT, scene.store.url, json.dumps(asdict(errand))],
+            cwd=ROOT,
+            env={**os.environ, VARIABLE: f"{point}:kill"},
+            check=False,
+        )
+        assert died.returncode == -9, f"the submitter ended with {died.returncode} and not at {point}"
+        found = jobs.find_by_key(scene.store, errand.key)
+        assert (found is None) == (point == "before_publish_commit"), f"{point}: job {found} is visible"
+
+    return arrange
+
+
+def arrangements() -> dict[str, Arrangement]:
+    """By name, everything that can be arranged."""
+    of_workers = {f"worker dies {point}": of_worker(point) for point in OF_WORKERS}
+    return of_workers | {f"submitter dies {point}": of_submitter(point) for point in OF_SUBMITTERS}
