@@ -8,7 +8,7 @@ from tests.chaos.rounds import plan_round
 from tests.chaos.run import play_rounds, scene_on
 
 SEED = 20261124
-TOGETHER = 4
+TOGETHER = 6
 NAMES = [f"blow {number}" for number in range(12)]
 
 
