@@ -12,25 +12,14 @@ from typing import NamedTuple
 from db.publication_records import Publishing as Publishing
 from db.publication_records import PublishPolicy as PublishPolicy
 from db.publication_records import Telling as Telling
+from db.scorer_records import EngineFacts as EngineFacts
+from db.scorer_records import LongDocuments as LongDocuments
+from db.scorer_records import Precision as Precision
+from db.scorer_records import ScorerSpec as ScorerSpec
+from db.scorer_records import WindowEnds as WindowEnds
+
 from db.worker_records import Rescued as Rescued
 from db.worker_records import WorkerRow as WorkerRow
-
-
-class Precision(StrEnum):
-    """The precision class a scorer asks for; `auto` is FP16 on CUDA and bf16 or fp32 on CPU."""
-
-    AUTO = "auto"
-    FP16 = "fp16"
-    BF16 = "bf16"
-    FP32 = "fp32"
-
-
-class LongDocuments(StrEnum):
-    """What happens to a document that does not fit beside its query."""
-
-    WINDOWS = "windows"
-    TRUNCATE = "truncate"
-    ERROR = "error"
 
 
 class ShardState(StrEnum):
@@ -51,42 +40,6 @@ class Priority(StrEnum):
     HIGH = "high"
     NORMAL = "normal"
     LOW = "low"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScorerSpec:
-    """Everything that decides a score, as a job asked for it.
-
-    `model` is a hub id, an absolute directory, `demo` or `null`.
-    `files_digest` is set for models that are files here (a directory, the demo), None for hub ids.
-    `max_length` counts all tokens of one sequence, special tokens included; None means the model's own.
-    `window` counts document tokens of one window; None means all that fits beside the query.
-    `stride` counts document tokens from one window's start to the next; None means three quarters of it.
-    """
-
-    model: str
-    revision: str | None = None
-    files_digest: str | None = None
-    precision: Precision = Precision.AUTO
-    max_length: int | None = None
-    long_documents: LongDocuments = LongDocuments.WINDOWS
-    window: int | None = None
-    stride: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineFacts:
-    """What really computed a score: recorded where scores land.
-
-    Digests are SHA-256 in hex, the weights' with the model's config.
-    `device` and `dtype` are as PyTorch names them ("cpu", "bfloat16").
-    """
-
-    weights_digest: str
-    tokenizer_digest: str
-    device: str
-    dtype: str
-    program_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

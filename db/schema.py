@@ -79,6 +79,7 @@ scorers = Table(
     Column("weights_digest", Text),
     Column("tokenizer_digest", Text),
     Column("created_at", Double, nullable=False),
+    Column("window_ends", Text),
     UniqueConstraint("spec_digest"),
     CheckConstraint("(weights_digest IS NULL) = (tokenizer_digest IS NULL)", name="digests_together"),
     Index(None, "model"),

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.clock import now_s
 from db.errors import StoreError, WeightsChanged
-from db.records import EngineFacts, LongDocuments, Precision, ScorerSpec
+from db.records import EngineFacts, LongDocuments, Precision, ScorerSpec, WindowEnds
 from db.schema import engines, jobs, scorers, shards
 from db.states import IS_READY
 from db.store import Store
@@ -35,7 +35,17 @@ def intern(connection: Connection, asked: ScorerSpec) -> int:
 
 def spec_digest(asked: ScorerSpec) -> str:
     """SHA-256 of everything the job asked for, in hex."""
-    return hashlib.sha256(json.dumps(asdict(asked), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(asked_facts(asked), sort_keys=True).encode()).hexdigest()
+
+
+def asked_facts(asked: ScorerSpec) -> dict[str, object]:
+    """What tells one scorer from another. What version 0.1.0 did not know is left out where nothing is asked
+    of it: its scorers, jobs and scores stay what they were.
+    """
+    facts = asdict(asked)
+    if asked.window_ends is None:
+        del facts["window_ends"]
+    return facts
 
 
 def spec(store: Store, scorer_id: int) -> ScorerSpec:
@@ -58,6 +68,7 @@ def spec_of(row: Row[Any]) -> ScorerSpec:
         long_documents=LongDocuments(row.long_documents),
         window=row.window,
         stride=row.stride,
+        window_ends=None if row.window_ends is None else WindowEnds(row.window_ends),
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from db.records import LongDocuments, Precision
+from db.records import LongDocuments, Precision, WindowEnds
 
 DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
 
@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event that is logged"
     )
+
+    @property
+    def window_ends(self) -> WindowEnds | None:
+        """Where new jobs cut windows; None where they have none."""
+        return WindowEnds.BOUNDARIES if self.long_documents is LongDocuments.WINDOWS else None
 
     @field_validator("heartbeat_s")
     @classmethod

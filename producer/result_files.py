@@ -53,13 +53,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What was written. `num_left_out` counts failed pairs a TREC run has no place for,
-    `num_queries_cut` pairs whose query's end was not read; `is_cut_short` says that the reader of a
-    pipe had enough."""
+    """What was written. `num_left_out` counts failed pairs a TREC run has no place for; `is_cut_short` says
+    that the reader of a pipe had enough."""
 
     num_pairs: int
     num_left_out: int
-    num_queries_cut: int
     is_cut_short: bool
 
 
@@ -108,20 +106,18 @@ def write_results(rows: Iterable[ResultRow], output: Output) -> Written:
     return Written(
         num_pairs=tally.num_rows - left_out,
         num_left_out=left_out,
-        num_queries_cut=tally.num_queries_cut,
         is_cut_short=is_cut_short,
     )
 
 
 class _Tally:
     def __init__(self) -> None:
-        self.num_rows = self.num_failed = self.num_queries_cut = 0
+        self.num_rows = self.num_failed = 0
 
     def counting(self, rows: Iterable[ResultRow]) -> Iterator[ResultRow]:
         for row in rows:
             self.num_rows += 1
             self.num_failed += row.rank is None
-            self.num_queries_cut += row.query_truncated is True
             yield row
 
 

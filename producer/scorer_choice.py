@@ -42,6 +42,7 @@ def scorer_spec(settings: Settings) -> ScorerSpec:
         long_documents=settings.long_documents,
         window=settings.window,
         stride=settings.stride,
+        window_ends=settings.window_ends,
     )
 
 

@@ -16,6 +16,7 @@ from db.errors import DuplicateId, EmptyDraft, UnknownId
 from db.kept import COLLECTIONS, QUERY_SETS, identity
 from db.publishing import find
 from db.records import JobRequest, Priority, ScorerSpec, Submission
+from db.scorers import asked_facts
 from db.settings import Settings
 from db.store import Store
 from producer.errors import InputError, UsageError
@@ -216,7 +217,7 @@ class _Digests:
 
     def key(self, scorer: ScorerSpec) -> str:
         of_rows = {kind: f"rows {digest.hexdigest()}" for kind, digest in self._of_rows.items()}
-        parts = {"version": _KEY_VERSION, "scorer": asdict(scorer), "inputs": self._of_files | of_rows}
+        parts = {"version": _KEY_VERSION, "scorer": asked_facts(scorer), "inputs": self._of_files | of_rows}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

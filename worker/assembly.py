@@ -39,7 +39,6 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     dtype = choose_dtype(spec.precision, device)
     checkpoint = find_checkpoint(spec)
     stock_tokenizer = load_tokenizer(checkpoint)
-    tokenization = Tokenization(stock_tokenizer.backend_tokenizer)
     template = _template(checkpoint, stock_tokenizer)
     model = load_model(checkpoint, device, dtype)
     config = model.config
@@ -50,6 +49,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
         num_special_tokens=template.num_special_tokens,
     )
     family = families.family_of(model)
+    tokenization = Tokenization(stock_tokenizer.backend_tokenizer, max_uncut_tokens=limits.max_uncut_tokens)
     layout = Layout(template, families.first_position(config, family))
     probe = tokenization.encode({0: PROBE})[0]
     encoder = choose_encoder(model, family, layout, probe, limits.max_length)

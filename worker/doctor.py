@@ -60,6 +60,7 @@ def _spec(settings: Settings, model: str, revision: str | None, precision: str |
         long_documents=settings.long_documents,
         window=settings.window,
         stride=settings.stride,
+        window_ends=settings.window_ends,
     )
 
 

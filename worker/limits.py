@@ -6,9 +6,9 @@ Pure arithmetic on token counts; knows no texts and no model.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from db.records import LongDocuments, ScorerSpec
+from db.records import LongDocuments, ScorerSpec, WindowEnds
 from worker.errors import LengthUnsupported
-from worker.windows import Window, cut_windows
+from worker.windows import ANYWHERE, Breaks, Window, cut_windows
 
 MIN_DOCUMENT_TOKENS = 8
 
@@ -36,6 +36,7 @@ class Limits:
     long_documents: LongDocuments = LongDocuments.WINDOWS
     window: int | None = None
     stride: int | None = None
+    window_ends: WindowEnds | None = None
 
     @property
     def max_query_tokens(self) -> int:
@@ -50,8 +51,16 @@ class Limits:
         """
         return self.max_length + 1 if self.long_documents is LongDocuments.TRUNCATE else None
 
-    def read(self, num_query_tokens: int, num_document_tokens: int) -> Reading:
-        """Decide what of a pair with so many tokens is read."""
+    @property
+    def max_uncut_tokens(self) -> int | None:
+        """A document of no more tokens is one window beside any query; None when boundaries do not matter."""
+        if self.long_documents is not LongDocuments.WINDOWS or self.window_ends is None:
+            return None
+        room = self.max_length - self.num_special_tokens - self.max_query_tokens
+        return min(self.window or room, room)
+
+    def read(self, num_query_tokens: int, num_document_tokens: int, breaks: Breaks = ANYWHERE) -> Reading:
+        """Decide what of a pair with so many tokens is read; windows end at `breaks` where one is near."""
         num_query = min(num_query_tokens, self.max_query_tokens)
         is_query_truncated = num_query < num_query_tokens
         room = self.max_length - self.num_special_tokens - num_query
@@ -60,7 +69,7 @@ class Limits:
             case LongDocuments.WINDOWS:
                 window = min(self.window or room, room)
                 stride = min(self.stride or max(1, window * 3 // 4), window)
-                windows = cut_windows(num_document_tokens, window, stride)
+                windows = cut_windows(num_document_tokens, window, stride, breaks)
             case LongDocuments.TRUNCATE:
                 is_truncated = num_document_tokens > room
                 windows = [Window(0, min(num_document_tokens, room))]
@@ -96,6 +105,7 @@ def limits_of(
         long_documents=spec.long_documents,
         window=spec.window,
         stride=spec.stride,
+        window_ends=spec.window_ends,
     )
     if max_length > num_positions:
         reason = f"it reads at most {num_positions} tokens; choose no more, or leave --max-length out"

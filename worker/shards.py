@@ -46,7 +46,7 @@ def plan_shard(
     refused: list[PairFailure] = []
     for pair in work.pairs:
         query, document = texts[pair.query_text_id], texts[pair.document_text_id]
-        reading = limits.read(len(query), len(document))
+        reading = limits.read(len(query), len(document), document.breaks)
         if reading.reason is not None:
             refused.append(PairFailure(*pair, reading.reason))
             continue

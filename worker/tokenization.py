@@ -6,18 +6,18 @@ Knows no pairs of texts beyond how a tokenizer joins two of them, no lengths lim
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from worker.boundaries import find_breaks
 from worker.prefixes import Prefix, first_length, prefix_within
-
-IntArray = NDArray[np.int32]
+from worker.windows import ANYWHERE, Breaks
+from worker.windows import IntArray as IntArray
 
 MAX_CACHED_BYTES = 256 * 2**20
 CHUNK_CHARS = 2**20
@@ -25,23 +25,28 @@ CHUNK_CHARS = 2**20
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """A text's token ids without special tokens, and where each token lies: [start, end) in code points."""
+    """A text's token ids without special tokens, and where each token lies: [start, end) in code points.
+
+    `breaks` are the tokens where it may be cut gladly, known of texts long enough to be cut.
+    """
 
     ids: IntArray
     starts: IntArray
     ends: IntArray
+    breaks: Breaks = ANYWHERE
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def num_bytes(self) -> int:
-        return self.ids.nbytes + self.starts.nbytes + self.ends.nbytes
+        breaks = sum(part.nbytes for part in self.breaks)
+        return self.ids.nbytes + self.starts.nbytes + self.ends.nbytes + breaks
 
     def first(self, num_tokens: int) -> "TokenizedText":
         """Its first tokens, in memory of their own."""
-        parts = (part[:num_tokens].copy() for part in (self.ids, self.starts, self.ends))
-        return TokenizedText(*parts)
+        ids, starts, ends = (part[:num_tokens].copy() for part in (self.ids, self.starts, self.ends))
+        return TokenizedText(ids, starts, ends)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The code points of tokens [start, end); (0, 0) when there are none."""
@@ -107,7 +112,13 @@ class Tokenization:
     The tokenizer is never configured after this, so that threads can share it.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_cached_bytes: int = MAX_CACHED_BYTES) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        max_cached_bytes: int = MAX_CACHED_BYTES,
+        max_uncut_tokens: int | None = None,
+    ) -> None:
+        """Breaks are looked for in texts of more than `max_uncut_tokens`; in none by default."""
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -115,6 +126,7 @@ class Tokenization:
         self._kept: OrderedDict[Key, TokenizedText] = OrderedDict()
         self.num_kept_bytes = 0
         self._max_kept_bytes = max_cached_bytes
+        self._max_uncut_tokens = max_uncut_tokens
         self._lock = Lock()
 
     def encode(self, texts: Mapping[int, str], num_tokens: int | None = None) -> dict[int, TokenizedText]:
@@ -138,9 +150,13 @@ class Tokenization:
         encoded: dict[Key, TokenizedText] = {}
         for chunk in _chunks(texts.items()):
             encodings = self._tokenizer.encode_batch([text for _, text in chunk], add_special_tokens=False)
-            for (key, _), encoding in zip(chunk, encodings, strict=True):
+            for (key, content), encoding in zip(chunk, encodings, strict=True):
                 text = _tokenized(encoding)
-                encoded[key] = text if key.num_tokens is None else text.first(key.num_tokens)
+                if key.num_tokens is not None:
+                    text = text.first(key.num_tokens)
+                elif self._max_uncut_tokens is not None and len(text) > self._max_uncut_tokens:
+                    text = replace(text, breaks=find_breaks(content, text.starts))
+                encoded[key] = text
         return encoded
 
     def _encode_first(self, texts: Mapping[Key, str]) -> dict[Key, TokenizedText]:

@@ -18,27 +18,30 @@ def status(
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Show where jobs stand and which workers are alive.
+    """Show where jobs stand and which workers are alive; of one job also what of it was read.
 
     Example: rankmill status tonight
     """
     from rich.console import Console
 
+    from db.cuts import cuts
     from db.jobs import find, list_progress, progress
     from db.workers import workers
     from producer.command_line.records_as_json import job_facts, worker_facts
     from producer.command_line.summary import print_json
     from producer.command_line.tables import jobs_table, workers_table
+    from producer.cut_words import told
     from producer.screen import diagnostics
 
     with opened_store(store) as opened:
         rows = list_progress(opened, limit) if job is None else [progress(opened, find(opened, job))]
+        read = None if job is None else cuts(opened, rows[0].job_id)
         alive = workers(opened)
         if json_:
             print_json(
                 {
                     "store": opened.safe_url,
-                    "jobs": [job_facts(row) for row in rows],
+                    "jobs": [job_facts(row) | (read._asdict() if read else {}) for row in rows],
                     "workers": [worker_facts(row) for row in alive],
                 }
             )
@@ -46,6 +49,8 @@ def status(
         console = Console(highlight=False, emoji=False, markup=False)
         diagnostics().print(f"store: {opened.safe_url}")
     console.print(jobs_table(rows) if rows else "no jobs yet: rankmill run or rankmill submit makes one")
+    if read is not None and read.num_read:
+        console.print(told(read))
     console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")
 
 

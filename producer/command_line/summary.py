@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from db.cuts import Cuts, cuts
 from db.records import JobProgress, Submission
 from db.results import results
 from db.store import Store
 from producer.command_line.endings import DONE, SOME_FAILED
 from producer.command_line.tables import best_documents
-from producer.result_files import Output, Written, write_results
+from producer.cut_words import told
+from producer.result_files import Output, write_results
 from producer.running import Outcome, Screen
 from producer.screen import SlowStep, counted, diagnostics, duration, progress_display, rate
 from producer.sending import Sent
@@ -92,9 +94,9 @@ def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wis
     started, row = time.monotonic(), outcome.progress
     top_k = row.top_k if wishes.top_k is None else wishes.top_k
     min_score = row.min_score if wishes.min_score is None else wishes.min_score
-    written: Written | None = None
+    read = cuts(store, row.job_id)
     if planned is not None:
-        written = write_results(results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
+        write_results(results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
     elif not as_json:
         best_documents(store, row.job_id, top=top_k, min_score=min_score)
     duration_s = outcome.duration_s + time.monotonic() - started
@@ -102,16 +104,17 @@ def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wis
         print_json(
             {
                 **_facts(outcome.submission, row),
+                **read._asdict(),
                 "duration_s": round(duration_s, 3),
                 "output": None if planned is None else str(planned.path),
                 "store": store.safe_url,
             }
         )
-    diagnostics().print(_told(outcome, planned, written, duration_s))
+    diagnostics().print(_told(outcome, read, planned, duration_s))
     return SOME_FAILED if row.num_failed else DONE
 
 
-def _told(outcome: Outcome, planned: Output | None, written: Written | None, duration_s: float) -> str:
+def _told(outcome: Outcome, read: Cuts, planned: Output | None, duration_s: float) -> str:
     row = outcome.progress
     num_now = outcome.num_scored_now
     pace = f" ({rate(num_now / outcome.duration_s)} pairs/s)" if num_now else ""
@@ -125,11 +128,8 @@ def _told(outcome: Outcome, planned: Output | None, written: Written | None, dur
     line = ", ".join(words)
     if row.num_failed:
         line += "\nfailed pairs have their reason as `error` in the results"
-    if written is not None and written.num_queries_cut:
-        line += (
-            f"\n{counted(written.num_queries_cut, 'pair')} of the results had a query too long to be read "
-            "whole: its end was cut, see `query_truncated`"
-        )
+    if read.num_read:
+        line += f"\n{told(read)}"
     if planned is not None and planned.path is not None:
         return f"{line}\nresults: {planned.path}"
     return (

@@ -1,0 +1,15 @@
+"""Scorers say where windows end; those that are stored cut them by count alone, and go on to.
+
+Revision: 0003
+After: 0002
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.add_column("scorers", sa.Column("window_ends", sa.Text()))

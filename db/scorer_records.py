@@ -1,0 +1,65 @@
+"""The nouns of a scorer: what was asked of it, and what really computed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Precision(StrEnum):
+    """The precision class a scorer asks for; `auto` is FP16 on CUDA and bf16 or fp32 on CPU."""
+
+    AUTO = "auto"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
+class LongDocuments(StrEnum):
+    """What happens to a document that does not fit beside its query."""
+
+    WINDOWS = "windows"
+    TRUNCATE = "truncate"
+    ERROR = "error"
+
+
+class WindowEnds(StrEnum):
+    """Where windows end and begin. Another way to choose needs another name: it gives other scores."""
+
+    BOUNDARIES = "boundaries"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorerSpec:
+    """Everything that decides a score, as a job asked for it.
+
+    `model` is a hub id, an absolute directory, `demo` or `null`.
+    `files_digest` is set for models that are files here (a directory, the demo), None for hub ids.
+    `max_length` counts all tokens of one sequence, special tokens included; None means the model's own.
+    `window` counts document tokens of one window; None means all that fits beside the query.
+    `stride` counts document tokens from one window's start to the next; None means three quarters of it.
+    `window_ends` says where windows are cut; None, as in scorers of version 0.1.0, means by count alone.
+    """
+
+    model: str
+    revision: str | None = None
+    files_digest: str | None = None
+    precision: Precision = Precision.AUTO
+    max_length: int | None = None
+    long_documents: LongDocuments = LongDocuments.WINDOWS
+    window: int | None = None
+    stride: int | None = None
+    window_ends: WindowEnds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """What really computed a score: recorded where scores land.
+
+    Digests are SHA-256 in hex, the weights' with the model's config.
+    `device` and `dtype` are as PyTorch names them ("cpu", "bfloat16").
+    """
+
+    weights_digest: str
+    tokenizer_digest: str
+    device: str
+    dtype: str
+    program_version: str
