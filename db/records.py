@@ -17,7 +17,6 @@ from db.scorer_records import LongDocuments as LongDocuments
 from db.scorer_records import Precision as Precision
 from db.scorer_records import ScorerSpec as ScorerSpec
 from db.scorer_records import WindowEnds as WindowEnds
-
 from db.worker_records import Rescued as Rescued
 from db.worker_records import WorkerRow as WorkerRow
 

@@ -1,14 +1,14 @@
 """Scorers say where windows end; those that are stored cut them by count alone, and go on to.
 
-Revision: 0003
-After: 0002
+Revision: 0004
+After: 0003
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
