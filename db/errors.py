@@ -172,3 +172,13 @@ class NothingToRollBackTo(StoreError):
         super().__init__(
             f"The ranking {ranking!r} keeps no {wanted}. rankmill rankings {ranking} lists what it keeps."
         )
+
+
+class ReceiverTaken(StoreError):
+    """The receiver is delivered another ranking."""
+
+    def __init__(self, receiver: str, ranking: str) -> None:
+        super().__init__(
+            f"{receiver} receives the ranking {ranking!r} already, and two in one place would overwrite each "
+            "other. Name another index, address or folder."
+        )

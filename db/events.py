@@ -43,6 +43,11 @@ _WORDS: Mapping[str, str] = {
     "hung": "nothing was scored for {hang_s:.0f} s, {num_shards} shards fail and this process is ended",
     "drained": "{line}",
     "rescued": "returned {num_returned} shards of silent workers, declared {num_dead} dead",
+    "published": "job {job_id} is publication {publication_id} of ranking {ranking}: {num_added:,} added, "
+    "{num_changed:,} changed, {num_removed:,} removed",
+    "told": "told of the end of job {job_id} by {kind}",
+    "not_told": "the {kind} of job {job_id} was not taken and is tried again: {reason}",
+    "settling_failed": "publishing or telling failed, the next round comes: {reason}",
     "rescue_failed": "a rescue round failed, the next one comes: {reason}",
     "rung": "rang a doorbell on {queue} for {num_ready} ready shards",
     "scorer_loaded": "scorer of {model} reads up to {max_length} tokens, {batch_tokens:,} tokens a batch",

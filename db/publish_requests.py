@@ -123,5 +123,5 @@ def ask_for_notice(connection: Connection, job_id: int, kind: str, address: str)
     """One notice of a kind and address for a job; asked again after it was told, it is told again."""
     upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     new = upsert(notices).values(job_id=job_id, kind=kind, address=address)
-    anew = {"settled_for": None, "num_tries": 0, "next_at": 0.0, "reason": None}
+    anew = {"settled_for": None, "num_tries": 0, "next_at": 0.0, "told_at": None, "reason": None}
     connection.execute(new.on_conflict_do_update(index_elements=["job_id", "kind", "address"], set_=anew))

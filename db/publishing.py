@@ -67,10 +67,13 @@ def publish(
     request: JobRequest,
     slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]],
 ) -> Submission:
-    """Records the checked draft on this connection; the caller's transaction makes it visible at once."""
+    """Records the checked draft on this connection; the caller's transaction makes it visible at once.
+
+    A job that was recorded before is returned as it is: what is asked of it besides is the caller's to ask.
+    """
     submission = find(connection, request.key) or insert(connection, num_pairs, request, slice_pairs)
-    # Last: it may take the lock of a ranking.
-    ask(connection, submission.job_id, request.publishing, request.telling)
+    if submission.is_new:  # last: it may take the lock of a ranking
+        ask(connection, submission.job_id, request.publishing, request.telling)
     reach("before_publish_commit")
     return submission
 

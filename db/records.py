@@ -153,10 +153,7 @@ class ShardPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job.
-
-    `publishing` and `telling` are asked of a job that is recorded already, too.
-    """
+    """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job."""
 
     key: str
     name: str | None

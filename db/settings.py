@@ -81,6 +81,20 @@ class Settings(BaseSettings):
     )
     max_attempts: int = Field(3, ge=1, description="Claims of a shard before it is declared dead")
     max_line_bytes: int = Field(16 * 2**20, ge=1024, description="Longest input line accepted, in bytes")
+    webhook_secret: str | None = Field(
+        None, min_length=16, repr=False, description="Signs webhooks; without it none is sent"
+    )
+    webhook_private: bool = Field(
+        False, description="Whether webhooks may go to loopback, link-local and private addresses"
+    )
+    receiver: str | None = Field(
+        None, description="URL of the OpenSearch, Elasticsearch or Vespa that `rankmill deliver` sends to"
+    )
+    receiver_auth: str | None = Field(
+        None,
+        repr=False,
+        description="USER:PASSWORD for the receiver, or the whole value of its Authorization header",
+    )
     flower_auth: str | None = Field(
         None, repr=False, description="USER:PASSWORD for `rankmill monitor`; required there"
     )

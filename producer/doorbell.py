@@ -67,6 +67,15 @@ class Doorbell:
                     retry=False,
                 )
 
+    def send(self, task: str, job_id: int) -> None:
+        """Sends a task of somebody else's, `TASK` or `TASK@QUEUE`, with the job's id; the queue is Celery's
+        default unless named."""
+        name, _, queue = task.partition("@")
+        with self._translated():
+            self._celery.send_task(
+                name, args=(job_id,), queue=queue or None, connection=self._connection, retry=False
+            )
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:

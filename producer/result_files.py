@@ -121,6 +121,19 @@ class _Tally:
             yield row
 
 
+@contextmanager
+def opened_output(output: Output) -> Iterator[BinaryIO]:
+    """The stream rows go to; its errors, and a reader that went away, as for `write_results`."""
+    try:
+        with _opened(output) as stream:
+            yield stream
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(output, error) from error
+
+
 def _format(wish: str | None, name: str, endings: list[str]) -> ResultFormat:
     if wish is not None:
         try:

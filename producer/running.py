@@ -16,6 +16,7 @@ from producer.errors import RuntimeFailure
 from producer.interruption import Interruption
 from producer.own_worker import check_prerequisites
 from producer.scorer_choice import scorer_spec
+from producer.settling import Settled, check_telling, settle
 from producer.submission import Inputs, Recorded, Wishes, record
 from producer.watching import Moment, moments
 
@@ -28,6 +29,7 @@ class Outcome:
     progress: JobProgress
     duration_s: float
     num_scored_now: int
+    settled: Settled
 
 
 class Screen:
@@ -55,7 +57,8 @@ def run_job(
     keeps dying or the job is cancelled meanwhile.
     """
     started = time.monotonic()
-    scorer = scorer_spec(settings)
+    check_telling(wishes.telling, settings)
+    chosen, scorer = settings, scorer_spec(settings)
     settings = settings.model_copy(update={"model": scorer.model})
 
     def check() -> None:
@@ -75,6 +78,7 @@ def run_job(
         progress=row,
         duration_s=time.monotonic() - started,
         num_scored_now=row.num_scored - num_scored_before,
+        settled=settle(store, chosen, row.job_id),
     )
 
 

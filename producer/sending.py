@@ -9,16 +9,21 @@ from db.store import Store
 from producer.doorbell import BrokerUnavailable, Doorbell
 from producer.errors import MissingPrerequisite
 from producer.scorer_choice import scorer_spec
+from producer.settling import Settled, check_telling, settle
 from producer.submission import Inputs, Recorded, Wishes, record
 from producer.watching import able_workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A recorded job; `warning` says what keeps workers from hearing of it at once, if anything."""
+    """A recorded job; `warning` says what keeps workers from hearing of it at once, if anything.
+
+    One that had ended already is settled from here.
+    """
 
     submission: Recorded
     warning: str | None
+    settled: Settled | None = None
 
 
 def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Sent:
@@ -28,6 +33,7 @@ def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Se
     One that goes away after that is only a warning: the next rescue round of a worker finds the job.
     Raises the errors of `record`.
     """
+    check_telling(wishes.telling, settings)
     scorer = scorer_spec(settings)
     if settings.broker is None:
         raise MissingPrerequisite(
@@ -37,7 +43,8 @@ def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Se
     with Doorbell(settings.broker) as doorbell:
         submission = record(store, inputs, scorer, wishes, settings)
         if progress(store, submission.job_id).state is not JobState.ACTIVE:
-            return Sent(submission=submission, warning=None)
+            settled = settle(store, settings, submission.job_id)
+            return Sent(submission=submission, warning=None, settled=settled)
         num_workers = len(able_workers(store, scorer.model, broker=settings.broker))
         try:
             doorbell.ring(scorer.model, submission.job_id, min(max(1, num_workers), submission.num_shards))

@@ -14,8 +14,9 @@ from db.amending import amend
 from db.drafts import draft
 from db.errors import DuplicateId, EmptyDraft, UnknownId
 from db.kept import COLLECTIONS, QUERY_SETS, identity
+from db.publish_requests import ask
 from db.publishing import find
-from db.records import JobRequest, Priority, ScorerSpec, Submission
+from db.records import JobRequest, Priority, Publishing, ScorerSpec, Submission, Telling
 from db.scorers import asked_facts
 from db.settings import Settings
 from db.store import Store
@@ -66,6 +67,8 @@ class Wishes:
     priority: Priority | None = None
     top_k: int | None = None
     min_score: float | None = None
+    publishing: Publishing | None = None
+    telling: Telling | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +93,23 @@ def record(
     without being read again. `before_new` is called as soon as it is known that the job is new, and may
     raise. Nothing is recorded when anything is wrong. Raises InputError, NameTaken and the store's errors.
     """
-    _check_name(wishes.name)
+    check_name(wishes.name, "job")
+    check_name(None if wishes.publishing is None else wishes.publishing.ranking, "ranking")
     submission = _found_or_published(store, inputs, scorer, wishes, settings, before_new)
-    warnings = () if submission.is_new else tuple(amend(store, submission.job_id, **asdict(wishes)))
-    return Recorded(**asdict(submission), warnings=warnings)
+    warnings: list[str] = []
+    if not submission.is_new:
+        warnings = amend(
+            store,
+            submission.job_id,
+            name=wishes.name,
+            priority=wishes.priority,
+            top_k=wishes.top_k,
+            min_score=wishes.min_score,
+        )
+        if wishes.publishing is not None or wishes.telling is not None:
+            job_id = submission.job_id
+            store.write(lambda sql: ask(sql, job_id, wishes.publishing, wishes.telling))
+    return Recorded(**asdict(submission), warnings=tuple(warnings))
 
 
 def _found_or_published(
@@ -170,6 +186,8 @@ def _read_and_publish(
             priority=wishes.priority or Priority.NORMAL,
             top_k=wishes.top_k,
             min_score=wishes.min_score,
+            publishing=wishes.publishing,
+            telling=wishes.telling,
         )
         return sheet.publish(request, partial(slice_pairs, shard_tokens=settings.shard_tokens))
 
@@ -221,16 +239,17 @@ class _Digests:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _check_name(name: str | None) -> None:
+def check_name(name: str | None, kind: str) -> None:
+    """Raises UsageError for what is no name of a job or a ranking."""
     if name is None:
         return
     if len(name) > MAX_NAME_CHARS:
         raise UsageError(
-            f"The name {name[:20]!r}... is too long: a job's has {MAX_NAME_CHARS} letters or less."
+            f"The name {name[:20]!r}... is too long: a {kind}'s has {MAX_NAME_CHARS} letters or less."
         )
     if not name.strip() or name.isdecimal() or not name.isprintable():
         raise UsageError(
-            f"A job cannot be named {name!r}: use a word, and not only digits, which are job ids."
+            f"A {kind} cannot be named {name!r}: use a word, and not only digits, which are ids."
         )
 
 

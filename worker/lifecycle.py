@@ -26,6 +26,7 @@ from worker.app import app, model, settings, unique_node_name
 from worker.doorbell import Doorbell
 from worker.losses import MAX_LOSSES, Losses
 from worker.rescue import RescueRounds
+from worker.settling import SettlingRounds
 
 PARENT_PID_VARIABLE = "RANKMILL_PARENT_PID"
 EXIT_GIVEN_UP = 4
@@ -38,6 +39,7 @@ log = logging.getLogger("rankmill.worker")
 _worker: Any = None
 _store: Store | None = None
 _rounds: RescueRounds | None = None
+_settling: SettlingRounds | None = None
 _losses: Losses | None = None
 _num_stops = 0
 
@@ -84,7 +86,7 @@ def _parent_gone(pid: int) -> None:
 
 
 def _begin_rescue_rounds(**_: Any) -> None:
-    global _rounds, _losses
+    global _rounds, _settling, _losses
     assert _store is not None, "bug: worker_ready came before celeryd_init"
     queue = app.conf.task_default_queue
     fields = {"pid": os.getpid(), "queue": queue, "store": _store.safe_url}
@@ -98,6 +100,9 @@ def _begin_rescue_rounds(**_: Any) -> None:
         max_attempts=settings.max_attempts,
     )
     _rounds.start()
+    if settings.job is None:  # one that works for a run leaves the end of its job to that
+        _settling = SettlingRounds(_store, settings)
+        _settling.start()
     _losses = Losses(_store, _children, _give_up)
     _losses.start()
 
@@ -131,6 +136,8 @@ def _pass_stop_on(sig: str, **_: Any) -> None:
         _tell_children(signal.SIGTERM)
     if _rounds is not None:
         _rounds.end()
+    if _settling is not None:
+        _settling.end()
     if _losses is not None:
         _losses.end()
     event = "stop_asked" if _num_stops == 1 else "stop_hurried"

@@ -5,22 +5,16 @@ harmless. Knows the store's verbs and a doorbell; knows no scorer.
 """
 
 import logging
-import random
-import threading
-import time
 
 from db import claims
-from db.errors import StoreError
-from db.events import reason_of
 from db.store import Store
 from worker.doorbell import Doorbell
-
-_POLL_S = 0.2
+from worker.rounds import Rounds
 
 log = logging.getLogger("rankmill.worker")
 
 
-class RescueRounds(threading.Thread):
+class RescueRounds(Rounds):
     """A round at once, then one every `rescue_s` seconds or so. No error ends it."""
 
     def __init__(
@@ -33,25 +27,10 @@ class RescueRounds(threading.Thread):
         rescue_s: float,
         max_attempts: int,
     ) -> None:
-        super().__init__(name="rescue", daemon=True)
+        super().__init__("rescue", rescue_s, failure="rescue_failed")
         self._store, self._doorbell = store, doorbell
         self._model, self._job_id = model, job_id
-        self._rescue_s, self._max_attempts = rescue_s, max_attempts
-        self._is_ended = False
-
-    def end(self) -> None:
-        """No further round starts. Safe in a signal handler, so it takes no lock."""
-        self._is_ended = True
-
-    def run(self) -> None:
-        while not self._is_ended:
-            try:
-                self.round()
-            except StoreError as error:
-                log.warning("rescue_failed", extra={"fields": {"reason": reason_of(error)}})
-            except Exception as error:
-                log.exception("rescue_failed", extra={"fields": {"reason": reason_of(error)}})
-            self._pause(self._rescue_s * random.uniform(0.8, 1.2))  # noqa: S311  (spreads rounds)
+        self._max_attempts = max_attempts
 
     def round(self) -> None:
         """One round. Raises StoreError."""
@@ -65,8 +44,3 @@ class RescueRounds(threading.Thread):
         num_ready = claims.num_ready(self._store, self._model, self._job_id)
         if num_ready and not self._is_ended:
             self._doorbell.ring(num_ready, self._job_id, only_if_silent=True)
-
-    def _pause(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not self._is_ended and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _POLL_S))

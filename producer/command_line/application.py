@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from producer.command_line import keep
+from producer.command_line.downstream import changes, deliver, rankings, rollback
 from producer.command_line.endings import ended
 from producer.command_line.follow import cancel, results, status, watch
 from producer.command_line.operate import doctor, migrate, monitor, worker
@@ -82,7 +83,12 @@ def _add_group(name: str, commands: Mapping[str, Callable[..., None]], words: st
     application.add_typer(group, name=name)
 
 
-for _command in (run, submit, worker, status, watch, results, cancel, migrate, monitor, doctor):
+_commands: tuple[Callable[..., None], ...] = (
+    *(run, submit, worker, status, watch, results, cancel),
+    *(rankings, rollback, changes, deliver),
+    *(migrate, monitor, doctor),
+)
+for _command in _commands:
     _add(_command)
 
 _add_group(

@@ -98,6 +98,9 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
         errors.NameTaken,
         errors.StillNeeded,
         errors.WrongStoreUrl,
+        errors.UnknownRanking,
+        errors.NothingToRollBackTo,
+        errors.ReceiverTaken,
     )
     if isinstance(error, wrong):
         return USAGE, f"error: {error}"

@@ -61,11 +61,13 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     """
     from db.jobs import find
     from db.records import JobState
+    from producer.choices import settings_from
     from producer.command_line.endings import FAILURE, SOME_FAILED
     from producer.command_line.records_as_json import job_facts
-    from producer.command_line.summary import print_json
+    from producer.command_line.summary import print_json, say_settled
     from producer.interruption import Interruption
     from producer.screen import diagnostics, progress_display, sentence
+    from producer.settling import settle
     from producer.watching import absence, moments
 
     console = diagnostics()
@@ -76,8 +78,10 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
                 row = moment.progress
                 is_active = row.state is JobState.ACTIVE
                 display.show(moment, absence(opened, row.scorer.model, job_id=job_id) if is_active else "")
+        settled = settle(opened, settings_from({"store": store}), job_id)
     if json_:
-        print_json(job_facts(row))
+        print_json(job_facts(row) | {"rankings": settled.rankings})
+    say_settled(settled)
     if row.state is JobState.CANCELLED:
         console.print(f"job {job_id} was cancelled: {sentence(moment)}")
         raise typer.Exit(FAILURE)

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from db.records import LongDocuments, Precision, Priority
+from db.records import LongDocuments, Precision, Priority, PublishPolicy
 from producer.result_formats import ResultFormat
 
 INPUTS = "What to rank"
 SCORER = "How to score"
 RESULTS = "What to show"
+AFTERWARDS = "When it has ended"
 PLACES = "Where"
 
 
@@ -174,6 +175,53 @@ Format = Annotated[
         "--format", rich_help_panel=RESULTS, help="Format of the results; by default told by FILE's ending."
     ),
 ]
+Publish = Annotated[
+    str | None,
+    typer.Option(
+        "--publish",
+        metavar="NAME",
+        rich_help_panel=AFTERWARDS,
+        help="Make the results the state of this ranking: latest_results shows them, changes tells them.",
+    ),
+]
+PolicyChoice = Annotated[
+    PublishPolicy | None,
+    typer.Option(
+        "--publish-policy",
+        rich_help_panel=AFTERWARDS,
+        help="A job with failed pairs: publish all with the reasons, without-failed, or never.",
+        show_default="without-failed",
+    ),
+]
+KeepPublications = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-publications",
+        min=1,
+        metavar="N",
+        rich_help_panel=AFTERWARDS,
+        help="How many states of the ranking can be brought back.",
+        show_default="7",
+    ),
+]
+Webhook = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        metavar="URL",
+        rich_help_panel=AFTERWARDS,
+        help="Post the job's summary here, signed with RANKMILL_WEBHOOK_SECRET.",
+    ),
+]
+Then = Annotated[
+    str | None,
+    typer.Option(
+        "--then",
+        metavar="TASK[@QUEUE]",
+        rich_help_panel=AFTERWARDS,
+        help="Send this Celery task of yours, by name, with the job's id.",
+    ),
+]
 StoreUrl = Annotated[
     str | None,
     typer.Option(
@@ -188,4 +236,5 @@ BrokerUrl = Annotated[
     typer.Option("--broker", metavar="URL", rich_help_panel=PLACES, help="redis://HOST:PORT/0"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on standard output.")]
+Ranking = Annotated[str, typer.Argument(metavar="NAME", help="A ranking's name.")]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="A job's id or name.")]

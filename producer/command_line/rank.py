@@ -8,6 +8,7 @@ import typer
 from producer.command_line import options
 
 if TYPE_CHECKING:
+    from db.records import Publishing, PublishPolicy, Telling
     from db.settings import Settings
     from db.store import Store
     from producer.submission import Inputs
@@ -31,6 +32,11 @@ def run(
     stride: options.Stride = None,
     top_k: options.TopK = None,
     min_score: options.MinScore = None,
+    publish: options.Publish = None,
+    publish_policy: options.PolicyChoice = None,
+    keep_publications: options.KeepPublications = None,
+    webhook: options.Webhook = None,
+    then: options.Then = None,
     output: options.Output = None,
     format_: options.Format = None,
     store: options.StoreUrl = None,
@@ -75,7 +81,14 @@ def run(
     planned = None if output is None else plan_output(output, format_)
     if planned is not None:
         check_spares(planned, settings.store, corpus, queries, candidates)
-    wishes = Wishes(name=name, priority=priority, top_k=top_k, min_score=min_score)
+    wishes = Wishes(
+        name=name,
+        priority=priority,
+        top_k=top_k,
+        min_score=min_score,
+        publishing=publishing_of(publish, publish_policy, keep_publications),
+        telling=telling_of(webhook, then),
+    )
     with Interruption() as interruption, _opened(settings) as opened:
         with RunScreen(opened) as screen:
             outcome = run_job(opened, inputs, wishes, settings, interruption=interruption, screen=screen)
@@ -101,6 +114,11 @@ def submit(
     stride: options.Stride = None,
     top_k: options.TopK = None,
     min_score: options.MinScore = None,
+    publish: options.Publish = None,
+    publish_policy: options.PolicyChoice = None,
+    keep_publications: options.KeepPublications = None,
+    webhook: options.Webhook = None,
+    then: options.Then = None,
     store: options.StoreUrl = None,
     broker: options.BrokerUrl = None,
     json_: options.Json = False,
@@ -132,7 +150,14 @@ def submit(
         }
     )
     inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs)
-    wishes = Wishes(name=name, priority=priority, top_k=top_k, min_score=min_score)
+    wishes = Wishes(
+        name=name,
+        priority=priority,
+        top_k=top_k,
+        min_score=min_score,
+        publishing=publishing_of(publish, publish_policy, keep_publications),
+        telling=telling_of(webhook, then),
+    )
     with Interruption(), _opened(settings) as opened:
         reading = SlowStep(diagnostics(), READING)
         try:
@@ -168,6 +193,29 @@ def inputs_of(
         queries=queries or QuerySet(query_set or ""),
         candidates=candidates,
     )
+
+
+def publishing_of(
+    ranking: str | None, policy: "PublishPolicy | None", keep: int | None
+) -> "Publishing | None":
+    """Under which ranking the job is published, if any. Raises UsageError."""
+    from db.records import Publishing, PublishPolicy
+    from producer.errors import UsageError
+
+    if ranking is None:
+        if policy is not None or keep is not None:
+            raise UsageError("--publish-policy and --keep-publications go with --publish NAME.")
+        return None
+    return Publishing(
+        ranking=ranking, policy=policy or PublishPolicy.WITHOUT_FAILED, keep=7 if keep is None else keep
+    )
+
+
+def telling_of(webhook: str | None, then: str | None) -> "Telling | None":
+    """Who is told when the job ends, if anybody."""
+    from db.records import Telling
+
+    return None if webhook is None and then is None else Telling(webhook=webhook, then=then)
 
 
 def _opened(settings: "Settings") -> "Store":

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +18,7 @@ from producer.result_files import Output, write_results
 from producer.running import Outcome, Screen
 from producer.screen import SlowStep, counted, diagnostics, duration, progress_display, rate
 from producer.sending import Sent
+from producer.settling import Settled
 from producer.submission import Recorded, Wishes
 from producer.watching import Moment
 
@@ -81,7 +82,32 @@ def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
     else:
         console.print(described(sent.submission, row))
         print(sent.submission.job_id)  # noqa: T201
+    if sent.settled is not None:
+        say_settled(sent.settled)
     _warn((*sent.submission.warnings, *([sent.warning] if sent.warning else [])))
+
+
+def say_settled(settled: Settled) -> None:
+    """Says what was published of an ended job, or why not, and what could not be told."""
+    for entry in settled.rankings:
+        diagnostics().print(settled_line(entry))
+    _warn(settled.problems)
+
+
+def settled_line(entry: Mapping[str, Any]) -> str:
+    """What became of a job in one ranking."""
+    if entry["publication_id"] is None:
+        reason = entry["not_published"]
+        return f"ranking {entry['ranking']}: " + (
+            f"not published: {reason}" if reason else "not published yet"
+        )
+    line = f"ranking {entry['ranking']}: publication {entry['publication_id']}"
+    if entry["num_added"] is None:
+        return f"{line}, no longer kept"
+    return (
+        f"{line}: {entry['num_added']:,} added, {entry['num_changed']:,} changed, "
+        f"{entry['num_removed']:,} removed; the feed's cursor is {entry['last_cursor']}"
+    )
 
 
 def _warn(warnings: Iterable[str]) -> None:
@@ -108,9 +134,11 @@ def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wis
                 "duration_s": round(duration_s, 3),
                 "output": None if planned is None else str(planned.path),
                 "store": store.safe_url,
+                "rankings": outcome.settled.rankings,
             }
         )
     diagnostics().print(_told(outcome, read, planned, duration_s))
+    say_settled(outcome.settled)
     return SOME_FAILED if row.num_failed else DONE
 
 

@@ -1,0 +1,178 @@
+"""One connection to one HTTP server: bodies out, short answers back, with a deadline for all of it.
+
+Follows no redirect and knows no proxy. Whoever makes one decides which addresses it may really connect to.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+CONNECT_S = 10.0
+MAX_ANSWER_BYTES = 64 * 2**20
+
+Address = IPv4Address | IPv6Address
+
+
+class HttpTrouble(Exception):
+    """There was no whole answer. The message says why, in a few words without the URL's secrets."""
+
+
+class WrongUrl(ValueError):
+    """Not an address of an HTTP server."""
+
+
+class Answer(NamedTuple):
+    status: int
+    retry_after_s: float | None
+    body: bytes
+
+
+class Place(NamedTuple):
+    """A URL in its parts; `path` is with its query."""
+
+    is_tls: bool
+    host: str
+    port: int
+    path: str
+
+    def shown(self) -> str:
+        """The URL as people and logs may see it: a query may hold a key."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == (443 if self.is_tls else 80) else f":{self.port}"
+        return f"http{'s' if self.is_tls else ''}://{host}{port}{self.path.partition('?')[0]}"
+
+
+def place_of(url: str) -> Place:
+    """The parts of an http or https URL. Raises WrongUrl; the message does not repeat the URL."""
+    if any(ord(character) <= 32 or ord(character) == 127 for character in url):
+        raise WrongUrl("it has white space or a control character in it")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode() if ":" not in (parts.hostname or "") else None
+    except ValueError as error:
+        raise WrongUrl("it cannot be read") from error
+    host = parts.hostname if host is None else host
+    if parts.scheme not in ("http", "https") or not host:
+        raise WrongUrl("it must begin with http:// or https:// and name a host")
+    if "@" in parts.netloc:
+        raise WrongUrl("it must hold no user and password: those come from the environment")
+    if not parts.path.isascii() or not parts.query.isascii():
+        raise WrongUrl("characters beyond ASCII in it must be written as %XX")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    is_tls = parts.scheme == "https"
+    return Place(is_tls, host, port or (443 if is_tls else 80), path)
+
+
+class Client:
+    """A connection that is opened when it is needed and kept while the server keeps it.
+
+    `may_connect` is asked about every address the host's name leads to, and only one it allows is connected
+    to, so that a name that leads elsewhere a moment later leads nowhere.
+    """
+
+    def __init__(
+        self, place: Place, *, total_s: float, may_connect: Callable[[Address], bool] = lambda _: True
+    ) -> None:
+        self._place, self._total_s, self._may_connect = place, total_s, may_connect
+        self._connection: http.client.HTTPConnection | None = None
+
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Sends one request and reads its answer. Raises HttpTrouble; the next request connects anew then."""
+        is_late = threading.Event()
+        watchdog = threading.Timer(self._total_s, self._cut_off, [is_late])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            connection = self._opened()
+            connection.request(method, path, body, dict(headers))
+            response = connection.getresponse()
+            read = response.read(MAX_ANSWER_BYTES + 1)
+            if len(read) > MAX_ANSWER_BYTES:
+                raise HttpTrouble("the answer is too long")
+            if response.will_close:
+                self.close()
+            return Answer(response.status, retry_after(response.headers.get("Retry-After")), read)
+        except (OSError, http.client.HTTPException, HttpTrouble) as error:
+            self.close()
+            if is_late.is_set() or isinstance(error, TimeoutError):
+                raise HttpTrouble(f"no answer within {self._total_s:g} s") from error
+            if isinstance(error, HttpTrouble):
+                raise
+            raise HttpTrouble(words_of(error)) from error
+        finally:
+            watchdog.cancel()
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _opened(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            place = self._place
+            connection = http.client.HTTPConnection(place.host, place.port, timeout=self._total_s)
+            if place.is_tls:
+                connection.default_port = 443  # keeps the port out of the Host header
+            connection.sock = self._socket()
+            self._connection = connection
+        return self._connection
+
+    def _socket(self) -> socket.socket:
+        connected = self._connected()
+        connected.settimeout(self._total_s)
+        if not self._place.is_tls:
+            return connected
+        try:
+            return ssl.create_default_context().wrap_socket(connected, server_hostname=self._place.host)
+        except BaseException:
+            connected.close()
+            raise
+
+    def _connected(self) -> socket.socket:
+        """A socket to the first address that is allowed and answers."""
+        found = socket.getaddrinfo(self._place.host, self._place.port, type=socket.SOCK_STREAM)
+        allowed = [entry for entry in found if self._may_connect(ip_address(entry[4][0].split("%")[0]))]  # type: ignore[union-attr]
+        if not allowed:
+            raise HttpTrouble("the host's address is loopback, link-local or private")
+        for number, (family, kind, protocol, _, address) in enumerate(allowed, 1):
+            connecting = socket.socket(family, kind, protocol)
+            try:
+                connecting.settimeout(CONNECT_S)
+                connecting.connect(address)
+            except OSError:
+                connecting.close()
+                if number == len(allowed):
+                    raise
+            else:
+                return connecting
+        raise AssertionError("bug: no address was tried")
+
+    def _cut_off(self, is_late: threading.Event) -> None:
+        is_late.set()
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def retry_after(value: str | None) -> float | None:
+    """The seconds a server asks us to wait; dates, which few servers send, are not read."""
+    return float(value) if value is not None and value.strip().isdecimal() and len(value) < 9 else None
+
+
+def words_of(error: Exception) -> str:
+    """What went wrong with a connection, for people; never the request."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not valid: {error.verify_message}"
+    if isinstance(error, socket.gaierror):
+        return "the host's name is not known"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"the connection ended ({type(error).__name__})"

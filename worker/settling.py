@@ -1,0 +1,76 @@
+"""Settling rounds: jobs that ended are published, and what they have to tell is told.
+
+A thread of every worker's parent process beside its rescue rounds, which the publication of a million pairs
+must not hold up; any number at once is harmless. Knows how a task is sent; knows no scorer.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery
+
+from db import webhooks
+from db.events import reason_of
+from db.notices import Notice, NotTold, Teller, tell_due
+from db.publications import settle_due
+from db.settings import Settings
+from db.store import Store
+from worker.app import transport_options
+from worker.rounds import Rounds
+
+log = logging.getLogger("rankmill.worker")
+
+
+class SettlingRounds(Rounds):
+    """As often as rescue rounds."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        super().__init__("settling", settings.rescue_s, failure="settling_failed")
+        self._store, self._tellers = store, tellers_of(settings)
+
+    def round(self) -> None:
+        """One round. Raises StoreError."""
+        for published in settle_due(self._store):
+            fields = {
+                "ranking": published.ranking,
+                "publication_id": published.publication_id,
+                "job_id": published.job_id,
+                "num_added": published.num_added,
+                "num_changed": published.num_changed,
+                "num_removed": published.num_removed,
+            }
+            log.info("published", extra={"fields": fields})
+        for told in tell_due(self._store, self._tellers):
+            fields = {"kind": told.notice.kind, "job_id": told.notice.job_id}
+            if told.problem is None:
+                log.info("told", extra={"fields": fields})
+            else:
+                log.warning("not_told", extra={"fields": fields | {"reason": told.problem}})
+
+
+def tellers_of(settings: Settings) -> dict[str, Teller]:
+    """What can be told from here: a webhook needs the secret."""
+    # An application of its own: the worker's knows one queue and sends to no other.
+    sender = Celery("rankmill", broker=settings.broker, set_as_current=False)
+    sender.conf.update(task_serializer="json", broker_transport_options=transport_options(settings.broker))
+
+    def send(notice: Notice, _told: Mapping[str, Any]) -> None:
+        name, _, queue = notice.address.partition("@")
+        try:
+            with sender.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0.2)
+                sender.send_task(
+                    name, args=(notice.job_id,), queue=queue or None, connection=connection, retry=False
+                )
+        except Exception as error:  # every transport has its own family of errors
+            raise NotTold(f"the broker did not take the task: {reason_of(error)}") from error
+
+    tellers: dict[str, Teller] = {"task": send}
+    if (secret := settings.webhook_secret) is not None:
+
+        def post(notice: Notice, told: Mapping[str, Any]) -> None:
+            webhooks.post(notice, told, secret=secret, allow_private=settings.webhook_private)
+
+        tellers["webhook"] = post
+    return tellers
