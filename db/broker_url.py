@@ -5,6 +5,8 @@ import re
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 _DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
+_RABBITMQ = {"amqp", "amqps"}
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", *sorted(_RABBITMQ))
 _SECRET_OPTION = re.compile(r"([?&][^=&]*passw[^=&]*=)[^&]*", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*(?=://)")
 HOW_TO_WRITE_PASSWORDS = (
@@ -15,6 +17,17 @@ HOW_TO_WRITE_PASSWORDS = (
 def safe_broker_url(url: str) -> str:
     """`url` with its passwords hidden; only its scheme when it is not clear where they end."""
     return ";".join(map(_safe, url.split(";"))) if is_readable(url) else _only_scheme(url)
+
+
+def is_rabbitmq(url: str | None) -> bool:
+    """Whether the broker is RabbitMQ, which is spoken to in another way than Redis."""
+    return scheme_of(url or "") in _RABBITMQ
+
+
+def scheme_of(url: str) -> str:
+    """How `url` begins, in small letters; empty when it begins with no scheme."""
+    scheme = _SCHEME.match(url)
+    return scheme[0].lower() if scheme else ""
 
 
 def is_readable(url: str) -> bool:
@@ -59,8 +72,8 @@ def _safe(url: str) -> str:
 
 
 def _only_scheme(url: str) -> str:
-    scheme = _SCHEME.match(url)
-    return f"{scheme[0]}://***" if scheme else "***"
+    scheme = scheme_of(url)
+    return f"{scheme}://***" if scheme else "***"
 
 
 def _place(url: str) -> str:

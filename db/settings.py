@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.broker_url import BROKER_SCHEMES, scheme_of
 from db.records import LongDocuments, Precision, WindowEnds
 
 DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,  # it may be a URL with a password, and somebody may print the error
         protected_namespaces=(),
     )
 
@@ -39,7 +41,9 @@ class Settings(BaseSettings):
         description="Database URL: sqlite:///FILE or postgresql://USER@HOST/NAME",
     )
     broker: str | None = Field(
-        None, repr=False, description="Broker URL: redis://HOST:PORT/0; `rankmill run` needs none"
+        None,
+        repr=False,
+        description="Broker URL: redis://HOST:PORT/0 or amqp://USER@HOST//; `rankmill run` needs none",
     )
     model: str = Field(DEFAULT_MODEL, description="Hub id, directory, `demo` or `null`")
     revision: str | None = Field(None, description="Revision of a hub model: a branch, tag or commit")
@@ -111,6 +115,18 @@ class Settings(BaseSettings):
     def window_ends(self) -> WindowEnds | None:
         """Where new jobs cut windows; None where they have none."""
         return WindowEnds.BOUNDARIES if self.long_documents is LongDocuments.WINDOWS else None
+
+    @field_validator("broker")
+    @classmethod
+    def _is_a_broker_we_speak_to(cls, broker: str | None) -> str | None:
+        """Celery knows more transports, which lose messages with the process that had them, or are mute."""
+        if broker and scheme_of(broker) not in BROKER_SCHEMES:
+            raise PydanticCustomError(
+                "broker_unsupported",
+                "a broker URL begins with {schemes}, for example redis://localhost:6379/0",
+                {"schemes": ", ".join(f"{scheme}://" for scheme in BROKER_SCHEMES)},
+            )
+        return broker
 
     @field_validator("heartbeat_s")
     @classmethod

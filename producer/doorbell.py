@@ -10,14 +10,22 @@ from types import TracebackType
 from typing import Self
 
 from celery import Celery
+from kombu.entity import Exchange, Queue
 
-from db.broker_url import safe_broker_url, without_passwords_of
-from db.doorbell import DRAIN_TASK, queue_name
+from db.broker_url import is_rabbitmq, safe_broker_url, scheme_of, without_passwords_of
+from db.doorbell import DRAIN_TASK, queue_arguments, queue_name
 from db.failpoints import reach
 from producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
 _TIMEOUT_S = 5.0
+_HOST_CHECKED = {"server_hostname": None}  # None stands for the URL's host; left out, it is not checked
+
+
+def _transport_options(broker: str) -> dict[str, object]:
+    if is_rabbitmq(broker):
+        return {"confirm_publish": True}  # a ring that the broker does not keep is an error, not silence
+    return {"socket_connect_timeout": _TIMEOUT_S, "socket_timeout": _TIMEOUT_S}
 
 
 class BrokerUnavailable(MissingPrerequisite):
@@ -42,13 +50,12 @@ class Doorbell:
             task_ignore_result=True,
             task_send_sent_event=True,
             broker_connection_timeout=_TIMEOUT_S,
-            broker_transport_options={
-                "socket_connect_timeout": _TIMEOUT_S,
-                "socket_timeout": _TIMEOUT_S,
-            },
+            broker_transport_options=_transport_options(broker),
+            broker_use_ssl=_HOST_CHECKED if scheme_of(broker) == "amqps" else None,
         )
         with self._translated():
-            self._connection = self._celery.connection_for_write()
+            # Nothing answers heartbeats while a large job is recorded.
+            self._connection = self._celery.connection_for_write(heartbeat=0)
             self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=_TIMEOUT_S)
 
     def ring(self, model: str, job_id: int, times: int = 1) -> None:
@@ -60,11 +67,10 @@ class Doorbell:
                     DRAIN_TASK,
                     args=(job_id,),
                     argsrepr=f"(job={job_id})",
-                    # Celery declares a queue it does not know with a durable direct exchange of the same
-                    # name and routing key: exactly as the worker declares it.
-                    queue=queue_name(model),
+                    queue=self._queue(model),
                     connection=self._connection,
                     retry=False,
+                    confirm_timeout=_TIMEOUT_S,
                 )
 
     def send(self, task: str, job_id: int) -> None:
@@ -75,6 +81,14 @@ class Doorbell:
             self._celery.send_task(
                 name, args=(job_id,), queue=queue or None, connection=self._connection, retry=False
             )
+
+    def _queue(self, model: str) -> Queue:
+        """The queue of a model's doorbells, declared as the worker declares it."""
+        name = queue_name(model)
+        exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
+        return Queue(  # type: ignore[no-untyped-call]
+            name, exchange, routing_key=name, durable=True, queue_arguments=queue_arguments(self._broker)
+        )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

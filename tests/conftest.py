@@ -12,6 +12,7 @@ import redis
 
 from db.store import Store, open_store
 from tests.support.postgresql import PostgresServer, postgres_server
+from tests.support.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.support.redis import redis_server
 
 
@@ -81,3 +82,10 @@ def redis_url(redis_session_url: str) -> str:
     with redis.Redis.from_url(redis_session_url) as client:
         client.flushall()
     return redis_session_url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """A real RabbitMQ server; tests that ask for it are skipped where none is installed."""
+    with rabbitmq_server() as server:
+        yield server

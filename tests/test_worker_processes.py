@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,55 +15,22 @@ import redis
 from celery import Celery
 from celery.events import EventReceiver
 
-from db import jobs
 from db.doorbell import queue_name
-from db.records import JobState
-from db.store import Store, open_store
-from tests.support.drains import expected_logits, logits, num_burned, num_scores, states
-from tests.support.outages import frozen
+from db.store import open_store
+from tests.support.drains import num_burned, states
+from tests.support.long_jobs import (
+    SHARDS_IN_HAND,
+    SOON_S,
+    assert_complete,
+    half_way,
+    is_done,
+    ring,
+    submit_long_job,
+)
 from tests.support.small_jobs import submit
 from tests.support.store_rows import execute
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, worker_process
-
-QUERIES = [f"question {number}" for number in range(40)]
-DOCUMENTS = [f"clause {number} " + "says what the parties owe each other " * 450 for number in range(150)]
-PAIRS_PER_SHARD = 50
-SHARDS_IN_HAND = 15  # a group made ready, one being scored, one landing
-SOON_S = 60.0
-
-
-def submit_long_job(store: Store, key: str = "long") -> int:
-    """6,000 pairs of about 4,000 tokens: some 24 claims of the null scorer, in 120 shards."""
-    submission = submit(
-        store, key=key, query_texts=QUERIES, document_texts=DOCUMENTS, pairs_per_shard=PAIRS_PER_SHARD
-    )
-    assert submission.num_shards == 120
-    return submission.job_id
-
-
-def is_done(store: Store, job_id: int) -> Callable[[], bool]:
-    return lambda: jobs.progress(store, job_id).state is JobState.DONE
-
-
-@contextmanager
-def half_way(store: Store, job_id: int) -> Iterator[None]:
-    """Some scores have landed, some shards are claimed, some ready; while this lasts nothing changes."""
-    wait_until(lambda: jobs.progress(store, job_id).num_scored > 0, SOON_S, "the first scores to land")
-    while True:
-        with frozen(store.url):
-            seen = states(store)
-            assert "ready" in seen, f"too late, the job is nearly done: {seen}"
-            if "claimed" in seen:
-                yield
-                return
-
-
-def assert_complete(store: Store, job_id: int) -> None:
-    """Every pair once, with the logits of a calm run."""
-    assert logits(store, job_id) == expected_logits(QUERIES, DOCUMENTS)
-    assert num_scores(store) == len(QUERIES) * len(DOCUMENTS)
-    assert states(store) == {"done": 120}
 
 
 def test_a_job_survives_kill_9_of_the_child_and_of_the_worker(
@@ -96,7 +63,7 @@ def test_a_stop_releases_what_is_claimed_and_burns_no_attempt(
         pytest.skip("signals are the same on both stores; SQLite is quicker")
     with open_store(store_url) as store, worker_process(store_url, redis_url, tmp_path / "log") as worker:
         job_id = submit_long_job(store)
-        _ring(redis_url)
+        ring(redis_url)
         with half_way(store, job_id):
             if how == "SIGTERM":
                 worker.process.send_signal(signal.SIGTERM)
@@ -110,13 +77,6 @@ def test_a_stop_releases_what_is_claimed_and_burns_no_attempt(
         assert "has left; nothing is claimed by it" in worker.words()
 
 
-def _ring(redis_url: str) -> None:
-    from producer.doorbell import Doorbell
-
-    with Doorbell(redis_url) as doorbell:
-        doorbell.ring("null", 1)
-
-
 def test_two_workers_share_a_job(store_url: str, redis_url: str, tmp_path: Path) -> None:
     with (
         open_store(store_url) as store,
@@ -126,7 +86,7 @@ def test_two_workers_share_a_job(store_url: str, redis_url: str, tmp_path: Path)
         one.wait_until_ready()
         two.wait_until_ready()
         job_id = submit_long_job(store)
-        _ring(redis_url)
+        ring(redis_url)
         wait_until(is_done(store, job_id), SOON_S, "the job to be done")
         assert_complete(store, job_id)
         for worker in (one, two):
@@ -143,7 +103,7 @@ def test_losing_every_message_delays_work_by_a_rescue_round_only(
         worker_process(sqlite_url, redis_url, tmp_path / "log", rescue_s=0.5) as worker,
     ):
         first = submit_long_job(store)
-        _ring(redis_url)
+        ring(redis_url)
         with half_way(store, first):
             broker.flushall()
             os.kill(worker.child_pid(), signal.SIGKILL)
@@ -178,7 +138,7 @@ def test_flower_sees_each_task_end_with_a_readable_line(
         worker_process(sqlite_url, redis_url, tmp_path / "log", rescue_s=0.5),
     ):
         job_id = submit(store).job_id
-        _ring(redis_url)
+        ring(redis_url)
 
         def lines() -> list[str]:
             return [str(event["result"]) for event in seen if event["type"] == "task-succeeded"]
@@ -216,7 +176,7 @@ def test_a_worker_frozen_past_its_lease_lands_nothing(
             sqlite_url, redis_url, tmp_path / "frozen", lease_s=1, heartbeat_s=0.3, rescue_s=0.5
         ) as sleeper:
             job_id = submit_long_job(store)
-            _ring(redis_url)
+            ring(redis_url)
             with half_way(store, job_id):
                 _freeze(sleeper)
             execute(store, "UPDATE workers SET machine = 'elsewhere'")  # whether it lives cannot be seen

@@ -9,14 +9,15 @@ from celery import Celery
 from celery.utils.nodenames import default_nodename
 from kombu.entity import Exchange, Queue
 
-from db.doorbell import DRAIN_TASK, queue_name
+from db.broker_url import is_rabbitmq, scheme_of
+from db.doorbell import DRAIN_TASK, VISIBILITY_S, queue_arguments, queue_name
 from db.model_files import model_directory
 from db.settings import Settings
 
 NODE_NAME = "rankmill"
-VISIBILITY_S = 6 * 3600.0
 BROKER_TIMEOUT_S = 5.0
 SOCKET_TIMEOUT_S = 30.0
+_HOST_CHECKED = {"server_hostname": None}  # None stands for the URL's host; left out, it is not checked
 
 
 def model_name(model: str) -> str:
@@ -25,11 +26,13 @@ def model_name(model: str) -> str:
     return str(directory) if directory else model
 
 
-def doorbell_queue(model: str) -> Queue:
+def doorbell_queue(model: str, broker: str | None) -> Queue:
     """The queue of a model's doorbells, declared as the producer declares it."""
     name = queue_name(model)
     exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
-    return Queue(name, exchange, routing_key=name, durable=True)  # type: ignore[no-untyped-call]
+    return Queue(  # type: ignore[no-untyped-call]
+        name, exchange, routing_key=name, durable=True, queue_arguments=queue_arguments(broker)
+    )
 
 
 def configure(app: Celery, settings: Settings) -> None:
@@ -38,13 +41,14 @@ def configure(app: Celery, settings: Settings) -> None:
     SQL is the truth, so a message is acknowledged late, carries no result and may come twice. One prefork
     child per worker owns the device; it is spawned because CUDA does not survive a fork.
     """
-    queue = doorbell_queue(model_name(settings.model))
+    queue = doorbell_queue(model_name(settings.model), settings.broker)
     app.conf.update(
         broker_url=settings.broker,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=BROKER_TIMEOUT_S,
         broker_transport_options=transport_options(settings.broker),
+        broker_use_ssl=_HOST_CHECKED if scheme_of(settings.broker or "") == "amqps" else None,
         accept_content=["json"],
         result_accept_content=["json"],
         task_serializer="json",
@@ -62,6 +66,7 @@ def configure(app: Celery, settings: Settings) -> None:
         task_send_sent_event=True,
         task_time_limit=None,  # a watchdog in the child asks for progress instead
         worker_send_task_events=True,
+        worker_consumer="worker.listening:Listening",
         worker_pool="prefork",
         worker_concurrency=1,
         worker_pool_start_method="spawn",
@@ -76,12 +81,14 @@ def configure(app: Celery, settings: Settings) -> None:
 
 def transport_options(broker: str | None) -> dict[str, object]:
     """Options of the broker's transport. On Redis a message that was not acknowledged comes back after the
-    visibility timeout; rescue rounds bring its work back long before, so it only must not come too early.
+    visibility timeout; on RabbitMQ when its worker's connection ends.
     """
-    if not broker or not broker.startswith("redis"):
+    if is_rabbitmq(broker):
+        return {"confirm_publish": True}
+    if not broker:
         return {}
     options: dict[str, object] = {
-        "visibility_timeout": VISIBILITY_S,
+        "visibility_timeout": float(VISIBILITY_S),
         "socket_connect_timeout": BROKER_TIMEOUT_S,
         "socket_timeout": SOCKET_TIMEOUT_S,
     }

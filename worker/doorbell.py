@@ -11,6 +11,8 @@ from kombu.connection import Connection
 from db.doorbell import DRAIN_TASK
 from db.events import reason_of
 
+CONFIRM_TIMEOUT_S = 5.0
+
 log = logging.getLogger("rankmill.worker")
 
 
@@ -36,6 +38,7 @@ class Doorbell:
                     queue=self.queue,
                     connection=connection,
                     retry=False,
+                    confirm_timeout=CONFIRM_TIMEOUT_S,
                 )
         except Exception as error:  # every transport has its own family of errors
             log.warning("doorbell_lost", extra={"fields": {"reason": reason_of(error)}})

@@ -11,6 +11,7 @@ from db.settings import Settings
 from db.store import Store, open_store
 
 EXIT_MISSING_PREREQUISITE = 3
+PRECONDITION_FAILED = 406
 _TIMEOUT_S = 5.0
 
 
@@ -28,17 +29,27 @@ def check_broker(app: Celery, settings: Settings) -> None:
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=_TIMEOUT_S)
+            for queue in app.conf.task_queues:  # one that exists with other arguments is told here
+                queue.bind(connection.default_channel).declare()
     except Exception as error:  # every transport has its own family of errors
         raise MissingPrerequisite(
             f"The broker {safe_broker_url(settings.broker)} cannot be used: "
-            f"{_reason(error, settings.broker)}. Check that it runs "
-            "and that --broker (RANKMILL_BROKER) names it rightly, with its password."
+            f"{_reason(error, settings.broker)}. {_remedy(error)}"
         ) from error
 
 
 def open_worker_store(settings: Settings) -> Store:
     """The store this worker takes its shards from. Raises StoreError, whose message names the remedy."""
     return open_store(settings.store)
+
+
+def _remedy(error: Exception) -> str:
+    if getattr(error, "reply_code", None) == PRECONDITION_FAILED:
+        return (
+            "A queue of that name was declared otherwise before. Delete it (rabbitmqctl delete_queue NAME); "
+            "the store has everything, and workers ring again."
+        )
+    return "Check that it runs and that --broker (RANKMILL_BROKER) names it rightly, with its password."
 
 
 def _reason(error: Exception, broker: str) -> str:

@@ -233,7 +233,12 @@ StoreUrl = Annotated[
 ]
 BrokerUrl = Annotated[
     str | None,
-    typer.Option("--broker", metavar="URL", rich_help_panel=PLACES, help="redis://HOST:PORT/0"),
+    typer.Option(
+        "--broker",
+        metavar="URL",
+        rich_help_panel=PLACES,
+        help="redis://HOST:PORT/0 or amqp://USER@HOST// (RabbitMQ)",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on standard output.")]
 Ranking = Annotated[str, typer.Argument(metavar="NAME", help="A ranking's name.")]

@@ -1,0 +1,176 @@
+"""RabbitMQ as the broker, the real server: rung, killed, killed under a job, and always the same end."""
+
+import json
+import os
+from pathlib import Path
+
+import amqp
+import pytest
+from celery import Celery
+
+from db.doorbell import queue_name
+from db.settings import Settings
+from db.store import open_store
+from tests.support.long_jobs import SOON_S, assert_complete, half_way, is_done, ring, submit_long_job
+from tests.support.pickled import send_pickle
+from tests.support.ports import free_port
+from tests.support.rabbitmq import PASSWORD, RabbitMQ
+from tests.support.rankmill_command import PROGRAM, Rankmill, in_process, write_inputs
+from tests.support.services import running
+from tests.support.small_jobs import submit
+from tests.support.waiting import wait_until
+from tests.support.web_page import Site
+from tests.support.worker_process import WorkerProcess, worker_process
+from worker.app import configure
+from worker.doorbell import Doorbell as WorkersDoorbell
+
+QUEUE = queue_name("null")
+AUTH = "ann:correct-horse"
+
+
+@pytest.fixture
+def broker(rabbitmq: RabbitMQ) -> RabbitMQ:
+    """The server, without the queue of a test before."""
+    with rabbitmq.connection() as connection:
+        connection.channel().queue_delete(QUEUE)
+    return rabbitmq
+
+
+def num_messages(broker: RabbitMQ) -> int:
+    with broker.connection() as connection:
+        return int(connection.channel().queue_declare(QUEUE, passive=True).message_count)
+
+
+def test_the_same_commands_work_with_rabbitmq_and_its_messages_carry_ids_only(
+    broker: RabbitMQ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rankmill = Rankmill(tmp_path)
+    monkeypatch.setenv("RANKMILL_STORE", rankmill.store_url)
+    monkeypatch.setenv("RANKMILL_BROKER", broker.url)
+    flags = write_inputs(tmp_path, num_documents=5, num_queries=2)
+    assert in_process("submit", *flags) == 0
+    assert capsys.readouterr().out == "1\n"
+    with broker.connection() as connection:
+        channel = connection.channel()
+        message = channel.basic_get(QUEUE)
+        body, headers = message.body, message.headers
+        channel.basic_reject(message.delivery_tag, requeue=True)
+        assert (json.loads(body)[0], headers["argsrepr"]) == ([1], "(job=1)")
+        assert message.properties["content_type"] == "application/json"
+        with pytest.raises(amqp.PreconditionFailed, match=r"x-queue-type.*quorum"):
+            connection.channel().queue_declare(QUEUE, durable=True, auto_delete=False)
+    flower_port = free_port()
+    shown = dict(os.environ) | {"RANKMILL_FLOWER_AUTH": AUTH, "RANKMILL_FLOWER_PORT": str(flower_port)}
+    flower = Site(flower_port, AUTH)
+    with running([str(PROGRAM), "monitor"], shown, tmp_path, "flower") as monitor:
+        monitor.wait_until(lambda: flower.answer("/workers")[0] == 200, "Flower's pages")
+        with worker_process(rankmill.store_url, broker.url, tmp_path / "log") as worker:
+            assert in_process("watch", "1") == 0
+            monitor.wait_until(lambda: "10 pairs" in flower.answer("/api/tasks")[1], "the task's line")
+            with broker.connection() as connection, pytest.raises(amqp.NotFound):
+                connection.channel().queue_declare("celery_delayed_0", passive=True)
+            assert worker.stop() == 0
+    assert in_process("results", "1") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 10
+    assert in_process("doctor") == 0
+    assert "***@127.0.0.1" in "".join(capsys.readouterr().out.split())
+    for said in (worker.words(), monitor.log.read_text()):
+        assert PASSWORD not in said
+        assert "clause" not in said
+
+
+def test_a_wrong_password_is_told_and_nothing_is_recorded(
+    broker: RabbitMQ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = write_inputs(tmp_path, num_documents=1, num_queries=1)
+    url = broker.url.replace(PASSWORD, "wr0ng")
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    open_store(store, create=True).close()
+    worker = WorkerProcess(store, url, tmp_path / "log")
+    for command in (["submit", *flags], ["doctor"]):
+        assert in_process(*command, "--store", store, "--broker", url) == 3
+        said = "".join(capsys.readouterr())
+        assert "refused" in said.lower()
+        assert "wr0ng" not in said
+    assert worker.wait_until_ended(60) == 3
+    assert "ACCESS_REFUSED" in worker.words()
+    assert "wr0ng" not in worker.words()
+    assert Rankmill(tmp_path).jobs() == []
+
+
+def test_the_broker_is_killed_with_a_job_under_way_and_the_next_job_is_heard_of(
+    broker: RabbitMQ, sqlite_url: str, tmp_path: Path
+) -> None:
+    with (
+        open_store(sqlite_url) as store,
+        worker_process(sqlite_url, broker.url, tmp_path / "log", rescue_s=0.5) as worker,
+    ):
+        worker.wait_until_ready()
+        job_id = submit_long_job(store)
+        ring(broker.url)
+        with half_way(store, job_id):
+            broker.kill()
+        wait_until(is_done(store, job_id), SOON_S, "the job to be done without its broker")
+        assert_complete(store, job_id)
+        broker.start()
+        unheard = submit(store, key="never rung for").job_id
+        wait_until(is_done(store, unheard), SOON_S, "a rescue round to ring when the broker is back")
+        assert worker.stop() == 0
+        assert PASSWORD not in worker.words()
+
+
+def test_what_a_killed_worker_had_heard_is_said_again_at_once(
+    broker: RabbitMQ, sqlite_url: str, tmp_path: Path
+) -> None:
+    with open_store(sqlite_url) as store:
+        with worker_process(sqlite_url, broker.url, tmp_path / "one") as one:
+            one.wait_until_ready()
+            job_id = submit_long_job(store)
+            ring(broker.url)
+            with half_way(store, job_id):
+                num_waiting = num_messages(broker)
+                one.kill()
+                wait_until(lambda: num_messages(broker) > num_waiting, SOON_S, "the message to be back")
+        with worker_process(sqlite_url, broker.url, tmp_path / "two", rescue_s=0.5):
+            wait_until(is_done(store, job_id), SOON_S, "the job to be done")
+        assert_complete(store, job_id)
+
+
+def test_doorbells_do_not_pile_up_while_nobody_listens(broker: RabbitMQ) -> None:
+    app = Celery("configured", set_as_current=False)
+    configure(app, Settings(broker=broker.url, model="null"))
+    doorbell = WorkersDoorbell(app, QUEUE)
+    doorbell.ring(5)
+    wait_until(lambda: num_messages(broker) == 1, SOON_S, "the message to be counted")
+    for _ in range(3):
+        doorbell.ring(5, only_if_silent=True)
+    assert num_messages(broker) == 1
+
+
+def test_a_queue_that_was_declared_otherwise_is_told_with_its_remedy(
+    broker: RabbitMQ, sqlite_url: str, tmp_path: Path
+) -> None:
+    with broker.connection() as connection:
+        connection.channel().queue_declare(QUEUE, durable=True, auto_delete=False)
+    worker = WorkerProcess(sqlite_url, broker.url, tmp_path / "log")
+    assert worker.wait_until_ended(60) == 3
+    assert "rabbitmqctl delete_queue" in worker.words()
+    assert "Traceback" not in worker.words()
+
+
+def test_a_message_in_pickle_form_is_refused_unread_and_the_worker_goes_on(
+    broker: RabbitMQ, sqlite_url: str, tmp_path: Path
+) -> None:
+    with (
+        open_store(sqlite_url) as store,
+        worker_process(sqlite_url, broker.url, tmp_path / "log", rescue_s=3600) as worker,
+    ):
+        worker.wait_until_ready()
+        send_pickle(broker.url, tmp_path / "touched")
+        worker.wait_for("Refusing to deserialize")
+        job_id = submit(store).job_id
+        ring(broker.url)
+        wait_until(is_done(store, job_id), SOON_S, "the job that is rung for in JSON")
+        assert not (tmp_path / "touched").exists()
