@@ -182,3 +182,13 @@ class ReceiverTaken(StoreError):
             f"{receiver} receives the ranking {ranking!r} already, and two in one place would overwrite each "
             "other. Name another index, address or folder."
         )
+
+
+class UnknownPair(StoreError):
+    """The job has no such pair."""
+
+    def __init__(self, job_id: int, query_id: str, document_id: str) -> None:
+        super().__init__(
+            f"Job {job_id} has no pair of query {query_id!r} and document {document_id!r}. "
+            f"Its pairs are those of: rankmill results {job_id}"
+        )

@@ -4,8 +4,6 @@ Knows which package each extra is for; imports none of them and loads no model (
 """
 
 import importlib.metadata
-import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,11 +13,10 @@ from db.errors import StoreError, StoreNotMigrated
 from db.settings import Settings
 from db.store import open_store
 from db.workers import workers
-from producer.choices import child_environment
 from producer.errors import MissingPrerequisite
 from producer.private_redis import redis_program
+from producer.worker_side import ask_worker
 
-MODEL_TIMEOUT_S = 600
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "worker": ("torch", "transformers", "tokenizers", "safetensors", "numpy"),
     "postgres": ("psycopg",),
@@ -120,25 +117,7 @@ def _fact(fact: tuple[str, object]) -> str:
 
 
 def _model(settings: Settings, model: str) -> Finding:
-    command = [sys.executable, "-P", "-m", "worker", "doctor", "--model", model, "--json"]
-    try:
-        done = subprocess.run(
-            command,
-            env=child_environment(settings, model=model),
-            capture_output=True,
-            text=True,
-            timeout=MODEL_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        found = f"did not load within {MODEL_TIMEOUT_S} s"
-        return Finding(part="model", is_ok=False, found=found, remedy="see the network, or use a directory")
-    try:
-        facts = json.loads(done.stdout)
-    except ValueError:
-        facts = {}
-    if done.returncode == 0 and isinstance(facts, dict):
-        return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())))
-    said = done.stderr.strip().splitlines() or ["the worker said nothing"]
-    problem = facts.get("problem") if isinstance(facts, dict) else None
-    return Finding(part="model", is_ok=False, found=str(problem or said[-1]), remedy="see there")
+    facts = ask_worker(settings, model, ["doctor", "--model", model, "--json"])
+    if (problem := facts.get("problem")) is not None:
+        return Finding(part="model", is_ok=False, found=str(problem), remedy="see there")
+    return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())))

@@ -25,12 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.add_argument("--revision")
     doctor.add_argument("--precision")
     doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    commands.add_parser("rescore", help="score the pair on standard input once more")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "doctor":
             from worker.doctor import examine
 
             return examine(chosen.model, chosen.revision, chosen.precision, is_json=chosen.json)
+        if chosen.command == "rescore":
+            from worker.rescoring import rescore
+
+            return rescore()
         return _work()
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False, include_context=False):

@@ -13,6 +13,7 @@ import typer
 from producer.command_line import keep
 from producer.command_line.downstream import changes, deliver, rankings, rollback
 from producer.command_line.endings import ended
+from producer.command_line.explain import explain
 from producer.command_line.follow import cancel, results, status, watch
 from producer.command_line.operate import doctor, migrate, monitor, worker
 from producer.command_line.rank import run, submit
@@ -84,7 +85,7 @@ def _add_group(name: str, commands: Mapping[str, Callable[..., None]], words: st
 
 
 _commands: tuple[Callable[..., None], ...] = (
-    *(run, submit, worker, status, watch, results, cancel),
+    *(run, submit, worker, status, watch, results, explain, cancel),
     *(rankings, rollback, changes, deliver),
     *(migrate, monitor, doctor),
 )

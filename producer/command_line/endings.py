@@ -94,6 +94,7 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
         return INVALID, f"error: {error}"
     wrong = (
         errors.UnknownJob,
+        errors.UnknownPair,
         errors.UnknownName,
         errors.NameTaken,
         errors.StillNeeded,
