@@ -89,3 +89,10 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     """A real RabbitMQ server; tests that ask for it are skipped where none is installed."""
     with rabbitmq_server() as server:
         yield server
+
+
+@pytest.fixture
+def sqlite_store(sqlite_url: str) -> Iterator[Store]:
+    """An open, fresh store on SQLite, for what does not hang on the database."""
+    with open_store(sqlite_url) as opened:
+        yield opened
