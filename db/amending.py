@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Row, and_, select, update
 from db.jobs import find
 from db.publishing import PRIORITIES
 from db.records import JobState, Priority
-from db.schema import jobs, shards
-from db.states import IS_OPEN
+from db.schema import jobs
 from db.store import Store
+from db.turns import latest_turn
 
 
 def amend(
@@ -69,8 +69,7 @@ def _refusal(connection: Connection, row: Row[Any], name: str) -> str | None:
 
 def _apply(connection: Connection, job_id: int, changes: Mapping[str, Any]) -> None:
     if "priority" in changes:
-        is_open = and_(shards.c.job_id == job_id, IS_OPEN)
-        # Locked in order, as landing does, and before the job.
-        connection.execute(select(shards.c.id).where(is_open).order_by(shards.c.id).with_for_update())
-        connection.execute(update(shards).where(is_open).values(priority=changes["priority"]))
+        # Behind those that have this priority already: what it was served as another is not counted.
+        scorer_id = connection.execute(select(jobs.c.scorer_id).where(jobs.c.id == job_id)).scalar_one()
+        changes = {**changes, "turn": latest_turn(connection, scorer_id, changes["priority"])}
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(**changes))

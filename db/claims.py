@@ -3,24 +3,26 @@
 Each is one short transaction. (shard, worker, attempt) is the fence: whoever lost a claim changes nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
 
+from db.burning import burn
 from db.clock import now_s
-from db.completion import finish_jobs
 from db.failpoints import reach
 from db.loading import load as load
 from db.records import Claim, ShardState
 from db.rescue import rescue as rescue
 from db.rescue import rescue_orphans as rescue_orphans
-from db.rescue import returned
 from db.schema import jobs, scorers, shards, workers
-from db.states import IS_CLAIMED, IS_OPEN, IS_READY
+from db.states import IS_CLAIMED, IS_FRESH, IS_READY, IS_SUSPECT, RUNS
 from db.store import Store
+from db.turns import Due, charge, due_jobs
 
 FIRST_LOOK = 8
 MAX_LOOK = 512
+MAX_JOBS = 64
 
 
 def claim(
@@ -31,27 +33,35 @@ def claim(
     budget_tokens: int,
     lease_s: float,
     job_id: int | None = None,
+    has_free_hands: bool = True,
 ) -> list[Claim]:
-    """Takes ready shards of active jobs, by priority then id, until the next would pass the budget.
+    """Takes ready shards of one priority, job by job in turn, until the next would pass the budget.
 
-    At least one if any is ready. Shards another worker is just taking are passed over, not waited for.
+    At least one if any is ready. A suspect is taken alone, and only by a worker that holds nothing else:
+    one without free hands gets nothing when the next job has only suspects left. Shards another worker is
+    just taking are passed over, not waited for. A claim of one job only is no turn of it.
     """
 
     def take(connection: Connection) -> list[Claim]:
         claims: list[Claim] = []
-        room, look = budget_tokens, FIRST_LOOK
-        while True:
-            found = ready_shards(connection, scorer_id, job_id, look)
-            taken = list(within(found, room, at_least_one=not claims))
-            if taken:
-                claims += mark_claimed(connection, taken, worker_id, lease_s)
-                room = budget_tokens - sum(claimed.num_tokens for claimed in claims)
-            # Fewer than asked for: nothing more is ready. Fewer than found: the budget is spent.
-            if len(found) < look or len(taken) < len(found):
-                if claims:
-                    reach("before_claim_commit")
-                return claims
-            look = min(look * 2, MAX_LOOK)
+        for job in due_jobs(connection, scorer_id, job_id, MAX_JOBS):
+            room = budget_tokens - sum(claimed.num_tokens for claimed in claims)
+            if claims and room <= 0:
+                break
+            taken = take_fresh(connection, job, room, worker_id, lease_s, at_least_one=not claims)
+            claims += taken
+            if not claims and (suspect := next_suspect(connection, job)) is not None:
+                if has_free_hands:
+                    claims = mark_claimed(connection, [suspect], job, worker_id, lease_s)
+                break
+        if claims:
+            if job_id is None:
+                tokens = Counter[int]()
+                for claimed in claims:
+                    tokens[claimed.job_id] += claimed.num_tokens
+                charge(connection, scorer_id, claims[0].priority, tokens, budget_tokens=budget_tokens)
+            reach("before_claim_commit")
+        return claims
 
     taken = store.write(take)
     if taken:
@@ -59,24 +69,46 @@ def claim(
     return taken
 
 
-def ready_shards(
-    connection: Connection, scorer_id: int, job_id: int | None, limit: int
-) -> Sequence[tuple[int, int]]:
-    """Ids and tokens of the next ready shards, locked for this transaction."""
-    # Asked per shard and not joined: PostgreSQL then has no way but along the index, a few rows of it.
-    state_of_job = select(jobs.c.state).where(jobs.c.id == shards.c.job_id).scalar_subquery()
+def take_fresh(
+    connection: Connection, job: Due, room: int, worker_id: int, lease_s: float, *, at_least_one: bool
+) -> list[Claim]:
+    """Claims the job's fresh shards in the order they lie, as many as fit into `room`."""
+    claims: list[Claim] = []
+    look = FIRST_LOOK
+    while True:
+        found = ready_shards(connection, job, look)
+        fitting = list(within(found, room, at_least_one=at_least_one and not claims))
+        if fitting:
+            claims += mark_claimed(connection, fitting, job, worker_id, lease_s)
+            room -= sum(claimed.num_tokens for claimed in claims[-len(fitting) :])
+        # Fewer than asked for: nothing more is ready. Fewer than found: the budget is spent.
+        if len(found) < look or len(fitting) < len(found):
+            return claims
+        look = min(look * 2, MAX_LOOK)
+
+
+def ready_shards(connection: Connection, job: Due, limit: int) -> Sequence[tuple[int, int]]:
+    """Ids and tokens of the job's next fresh shards, locked for this transaction."""
     ready = (
         select(shards.c.id, shards.c.num_tokens)
-        .where(shards.c.scorer_id == scorer_id, IS_READY, state_of_job == "active")
+        .where(shards.c.job_id == job.job_id, IS_FRESH)
+        .order_by(shards.c.first_pair)
         .limit(limit)
-        .with_for_update(of=shards, skip_locked=True)
+        .with_for_update(skip_locked=True)
     )
-    if job_id is None:
-        ready = ready.order_by(shards.c.priority, shards.c.id)
-    else:
-        # A job has one priority, and shards are numbered as they lie; IS_OPEN brings the job's own index in.
-        ready = ready.where(shards.c.job_id == job_id, IS_OPEN).order_by(shards.c.first_pair)
     return [(row.id, row.num_tokens) for row in connection.execute(ready)]
+
+
+def next_suspect(connection: Connection, job: Due) -> int | None:
+    """The job's smallest suspect, locked: what it is suspected of is found out soonest there."""
+    suspects = (
+        select(shards.c.id)
+        .where(shards.c.job_id == job.job_id, IS_SUSPECT)
+        .order_by(shards.c.num_pairs, shards.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.scalar(suspects)
 
 
 def within(found: Sequence[tuple[int, int]], room: int, *, at_least_one: bool) -> Iterable[int]:
@@ -90,7 +122,7 @@ def within(found: Sequence[tuple[int, int]], room: int, *, at_least_one: bool) -
 
 
 def mark_claimed(
-    connection: Connection, shard_ids: Sequence[int], worker_id: int, lease_s: float
+    connection: Connection, shard_ids: Sequence[int], job: Due, worker_id: int, lease_s: float
 ) -> list[Claim]:
     claimed = connection.execute(
         update(shards)
@@ -102,6 +134,7 @@ def mark_claimed(
             shards.c.id,
             shards.c.job_id,
             shards.c.attempt,
+            shards.c.num_releases,
             shards.c.first_pair,
             shards.c.end_pair,
             shards.c.num_pairs,
@@ -119,6 +152,8 @@ def mark_claimed(
             end_pair=row.end_pair,
             num_pairs=row.num_pairs,
             num_tokens=row.num_tokens,
+            priority=job.priority,
+            is_suspect=row.attempt - row.num_releases > 1,
         )
         for row in claimed
     ]
@@ -168,20 +203,16 @@ def release(store: Store, claims: Iterable[Claim]) -> int:
 
 
 def fail(store: Store, claimed: Claim, reason: str, max_attempts: int) -> ShardState:
-    """Gives up this attempt: ready again, or dead with `reason` after the last.
+    """Gives up this attempt: ready again, perhaps cut in half, or dead with `reason` after the last.
 
     Returns the state the shard is in now; a claim no longer held changes nothing.
     """
 
     def give_up(connection: Connection) -> ShardState:
-        connection.execute(
-            update(shards).where(still_held([claimed])).values(returned(max_attempts, reason=reason))
-        )
+        burn(connection, still_held([claimed]), reason, max_attempts, waits=True)
         state: str = connection.execute(
             select(shards.c.state).where(shards.c.id == claimed.shard_id)
         ).scalar_one()
-        if state == ShardState.DEAD:
-            finish_jobs(connection, [claimed.job_id])
         return ShardState(state)
 
     return store.write(give_up)
@@ -194,7 +225,7 @@ def num_ready(store: Store, model: str, job_id: int | None = None) -> int:
         .select_from(
             shards.join(scorers, scorers.c.id == shards.c.scorer_id).join(jobs, jobs.c.id == shards.c.job_id)
         )
-        .where(scorers.c.model == model, IS_READY, jobs.c.state == "active")
+        .where(scorers.c.model == model, IS_READY, RUNS)
     )
     if job_id is not None:
         ready = ready.where(shards.c.job_id == job_id)

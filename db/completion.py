@@ -23,7 +23,9 @@ def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
     if not locked:
         return
     connection.execute(
-        update(jobs).where(jobs.c.id.in_(locked), ~JOB_IS_OPEN).values(state="done", finished_at=now_s())
+        update(jobs)
+        .where(jobs.c.id.in_(locked), ~JOB_IS_OPEN)
+        .values(state="done", finished_at=now_s(), paused_at=None)
     )
 
 

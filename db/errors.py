@@ -116,6 +116,15 @@ class DraftExpired(StoreError):
         )
 
 
+class JobCancelled(StoreError):
+    """A job that was cancelled cannot be tried again."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(
+            f"Job {job_id} was cancelled: it cannot be tried again. Submit the same inputs anew."
+        )
+
+
 class WeightsChanged(StoreError):
     """A worker found other weights under a scorer's name than those its scores came from."""
 

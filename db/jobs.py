@@ -1,5 +1,6 @@
 """Jobs: finding them, where they stand, and cancelling them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, Select, and_, case, func, literal_column, select, update
@@ -9,7 +10,7 @@ from db.errors import UnknownJob
 from db.records import JobProgress, JobState
 from db.schema import jobs, scorers, shards
 from db.scorers import spec_of
-from db.states import IS_OPEN
+from db.states import IS_OPEN, RUNS
 from db.store import Store
 from db.texts import is_storable
 from db.views import SCORED_ELSEWHERE
@@ -50,6 +51,12 @@ def progress(store: Store, job_id: int) -> JobProgress:
     if row is None:
         raise UnknownJob(str(job_id))
     return progress_of(row)
+
+
+def not_running(store: Store, job_ids: Collection[int]) -> set[int]:
+    """Those of the jobs that are paused or have ended."""
+    with store.reading() as connection:
+        return set(connection.scalars(select(jobs.c.id).where(jobs.c.id.in_(job_ids), ~RUNS)))
 
 
 def list_progress(store: Store, limit: int = 50) -> list[JobProgress]:
@@ -110,6 +117,7 @@ def progress_of(row: Row[Any]) -> JobProgress:
         num_dead_shards=int(row.num_dead_shards),
         created_at=row.created_at,
         finished_at=row.finished_at,
+        paused_at=row.paused_at,
         now=row.now,
         top_k=row.top_k,
         min_score=row.min_score,
@@ -135,7 +143,9 @@ def cancel(store: Store, job_id: int) -> int:
         )
         is_active = and_(jobs.c.id == job_id, jobs.c.state == JobState.ACTIVE)
         connection.execute(
-            update(jobs).where(is_active).values(state=JobState.CANCELLED, finished_at=now_s())
+            update(jobs)
+            .where(is_active)
+            .values(state=JobState.CANCELLED, finished_at=now_s(), paused_at=None)
         )
         return cancelled.rowcount
 

@@ -16,6 +16,7 @@ from db.failpoints import reach
 from db.publish_requests import ask
 from db.records import JobRequest, JobState, PairCost, Priority, ScorerSpec, ShardPlan, Submission
 from db.schema import jobs
+from db.turns import latest_turn
 
 PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
 SHARDS_PER_CHUNK = 1_000
@@ -52,7 +53,6 @@ COUNTS = ("num_queries", "num_documents", "num_pairs", "num_reused", "num_shards
 SHARD_COLUMNS = (
     "job_id",
     "scorer_id",
-    "priority",
     "state",
     "first_pair",
     "end_pair",
@@ -95,7 +95,7 @@ def insert(
     # In chunks: PostgreSQL cannot read pairs while a COPY runs on the same connection.
     with closing(costs(connection, job_id, request.scorer)) as pairs:
         for plans in chunks(slice_pairs(pairs), SHARDS_PER_CHUNK):
-            fixed = (job_id, scorer_id, PRIORITIES[request.priority], "ready")
+            fixed = (job_id, scorer_id, "ready")
             insert_rows(connection, "shards", SHARD_COLUMNS, ((*fixed, *plan) for plan in plans))
     counted = {
         "num_queries": num_queries,
@@ -138,6 +138,7 @@ def insert_job(connection: Connection, request: JobRequest, scorer_id: int) -> i
         scorer_id=scorer_id,
         state=JobState.ACTIVE,
         priority=PRIORITIES[request.priority],
+        turn=latest_turn(connection, scorer_id, PRIORITIES[request.priority]),
         top_k=request.top_k,
         min_score=request.min_score,
         **dict.fromkeys(COUNTS, 0),

@@ -43,7 +43,10 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A shard taken exclusively. (shard_id, worker_id, attempt) is the fence that lets its result land."""
+    """A shard taken exclusively. (shard_id, worker_id, attempt) is the fence that lets its result land.
+
+    `priority` is its job's, 0 the most urgent. A suspect lost an attempt before and is held by itself.
+    """
 
     shard_id: int
     job_id: int
@@ -53,6 +56,8 @@ class Claim:
     end_pair: int
     num_pairs: int
     num_tokens: int
+    priority: int = 1
+    is_suspect: bool = False
 
 
 class TextPair(NamedTuple):
@@ -205,6 +210,7 @@ class JobProgress:
     num_dead_shards: int
     created_at: float
     finished_at: float | None
+    paused_at: float | None = None
     now: float
     top_k: int | None
     min_score: float | None

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, literal, null, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
 
+from db.burning import burn
 from db.clock import now_s
 from db.completion import finish_jobs, overdue
 from db.processes import ProcessIdentity, is_alive, this_machine
@@ -18,7 +19,6 @@ from db.records import Rescued
 from db.schema import shards, workers
 from db.states import IS_CLAIMED
 from db.store import Store
-from db.texts import storable
 
 SILENT = "its worker stopped answering on every attempt"
 KILLED = "its worker process ended on every attempt"
@@ -26,8 +26,8 @@ SWEPT_AWAY = "every worker that had it was killed as a whole, again and again"
 
 LIVING_S = 600.0
 """How long after its lease a claimant that lives on this machine is still waited for."""
-MAX_KILLS = 20
-"""Whole workers that may be killed with a shard in hand before it is dead: it may be what kills machines."""
+KILLS_PER_ATTEMPT = 5
+"""So many whole workers killed with a shard in hand cost it an attempt: it may be what kills machines."""
 SETTLING_S = 0.2  # of a worker that is killed as a whole the child may be gone a moment before its parent
 
 
@@ -43,32 +43,6 @@ class Fate(Enum):
     """Somebody ended the worker, or the run it belonged to: no shard is to blame."""
 
 
-def returned(max_attempts: int, *, reason: str) -> dict[str, Any]:
-    """What a claimed shard becomes when an attempt is lost: ready again, or dead after the last."""
-    is_last = shards.c.attempt - shards.c.num_releases >= max_attempts
-    return {
-        "state": case((is_last, "dead"), else_="ready"),
-        "claimant": None,
-        "lease_until": None,
-        "reason": literal(storable(reason)),
-        "finished_at": case((is_last, now_s()), else_=null()),
-    }
-
-
-def swept_away() -> dict[str, Any]:
-    """What a claimed shard becomes when its whole worker was killed: ready, and no attempt is burned."""
-    is_last = shards.c.num_kills + 1 >= MAX_KILLS
-    return {
-        "state": case((is_last, "dead"), else_="ready"),
-        "claimant": None,
-        "lease_until": None,
-        "num_releases": shards.c.num_releases + 1,
-        "num_kills": shards.c.num_kills + 1,
-        "reason": case((is_last, literal(SWEPT_AWAY)), else_=shards.c.reason),
-        "finished_at": case((is_last, now_s()), else_=null()),
-    }
-
-
 def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
     """Returns every shard whose lease has run out, and ends jobs that have nothing open left.
 
@@ -80,7 +54,7 @@ def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Re
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_ended(connection, fates, max_attempts, is_late)
-        silent = return_shards(connection, and_(is_late, ~has_time), returned(max_attempts, reason=SILENT))
+        silent = burn(connection, and_(is_late, ~has_time), SILENT, max_attempts)
         finish_jobs(connection, overdue(connection))
         return total(rescued, silent)
 
@@ -93,7 +67,7 @@ def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
     fates = fates_of(store, running)
     gone = [*fates[Fate.ENDED_ALONE], *fates[Fate.ENDED_WITH_WORKER]]
     if not gone:
-        return Rescued(num_returned=0, num_dead=0)
+        return total()
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_ended(connection, fates, max_attempts, IS_CLAIMED)
@@ -147,34 +121,39 @@ def return_ended(
     is_lost: ColumnElement[bool],
 ) -> Rescued:
     """Returns the lost shards of processes that ended, each as its fate says."""
-    changes = (
-        (fates[Fate.ENDED_ALONE], returned(max_attempts, reason=KILLED)),
-        (fates[Fate.ENDED_WITH_WORKER], swept_away()),
+    alone = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_ALONE]))
+    swept = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_WITH_WORKER]))
+    is_one_too_many = (shards.c.num_kills + 1) % KILLS_PER_ATTEMPT == 0
+    return total(
+        burn(connection, alone, KILLED, max_attempts),
+        burn(connection, and_(swept, is_one_too_many), SWEPT_AWAY, max_attempts, num_kills=1),
+        sweep_back(connection, and_(swept, ~is_one_too_many)),
     )
-    rescued = Rescued(num_returned=0, num_dead=0)
-    for claimant_ids, change in changes:
-        if claimant_ids:
-            is_theirs = and_(IS_CLAIMED, is_lost, shards.c.claimant.in_(claimant_ids))
-            rescued = total(rescued, return_shards(connection, is_theirs, change))
-    return rescued
 
 
-def return_shards(connection: Connection, is_lost: ColumnElement[bool], change: dict[str, Any]) -> Rescued:
+def sweep_back(connection: Connection, is_lost: ColumnElement[bool]) -> Rescued:
+    """Returns shards whose whole worker was killed: no attempt is burned."""
     # Locked in order and passed over when another transaction has them: no deadlock with landing.
-    lost = select(shards.c.id).where(is_lost).order_by(shards.c.id).with_for_update(skip_locked=True)
-    shard_ids = connection.scalars(lost).all()
-    if not shard_ids:
-        return Rescued(num_returned=0, num_dead=0)
-    changed = connection.execute(
-        update(shards)
-        .where(shards.c.id.in_(shard_ids), IS_CLAIMED)
-        .values(change)
-        .returning(shards.c.job_id, shards.c.state)
-    ).all()
-    dead_in = [row.job_id for row in changed if row.state == "dead"]
-    finish_jobs(connection, dead_in)
-    return Rescued(num_returned=len(changed) - len(dead_in), num_dead=len(dead_in))
+    lost = select(shards.c.id).where(IS_CLAIMED, is_lost).order_by(shards.c.id)
+    shard_ids = connection.scalars(lost.with_for_update(skip_locked=True)).all()
+    if shard_ids:
+        connection.execute(
+            update(shards)
+            .where(shards.c.id.in_(shard_ids), IS_CLAIMED)
+            .values(
+                state="ready",
+                claimant=None,
+                lease_until=None,
+                num_releases=shards.c.num_releases + 1,
+                num_kills=shards.c.num_kills + 1,
+            )
+        )
+    return Rescued(num_returned=len(shard_ids), num_dead=0)
 
 
-def total(one: Rescued, other: Rescued) -> Rescued:
-    return Rescued(num_returned=one.num_returned + other.num_returned, num_dead=one.num_dead + other.num_dead)
+def total(*parts: Rescued) -> Rescued:
+    return Rescued(
+        num_returned=sum(part.num_returned for part in parts),
+        num_dead=sum(part.num_dead for part in parts),
+        num_cut=sum(part.num_cut for part in parts),
+    )

@@ -128,26 +128,23 @@ jobs = Table(
     Column("created_at", Double, nullable=False),
     Column("watched_at", Double),
     Column("finished_at", Double),
+    Column("paused_at", Double),
+    Column("turn", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('active', 'done', 'cancelled')", name="state"),
     CheckConstraint("(state = 'active') = (finished_at IS NULL)", name="finished_at"),
     # A cancelled job gives its key free: asking for the same again is a new job.
-    Index(
-        "uq_jobs_key",
-        "key",
-        unique=True,
-        **only_where("state <> 'cancelled'"),
-    ),
+    Index("uq_jobs_key", "key", unique=True, **only_where("state <> 'cancelled'")),
     # A job that has ended gives its name free: tonight's takes the name of last night's.
+    Index("uq_jobs_name", "name", unique=True, **only_where("state = 'active'")),
+    Index("ix_jobs_active", "id", **only_where("state = 'active'")),
+    # A claim reads the first few rows of it, however many jobs there are: the least turn is the next.
     Index(
-        "uq_jobs_name",
-        "name",
-        unique=True,
-        **only_where("state = 'active'"),
-    ),
-    Index(
-        "ix_jobs_active",
+        "ix_jobs_turns",
+        "scorer_id",
+        "priority",
+        "turn",
         "id",
-        **only_where("state = 'active'"),
+        **only_where("state = 'active' AND paused_at IS NULL"),
     ),
     sqlite_autoincrement=True,
 )
@@ -207,11 +204,7 @@ workers = Table(
     Column("landed_at", Double),
     Column("stopped_at", Double),
     Column("problem", Text),
-    Index(
-        "ix_workers_running",
-        "machine",
-        **only_where("stopped_at IS NULL"),
-    ),
+    Index("ix_workers_running", "machine", **only_where("stopped_at IS NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -225,7 +218,6 @@ shards = Table(
     Column("end_pair", Integer, nullable=False),
     Column("num_pairs", Integer, nullable=False),
     Column("num_tokens", BigInteger, nullable=False),
-    Column("priority", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("claimant", Integer, ForeignKey("workers.id")),
     Column("lease_until", Double),
@@ -247,10 +239,19 @@ shards = Table(
     CheckConstraint("state <> 'done' OR scored_pairs + failed_pairs = num_pairs", name="pairs_add_up"),
     CheckConstraint("first_pair < end_pair AND num_pairs BETWEEN 1 AND end_pair - first_pair", name="range"),
     CheckConstraint("num_releases BETWEEN 0 AND attempt", name="releases"),
-    # By the end and not the beginning: a claim that orders by first_pair is left with ix_shards_open.
+    # By the end and not the beginning: a claim that orders by first_pair is left with ix_shards_fresh.
     UniqueConstraint("job_id", "end_pair"),
     # Claims read the first few rows of one of these however many shards wait or have ended.
-    Index("ix_shards_ready", "scorer_id", "priority", "id", **only_where("state = 'ready'")),
+    Index(
+        "ix_shards_fresh", "job_id", "first_pair", **only_where("state = 'ready' AND attempt = num_releases")
+    ),
+    Index(
+        "ix_shards_suspect",
+        "job_id",
+        "num_pairs",
+        "id",
+        **only_where("state = 'ready' AND attempt > num_releases"),
+    ),
     Index("ix_shards_open", "job_id", "first_pair", **only_where("state IN ('ready', 'claimed')")),
     Index("ix_shards_claimed", "claimant", "lease_until", **only_where("state = 'claimed'")),
     sqlite_autoincrement=True,

@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from db.clock import now_s
 from db.errors import StoreError, WeightsChanged
 from db.records import EngineFacts, LongDocuments, Precision, ScorerSpec, WindowEnds
-from db.schema import engines, jobs, scorers, shards
-from db.states import IS_READY
+from db.schema import engines, jobs, scorers
+from db.states import HAS_READY, RUNS
 from db.store import Store
 
 
@@ -108,31 +108,26 @@ def ready_scorers(store: Store, model: str, job_id: int | None = None) -> list[t
     return [(row.id, spec_of(row)) for row in found]
 
 
-def more_urgent_scorers(store: Store, model: str, scorer_id: int) -> list[int]:
-    """The scorers of `model` with ready shards of a higher priority than any that `scorer_id` has."""
+def first_priorities(store: Store, model: str) -> dict[int, int]:
+    """The scorers of `model` that have ready shards, and how urgent their first is: 0 the most."""
     with store.reading() as connection:
-        found = connection.execute(with_ready_shards(model, None)).all()
-    mine = next((row.first_priority for row in found if row.id == scorer_id), None)
-    return [] if mine is None else [row.id for row in found if row.first_priority < mine]
+        return {row.id: row.priority for row in connection.execute(with_ready_shards(model, None))}
 
 
 def with_ready_shards(model: str, job_id: int | None) -> Select[Any]:
-    """One look into the ready index per scorer, however many shards wait there."""
-    first = (
-        select(shards.c.id, shards.c.priority)
-        .join(jobs, jobs.c.id == shards.c.job_id)
-        .where(shards.c.scorer_id == scorers.c.id, IS_READY, jobs.c.state == "active")
-        .order_by(shards.c.priority, shards.c.id)
-        .limit(1)
-        .correlate(scorers)
-    )
+    """The job that is next of each scorer: one look into the index of turns, however many jobs wait there."""
+    due = select(jobs.c.id).where(jobs.c.scorer_id == scorers.c.id, RUNS, HAS_READY)
     if job_id is not None:
-        first = first.where(shards.c.job_id == job_id)
-    priority = first.with_only_columns(shards.c.priority).scalar_subquery().label("first_priority")
-    shard_id = first.with_only_columns(shards.c.id).scalar_subquery().label("first_shard")
-    with_first = select(scorers, priority, shard_id).where(scorers.c.model == model).subquery()
+        due = due.where(jobs.c.id == job_id)
+    first = due.order_by(jobs.c.priority, jobs.c.turn, jobs.c.id).limit(1).correlate(scorers)
+    with_first = (
+        select(scorers, first.scalar_subquery().label("first_job"))
+        .where(scorers.c.model == model)
+        .subquery("with_first")
+    )
+    next_job = jobs.alias("next_job")
     return (
-        select(with_first)
-        .where(with_first.c.first_shard.is_not(None))
-        .order_by(with_first.c.first_priority, with_first.c.first_shard)
+        select(with_first, next_job.c.priority)
+        .join(next_job, next_job.c.id == with_first.c.first_job)
+        .order_by(next_job.c.priority, next_job.c.turn, next_job.c.id)
     )

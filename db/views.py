@@ -87,7 +87,7 @@ SELECT
     num_landed + num_scored_elsewhere AS num_scored,
     num_given_up - num_scored_elsewhere AS num_failed,
     num_claimed, num_waiting, num_scored_tokens, num_shards, num_dead_shards,
-    created_at, finished_at, top_k, min_score
+    created_at, finished_at, top_k, min_score, paused_at
 FROM (
     SELECT summed.*,
         CASE WHEN num_given_up = 0 THEN 0 ELSE ({SCORED_ELSEWHERE}) END AS num_scored_elsewhere
@@ -113,7 +113,8 @@ FROM (
             jobs.created_at AS created_at,
             jobs.finished_at AS finished_at,
             jobs.top_k AS top_k,
-            jobs.min_score AS min_score
+            jobs.min_score AS min_score,
+            jobs.paused_at AS paused_at
         FROM jobs
         JOIN scorers ON scorers.id = jobs.scorer_id
         LEFT JOIN shards ON shards.job_id = jobs.id

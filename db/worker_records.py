@@ -23,7 +23,8 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescued:
-    """What a rescue round did: shards returned to ready and shards declared dead."""
+    """What a rescue round did: shards returned to ready, those of them cut in half, shards declared dead."""
 
     num_returned: int
     num_dead: int
+    num_cut: int = 0

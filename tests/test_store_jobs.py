@@ -73,7 +73,6 @@ def test_a_recorded_job_is_given_what_is_asked_for_later(store: Store) -> None:
     assert jobs.find(store, "n") == job_id
     (row,) = rows(store, "jobs")
     assert (row["priority"], row["top_k"], row["min_score"]) == (0, 3, 0.5)
-    assert {row["priority"] for row in rows(store, "shards")} == {0}
     assert amend(store, job_id, name="n", top_k=4) == []
     assert jobs.progress(store, job_id).top_k == 4
 

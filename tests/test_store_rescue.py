@@ -12,7 +12,7 @@ from sqlalchemy import update
 from db import jobs
 from db.claims import fail, rescue, rescue_orphans
 from db.records import JobState, Rescued
-from db.rescue import LIVING_S, MAX_KILLS
+from db.rescue import KILLS_PER_ATTEMPT, LIVING_S
 from db.schema import workers as table
 from db.store import Store
 from db.workers import workers
@@ -192,7 +192,7 @@ def test_a_lease_that_ran_out_after_a_kill_of_the_whole_worker_burns_no_attempt(
 
 def test_a_shard_that_takes_whole_workers_down_again_and_again_ends_dead(store: Store) -> None:
     job_id = submit(store, query_texts=["q"], document_texts=["d"]).job_id
-    for _ in range(MAX_KILLS):
+    for _ in range(3 * KILLS_PER_ATTEMPT):
         StandIn(store).claim()
         gone = "UPDATE workers SET process_started = 'gone', parent_started = 'gone' WHERE stopped_at IS NULL"
         execute(store, gone)

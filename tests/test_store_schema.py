@@ -59,7 +59,7 @@ def test_on_postgresql_migrations_build_what_the_tables_say(
 def test_the_snapshot_sees_a_difference(sqlite_url: str, tmp_path: Path) -> None:
     before = schema_snapshot(sqlite_url)
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-        connection.execute("DROP INDEX ix_shards_ready")
+        connection.execute("DROP INDEX ix_shards_fresh")
     assert schema_snapshot(sqlite_url) != before
 
 

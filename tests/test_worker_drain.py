@@ -124,10 +124,10 @@ def test_a_shard_that_cannot_be_scored_burns_only_its_own_attempts(store: Store,
     poison = raising_for("clause 5 ", RuntimeError("poison"))
     with desk(store, HookedScorer(**{step: poison}).load) as worker:  # type: ignore[arg-type]
         report = worker.drain(max_attempts=2)
-    assert states(store) == {"done": 11, "dead": 1}
-    assert report.num_failed_shards == 2
-    assert "2 shards failed" in report.line()
-    assert num_burned(store) == 2
+    assert states(store) == {"done": 11, "dead": 2}, "whole, then alone, then each of its pairs"
+    assert report.num_failed_shards == 4
+    assert "4 shards failed" in report.line()
+    assert num_burned(store) == 4
     failed = [row for row in results(store, job_id) if row.error]
     assert len(failed) == 2
     assert all("RuntimeError: poison" in str(row.error) for row in failed)

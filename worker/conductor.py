@@ -9,26 +9,26 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 from db import claims, scorers
 from db.errors import StoreError
 from db.events import reason_of
 from db.failpoints import reach
-from db.records import Claim, ScorerSpec, ShardResult, ShardWork
+from db.records import Claim, ScorerSpec, ShardResult
 from db.store import Store
-from worker.errors import Stopped
 from worker.landing import Landing
+from worker.lookout import Lookout
 from worker.patience import STORE_TROUBLE
 from worker.presence import Presence
 from worker.report import DrainReport
 from worker.resident import Resident, Seated
-from worker.scorer import Prepared
+from worker.scoring import Group, Scoring
 from worker.stopping import Stop
 from worker.watchdog import Pulse
 
 LOADING_PATIENCE = 4.0  # a model may have to be downloaded first, which beats no pulse
-MAX_FAILED_IN_A_ROW = 3
 
 log = logging.getLogger("rankmill.worker")
 
@@ -42,16 +42,6 @@ class Terms:
     drain_s: float
     lease_s: float
     max_attempts: int
-
-
-@dataclass(slots=True)
-class Group:
-    """Shards claimed together on their way to be scored; `error` is what went wrong in preparing them."""
-
-    works: list[ShardWork] = field(default_factory=list)
-    done: list[ShardResult] = field(default_factory=list)
-    prepared: Prepared | None = None
-    error: Exception | None = None
 
 
 class Conductor:
@@ -78,9 +68,9 @@ class Conductor:
         )
         self._num_claimed = self._num_groups = 0
         self._fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
-        self._gave_way = False
-        self._failed_in_a_row: set[int] = set()
-        self._suspicion: str | None = None
+        self._gave_way = self._is_recalled = False
+        self._scoring = Scoring(resident, self._landing, pulse)
+        self._watch: Lookout
 
     def drain(self) -> DrainReport:
         """Scores and lands until there is no more to do here. Store trouble ends it and is in the report."""
@@ -114,32 +104,37 @@ class Conductor:
             seated = self._resident.seat(scorer_id, spec)
         if seated is None:
             return False
-        num_before, self._gave_way = self._num_claimed, False
+        num_before, self._gave_way, self._is_recalled = self._num_claimed, False, False
         with self._pulse.working():
             self._pipe(seated)
-        if self._suspicion:
-            self._resident.rest(scorer_id, spec, self._suspicion)
-            self._suspicion = None
+        if self._scoring.suspicion:
+            self._resident.rest(scorer_id, spec, self._scoring.suspicion)
+            self._scoring.suspicion = None
             return False
-        return self._num_claimed > num_before or self._gave_way
+        return self._num_claimed > num_before or self._gave_way or self._is_recalled
 
     def _pipe(self, seated: Seated) -> None:
         """Scores group after group. Whatever ends it, what was scored has landed and the rest is released."""
         started = time.monotonic()
-        with ThreadPoolExecutor(1, "ahead") as ahead, ThreadPoolExecutor(1, "landing") as landing:
+        with (
+            self._lookout() as self._watch,
+            ThreadPoolExecutor(1, "ahead") as ahead,
+            ThreadPoolExecutor(1, "landing") as landing,
+        ):
             landed: Future[None] = landing.submit(lambda: None)
             try:
-                upcoming = ahead.submit(self._fetch, seated)
+                upcoming = ahead.submit(self._fetch, seated, has_free_hands=True)
                 while (group := upcoming.result()) is not None and not self._stop():
-                    if self._num_groups and self._is_over():
+                    if (self._num_groups and self._is_over()) or self._recall(group):
                         break  # released below; a slice scores one group, however short it is
                     self._num_groups += 1
-                    upcoming = ahead.submit(self._fetch, seated)
-                    results = self._score(seated, group, ahead)
+                    if not group.is_suspect:  # what is in hand beside a suspect would be lost with it
+                        upcoming = ahead.submit(self._fetch, seated)
+                    results = self._scoring.score(seated, group, ahead, partial(self._between_batches, group))
                     reach("after_forward")
                     landed.result()
                     landed = landing.submit(self._landing.land, seated.engine_id, results)
-                    if self._suspicion:
+                    if self._scoring.suspicion or self._is_recalled or group.is_suspect:
                         break
                 landed.result()
             except BaseException as error:
@@ -153,16 +148,16 @@ class Conductor:
                 self._landing.release(self._presence.held)
                 self._report.scoring_s += time.monotonic() - started
 
-    def _fetch(self, seated: Seated) -> Group | None:
-        """Claims and makes ready what the device scores next; None when nothing is ready, time is over, or
-        another scorer is more urgent.
+    def _fetch(self, seated: Seated, *, has_free_hands: bool = False) -> Group | None:
+        """Claims and makes ready what the device scores next; None when nothing is ready, time is over,
+        another scorer is more urgent, or a suspect waits for free hands.
         """
         if self._is_over():
             return None
         self._gave_way = self._landing.patiently("ready_scorers", lambda: self._is_outranked(seated))
         if self._gave_way:
             return None
-        taken = self._landing.patiently("claim", lambda: self._claim(seated))
+        taken = self._landing.patiently("claim", lambda: self._claim(seated, has_free_hands))
         if not taken:
             return None
         if self._num_claimed == 0:
@@ -183,10 +178,33 @@ class Conductor:
         """Whether a scorer that we may try has more urgent shards, which must not wait for our slice."""
         if self._terms.job_id is not None:
             return False
-        urgent = scorers.more_urgent_scorers(self._store, self._terms.model, seated.scorer_id)
-        return any(one not in self._fruitless and not self._resident.problem_of(one) for one in urgent)
+        first = scorers.first_priorities(self._store, self._terms.model)
+        mine = first.get(seated.scorer_id)
+        return mine is not None and any(
+            priority < mine and self._may_try(scorer_id) for scorer_id, priority in first.items()
+        )
 
-    def _claim(self, seated: Seated) -> list[Claim]:
+    def _may_try(self, scorer_id: int) -> bool:
+        return scorer_id not in self._fruitless and not self._resident.problem_of(scorer_id)
+
+    def _lookout(self) -> Lookout:
+        return Lookout(
+            self._store,
+            self._terms.model,
+            lambda: {claim.job_id for claim in self._presence.held},
+            self._may_try,
+            is_of_one_job=self._terms.job_id is not None,
+        )
+
+    def _recall(self, group: Group) -> bool:
+        """Whether what is about to be scored, or is, must be given back; what is whole still lands."""
+        reason = None if self._is_recalled else self._watch.reason_against(group.claims)
+        if reason is not None:
+            self._is_recalled = True
+            log.info("recalled", extra={"fields": {"num_shards": len(group.works), "reason": reason}})
+        return self._is_recalled
+
+    def _claim(self, seated: Seated, has_free_hands: bool) -> list[Claim]:
         asked_at = time.monotonic()
         taken = claims.claim(
             self._store,
@@ -195,6 +213,7 @@ class Conductor:
             budget_tokens=seated.scorer.claim_tokens,
             lease_s=self._terms.lease_s,
             job_id=self._terms.job_id,
+            has_free_hands=has_free_hands,
         )
         self._presence.hold(taken, asked_at)
         self._report.job_ids |= {claim.job_id for claim in taken}
@@ -222,62 +241,6 @@ class Conductor:
         else:  # another job has scored all of it meanwhile
             group.done.append(ShardResult(claim=claim, scores=[], failures=[], num_tokens=0))
 
-    def _score(self, seated: Seated, group: Group, ahead: ThreadPoolExecutor) -> list[ShardResult]:
-        """Results to land. A group that fails together is tried shard by shard, so one bad shard burns no
-        other's attempt; what is unscored when a stop is asked is in no result and stays held.
-        """
-        if not group.works:
-            return group.done
-        try:
-            if group.error:
-                raise group.error
-            assert group.prepared is not None
-            with self._pulse.scoring([work.claim for work in group.works]):
-                results = seated.scorer.score(group.prepared, self._between_batches)
-        except Stopped:
-            return group.done
-        except Exception as error:
-            return group.done + self._score_alone(seated, group, error, ahead)
-        self._worked(seated)
-        return group.done + results
-
-    def _score_alone(
-        self, seated: Seated, group: Group, error: Exception, ahead: ThreadPoolExecutor
-    ) -> list[ShardResult]:
-        if len(group.works) == 1:
-            self._failed(group.works[0].claim, error)
-            return []
-        fields = {"num_shards": len(group.works), "reason": reason_of(error)}
-        log.warning("group_failed", extra={"fields": fields})
-        results: list[ShardResult] = []
-        for work in group.works:
-            try:
-                # in the thread that always prepares: a scorer promises no more than one preparing thread
-                prepared = ahead.submit(seated.scorer.prepare, [work]).result()
-                with self._pulse.scoring([work.claim]):
-                    results += seated.scorer.score(prepared, self._between_batches)
-                self._worked(seated)
-            except Stopped:
-                break
-            except Exception as alone:
-                self._failed(work.claim, alone)
-            if self._suspicion:
-                break
-        return results
-
-    def _failed(self, claim: Claim, error: Exception) -> None:
-        self._landing.fail(claim, error)
-        self._failed_in_a_row.add(claim.shard_id)
-        if len(self._failed_in_a_row) >= MAX_FAILED_IN_A_ROW:
-            self._suspicion = (
-                f"{len(self._failed_in_a_row)} shards in a row could not be scored, the last for: "
-                f"{reason_of(error)}. Check the device and the model (rankmill doctor)."
-            )
-
-    def _worked(self, seated: Seated) -> None:
-        self._failed_in_a_row.clear()
-        self._resident.works(seated.scorer_id)
-
     def _tell_others(self) -> None:
         with suppress(StoreError):  # only a courtesy
             if num_ready := self._num_ready():
@@ -289,9 +252,9 @@ class Conductor:
     def _num_ready(self) -> int:
         return claims.num_ready(self._store, self._terms.model, self._terms.job_id)
 
-    def _between_batches(self) -> bool:
+    def _between_batches(self, group: Group) -> bool:
         self._pulse.beat()
-        return self._stop()
+        return self._stop() or self._recall(group)
 
     def _is_over(self) -> bool:
         return self._stop() or time.monotonic() >= self._ends_at

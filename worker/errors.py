@@ -4,6 +4,10 @@ Imports nothing, so that whoever catches these needs no torch.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from db.records import ShardResult
 
 SUPPORTED = (
     "Supported are encoders with a sequence-classification head of one label: XLM-RoBERTa, RoBERTa, BERT, "
@@ -16,10 +20,11 @@ class WorkerError(Exception):
 
 
 class Stopped(WorkerError):
-    """Scoring was asked to stop between two batches. Nothing was stored; the claims can be released."""
+    """Scoring was asked to stop between two batches. `results` are of the shards that were scored whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, results: Sequence["ShardResult"] = ()) -> None:
         super().__init__("Scoring stopped between two batches, as asked.")
+        self.results = results
 
 
 class ModelError(WorkerError):

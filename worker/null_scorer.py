@@ -35,10 +35,10 @@ class NullScorer:
         return Prepared(works)
 
     def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
-        results = []
+        results: list[ShardResult] = []
         for work in prepared.works:
             if should_stop():
-                raise Stopped
+                raise Stopped(results)
             results.append(_score(work))
         return results
 

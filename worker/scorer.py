@@ -39,5 +39,5 @@ class Scorer(Protocol):
         """Score prepared shards, one result per work in the order given.
 
         A pair that cannot be scored becomes a failure of its shard and disturbs no other.
-        `should_stop` is asked between batches. Raises Stopped when it says yes.
+        `should_stop` is asked between batches. Raises Stopped, with what is whole by then, when it says yes.
         """

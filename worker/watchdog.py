@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from db.records import Claim
 
 _POLL_S = 5.0
+SUSPECT_S = 60.0
 
 
 class Pulse:
@@ -70,6 +71,13 @@ class Watchdog(threading.Thread):
                 num_seen, silent_s = self._pulse.num_beats, 0.0
                 continue
             silent_s += passed_s
-            if silent_s >= self._hang_s * self._pulse.patience:
+            if silent_s >= self._allowed_s():
                 self._on_hang(tuple(self._pulse.suspects))
                 return
+
+    def _allowed_s(self) -> float:
+        """A shard that lost an attempt before has less time: the one that hangs is found out by halves."""
+        allowed_s = self._hang_s * self._pulse.patience
+        if any(claim.is_suspect for claim in self._pulse.suspects):
+            return min(allowed_s, max(SUSPECT_S, self._hang_s / 5))
+        return allowed_s

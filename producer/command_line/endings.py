@@ -97,6 +97,7 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
         errors.UnknownPair,
         errors.UnknownName,
         errors.NameTaken,
+        errors.JobCancelled,
         errors.StillNeeded,
         errors.WrongStoreUrl,
         errors.UnknownRanking,

@@ -1,0 +1,47 @@
+"""Turns, pauses and suspects: jobs share a device in turn, may be paused, and what failed is tried alone.
+
+Revision: 0004
+After: 0003
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from db.migrations.views_0004 import JOB_PROGRESS
+
+revision = "0004"
+down_revision = "0003"
+
+
+def only_where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
+def upgrade() -> None:
+    op.execute("DROP VIEW job_progress")
+    op.add_column("jobs", sa.Column("paused_at", sa.Double()))
+    op.add_column("jobs", sa.Column("turn", sa.BigInteger(), nullable=False, server_default=sa.text("0")))
+    op.create_index(
+        "ix_jobs_turns",
+        "jobs",
+        ["scorer_id", "priority", "turn", "id"],
+        **only_where("state = 'active' AND paused_at IS NULL"),
+    )
+    # A job has one priority, and claims now look for jobs first.
+    op.drop_index("ix_shards_ready", "shards")
+    op.drop_column("shards", "priority")
+    op.create_index(
+        "ix_shards_fresh",
+        "shards",
+        ["job_id", "first_pair"],
+        **only_where("state = 'ready' AND attempt = num_releases"),
+    )
+    op.create_index(
+        "ix_shards_suspect",
+        "shards",
+        ["job_id", "num_pairs", "id"],
+        **only_where("state = 'ready' AND attempt > num_releases"),
+    )
+    op.execute(JOB_PROGRESS.strip())

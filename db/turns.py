@@ -1,0 +1,53 @@
+"""Whose turn it is: jobs of one priority share the workers of their model, by tokens.
+
+Each claim moves its job's turn on by the tokens it took, and the least turn is served next. A job that comes
+late, is resumed or tried again stands where the last one served stands, so nobody is owed the past; one that
+could not be served for long, its scorer missing, is owed a few claims and no more.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, case, func, select, update
+
+from db.schema import jobs, scorers
+from db.states import HAS_READY, RUNS
+
+MAX_OWED_CLAIMS = 16
+
+
+class Due(NamedTuple):
+    """A job with ready shards."""
+
+    job_id: int
+    priority: int
+
+
+def due_jobs(connection: Connection, scorer_id: int, job_id: int | None, limit: int) -> Sequence[Due]:
+    """The jobs of the scorer's most urgent priority that have ready shards, in turn; or `job_id` alone."""
+    waiting = select(jobs.c.id, jobs.c.priority).where(jobs.c.scorer_id == scorer_id, RUNS, HAS_READY)
+    if job_id is not None:
+        waiting = waiting.where(jobs.c.id == job_id)
+    ordered = waiting.order_by(jobs.c.priority, jobs.c.turn, jobs.c.id).limit(limit)
+    found = [Due(*row) for row in connection.execute(ordered)]
+    return [job for job in found if job.priority == found[0].priority]
+
+
+def latest_turn(connection: Connection, scorer_id: int, priority: int) -> int:
+    """The last turn among the running jobs of this priority and of the scorer's model; 0 without any."""
+    model = select(scorers.c.model).where(scorers.c.id == scorer_id).scalar_subquery()
+    of_model = select(scorers.c.id).where(scorers.c.model == model)
+    latest = select(func.max(jobs.c.turn)).where(
+        jobs.c.scorer_id.in_(of_model), jobs.c.priority == priority, RUNS
+    )
+    return connection.scalar(latest) or 0
+
+
+def charge(
+    connection: Connection, scorer_id: int, priority: int, tokens: Mapping[int, int], *, budget_tokens: int
+) -> None:
+    """Moves the turns of jobs on by the tokens that were claimed of each, with a claim's budget so large."""
+    least = latest_turn(connection, scorer_id, priority) - MAX_OWED_CLAIMS * budget_tokens
+    for job_id in sorted(tokens):  # in order, as whoever ends jobs locks them
+        turn = case((jobs.c.turn < least, least), else_=jobs.c.turn)
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(turn=turn + tokens[job_id]))
