@@ -1,4 +1,4 @@
-"""Pausing a job and letting it go on. A paused job stays active: nothing of it is claimed until it is resumed.
+"""Pausing a job and letting it go on. A paused job stays active: nothing of it is claimed until then.
 
 Workers that hold shards of it land what is whole, give the rest back after their current batch and burn no
 attempt of it.

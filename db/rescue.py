@@ -28,6 +28,7 @@ LIVING_S = 600.0
 """How long after its lease a claimant that lives on this machine is still waited for."""
 KILLS_PER_ATTEMPT = 5
 """So many whole workers killed with a shard in hand cost it an attempt: it may be what kills machines."""
+NOTHING = Rescued(num_returned=0, num_dead=0)
 SETTLING_S = 0.2  # of a worker that is killed as a whole the child may be gone a moment before its parent
 
 
@@ -67,7 +68,7 @@ def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
     fates = fates_of(store, running)
     gone = [*fates[Fate.ENDED_ALONE], *fates[Fate.ENDED_WITH_WORKER]]
     if not gone:
-        return total()
+        return NOTHING
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_ended(connection, fates, max_attempts, IS_CLAIMED)

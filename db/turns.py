@@ -46,8 +46,9 @@ def latest_turn(connection: Connection, scorer_id: int, priority: int) -> int:
 def charge(
     connection: Connection, scorer_id: int, priority: int, tokens: Mapping[int, int], *, budget_tokens: int
 ) -> None:
-    """Moves the turns of jobs on by the tokens that were claimed of each, with a claim's budget so large."""
-    least = latest_turn(connection, scorer_id, priority) - MAX_OWED_CLAIMS * budget_tokens
+    """Moves the turns of jobs on by the tokens that were claimed of each, where a claim has such a budget."""
+    usual_tokens = max(budget_tokens, *tokens.values())
+    least = latest_turn(connection, scorer_id, priority) - MAX_OWED_CLAIMS * usual_tokens
     for job_id in sorted(tokens):  # in order, as whoever ends jobs locks them
         turn = case((jobs.c.turn < least, least), else_=jobs.c.turn)
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(turn=turn + tokens[job_id]))

@@ -57,7 +57,9 @@ def sentence(moment: Moment, note: str = "") -> str:
     parts = [f"{num_ended(row):,} of {row.num_pairs:,} pairs ({share:.0%})"]
     if moment.pairs_per_s is not None:
         parts.append(f"{rate(moment.pairs_per_s)} pairs/s, {rate(moment.tokens_per_s)} tokens/s")
-    if moment.left_s is not None and num_ended(row) < row.num_pairs:
+    if row.paused_at is not None:
+        parts.append(f"paused until rankmill resume {row.job_id}")
+    elif moment.left_s is not None and num_ended(row) < row.num_pairs:
         parts.append(f"{duration(moment.left_s)} left")
     if row.num_reused:
         parts.append(f"{row.num_reused:,} reused")

@@ -1,5 +1,6 @@
 """Sending: a job is recorded, then the doorbell rings. Knows the order and what a lost ring means."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from db.jobs import progress
@@ -60,3 +61,10 @@ def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Se
             warning=f"No worker of model {scorer.model} is known yet. Start one: rankmill worker",
         )
     return Sent(submission=submission, warning=None)
+
+
+def ring_again(store: Store, job_id: int, broker: str | None) -> None:
+    """Rings for a job that goes on, if a broker is named and there. Without that a rescue round finds it."""
+    if broker is not None:
+        with suppress(BrokerUnavailable), Doorbell(broker) as doorbell:
+            doorbell.ring(progress(store, job_id).scorer.model, job_id)

@@ -19,6 +19,7 @@ from db.workers import workers
 from tests.support.other_process import other_process
 from tests.support.small_jobs import StandIn, submit
 from tests.support.store_rows import execute, rows, run_out, shard, states
+from tests.support.waiting import wait_until
 
 WHOLE_WORKER = """
 import subprocess, sys
@@ -175,7 +176,8 @@ def test_a_child_that_dies_while_its_worker_lives_burns_the_attempt(store: Store
     submit(store)
     with whole_worker(store_url) as (_, child):
         child.kill()
-        assert rescue_orphans(store, 3) == Rescued(num_returned=3, num_dead=0)
+        wait_until(lambda: rescue_orphans(store, 3) != NOBODY, 30, "the child to be seen dead")
+    assert states(store) == ["ready"] * 3
     assert {row["attempt"] - row["num_releases"] for row in rows(store, "shards")} == {1}
 
 

@@ -24,7 +24,7 @@ from db.store import Store
 from worker import parent_watch, prerequisites, stopping, workplace
 from worker.app import app, model, settings, unique_node_name
 from worker.doorbell import Doorbell
-from worker.losses import MAX_LOSSES, Losses
+from worker.losses import Losses
 from worker.rescue import RescueRounds
 from worker.settling import SettlingRounds
 
@@ -109,7 +109,7 @@ def _begin_rescue_rounds(**_: Any) -> None:
 
 def _give_up(problem: str) -> None:
     """Ends this worker and its child, with the problem as its last words. The work waits in the store."""
-    log.critical("given_up", extra={"fields": {"num_lost": MAX_LOSSES}})
+    log.critical("given_up", extra={"fields": {"problem": problem}})
     if settings.log_format == "json":
         atexit.register(log.critical, "prerequisite_missing", extra={"fields": {"problem": problem}})
     else:

@@ -1,7 +1,8 @@
 """Counts pool processes that ended by themselves before they had scored anything.
 
 Runs as a thread of the worker's parent process, which starts such a process again and again and would do so
-for ever. Knows process ids and the store's word for progress; knows no pool.
+for ever. A worker that has scored before is trusted longer: to find out which pair kills processes costs some
+losses in a row. Knows process ids and the store's word for progress; knows no pool.
 """
 
 import logging
@@ -16,13 +17,14 @@ from db.store import Store
 from db.workers import has_landed
 
 MAX_LOSSES = 4
+MAX_LOSSES_ONCE_PROVEN = 16
 _POLL_S = 0.2
 
 log = logging.getLogger("rankmill.worker")
 
 
 class Losses(threading.Thread):
-    """Calls `on_hopeless` with a sentence when `MAX_LOSSES` processes in a row scored nothing and ended."""
+    """Calls `on_hopeless` with a sentence when so many processes in a row scored nothing and ended."""
 
     def __init__(
         self, store: Store, pids: Callable[[], Iterable[int]], on_hopeless: Callable[[str], None]
@@ -30,7 +32,7 @@ class Losses(threading.Thread):
         super().__init__(name="losses", daemon=True)
         self._store, self._pids, self._on_hopeless = store, pids, on_hopeless
         self._known: dict[int, ProcessIdentity] = {}
-        self._num_lost = 0
+        self._num_lost, self._max_losses = 0, MAX_LOSSES
         self._is_ended = False
 
     def end(self) -> None:
@@ -41,7 +43,7 @@ class Losses(threading.Thread):
         while not self._is_ended:
             time.sleep(_POLL_S)
             self.look()
-            if self._num_lost >= MAX_LOSSES and not self._is_ended:
+            if self._num_lost >= self._max_losses and not self._is_ended:
                 self._on_hopeless(
                     f"The scoring process of this worker ended {self._num_lost} times in a row before it had "
                     "scored anything, so the worker gives up. Most often the machine has too little memory "
@@ -58,7 +60,9 @@ class Losses(threading.Thread):
         for pid, identity in list(self._known.items()):
             if not is_alive(identity):
                 del self._known[pid]
-                self._num_lost = 0 if self._had_landed(identity) else self._num_lost + 1
+                self._num_lost += 1
+                if self._had_landed(identity):
+                    self._num_lost, self._max_losses = 0, MAX_LOSSES_ONCE_PROVEN
                 log.warning("child_lost", extra={"fields": {"pid": pid, "num_lost": self._num_lost}})
 
     def _had_landed(self, identity: ProcessIdentity) -> bool:

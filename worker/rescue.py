@@ -5,8 +5,10 @@ harmless. Knows the store's verbs and a doorbell; knows no scorer.
 """
 
 import logging
+from dataclasses import asdict
 
 from db import claims
+from db.rescue import NOTHING, total
 from db.store import Store
 from worker.doorbell import Doorbell
 from worker.rounds import Rounds
@@ -35,12 +37,9 @@ class RescueRounds(Rounds):
     def round(self) -> None:
         """One round. Raises StoreError."""
         expired = claims.rescue(self._store, self._max_attempts)
-        orphaned = claims.rescue_orphans(self._store, self._max_attempts)
-        num_returned = expired.num_returned + orphaned.num_returned
-        num_dead = expired.num_dead + orphaned.num_dead
-        if num_returned or num_dead:
-            fields = {"num_returned": num_returned, "num_dead": num_dead}
-            log.warning("rescued", extra={"fields": fields})
+        rescued = total(expired, claims.rescue_orphans(self._store, self._max_attempts))
+        if rescued != NOTHING:
+            log.warning("rescued", extra={"fields": asdict(rescued)})
         num_ready = claims.num_ready(self._store, self._model, self._job_id)
         if num_ready and not self._is_ended:
             self._doorbell.ring(num_ready, self._job_id, only_if_silent=True)

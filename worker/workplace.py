@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 
 from db import claims
@@ -14,6 +15,7 @@ from db.broker_url import broker_digest
 from db.errors import StoreError
 from db.events import reason_of
 from db.records import Claim
+from db.rescue import NOTHING
 from db.settings import Settings
 from db.store import Store, open_store
 from worker.conductor import Conductor, Terms
@@ -104,9 +106,8 @@ class Workplace:
         except StoreError as error:
             log.warning("rescue_failed", extra={"fields": {"reason": reason_of(error)}})
             return
-        if rescued.num_returned or rescued.num_dead:
-            fields = {"num_returned": rescued.num_returned, "num_dead": rescued.num_dead}
-            log.warning("rescued", extra={"fields": fields})
+        if rescued != NOTHING:
+            log.warning("rescued", extra={"fields": asdict(rescued)})
 
 
 def current(settings: Settings, model: str) -> Workplace:

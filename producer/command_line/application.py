@@ -17,6 +17,7 @@ from producer.command_line.explain import explain
 from producer.command_line.follow import cancel, results, status, watch
 from producer.command_line.operate import doctor, migrate, monitor, worker
 from producer.command_line.rank import run, submit
+from producer.command_line.steer import cancel, pause, resume, retry
 
 _HELP = "Cross-encoder scores for every query and document, in a SQL table by the morning."
 _EPILOG = """

@@ -1,4 +1,4 @@
-"""The commands that look after jobs: status, watch, results and cancel."""
+"""The commands that show jobs: status, watch and results."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,30 +134,6 @@ def results(
         console.print(f"{written.num_left_out:,} failed pairs have no place in a TREC run and are left out")
     if planned.path is not None:
         console.print(f"{written.num_pairs:,} pairs: {planned.path}")
-
-
-def cancel(job: options.Job, store: options.StoreUrl = None, json_: options.Json = False) -> None:
-    """Stop a job for good; what is scored stays, the rest is given up.
-
-    Example: rankmill cancel tonight
-    """
-    from db.jobs import cancel as cancel_shards
-    from db.jobs import find, progress
-    from db.records import JobState
-    from producer.command_line.records_as_json import job_facts
-    from producer.command_line.summary import print_json
-    from producer.screen import diagnostics
-
-    with opened_store(store) as opened:
-        job_id = find(opened, job)
-        num_cancelled = cancel_shards(opened, job_id)
-        row = progress(opened, job_id)
-    if json_:
-        print_json(job_facts(row) | {"num_cancelled_shards": num_cancelled})
-    elif row.state is JobState.CANCELLED:
-        diagnostics().print(f"job {job_id} is cancelled; {num_cancelled:,} shards were given up")
-    else:
-        diagnostics().print(f"job {job_id} had ended already; nothing was changed")
 
 
 def opened_store(store: str | None) -> "Store":

@@ -66,7 +66,7 @@ def jobs_table(rows: list[JobProgress]) -> Table:
         table.add_row(
             str(row.job_id),
             Text(printable(row.name or "")),
-            row.state.value,
+            "paused" if row.paused_at is not None else row.state.value,
             Text(printable(row.scorer.model)),
             f"{num_ended(row):,} of {row.num_pairs:,}",
             f"{row.num_failed:,}",

@@ -116,7 +116,14 @@ class StandIn:
         self.scorer_id = scorer_id
         self.engine_id = record_engine(store, scorer_id, FACTS)
 
-    def claim(self, budget_tokens: int = 1, lease_s: float = 60, job_id: int | None = None) -> list[Claim]:
+    def claim(
+        self,
+        budget_tokens: int = 1,
+        lease_s: float = 60,
+        job_id: int | None = None,
+        *,
+        has_free_hands: bool = True,
+    ) -> list[Claim]:
         return claim(
             self.store,
             worker_id=self.worker_id,
@@ -124,6 +131,7 @@ class StandIn:
             budget_tokens=budget_tokens,
             lease_s=lease_s,
             job_id=job_id,
+            has_free_hands=has_free_hands,
         )
 
     def complete(self, claims: Iterable[Claim], logit: float = 0.5) -> set[int]:

@@ -1,7 +1,7 @@
 """Turns, pauses and suspects: jobs share a device in turn, may be paused, and what failed is tried alone.
 
-Revision: 0004
-After: 0003
+Revision: 0005
+After: 0004
 """
 
 from typing import Any
@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from db.migrations.views_0004 import JOB_PROGRESS
+from db.migrations.views_0005 import JOB_PROGRESS
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def only_where(condition: str) -> dict[str, Any]:
