@@ -14,7 +14,7 @@ from producer.command_line import keep
 from producer.command_line.downstream import changes, deliver, rankings, rollback
 from producer.command_line.endings import ended
 from producer.command_line.explain import explain
-from producer.command_line.follow import cancel, results, status, watch
+from producer.command_line.follow import results, status, watch
 from producer.command_line.operate import doctor, migrate, monitor, worker
 from producer.command_line.rank import run, submit
 from producer.command_line.steer import cancel, pause, resume, retry
@@ -86,7 +86,7 @@ def _add_group(name: str, commands: Mapping[str, Callable[..., None]], words: st
 
 
 _commands: tuple[Callable[..., None], ...] = (
-    *(run, submit, worker, status, watch, results, explain, cancel),
+    *(run, submit, worker, status, watch, results, explain, pause, resume, retry, cancel),
     *(rankings, rollback, changes, deliver),
     *(migrate, monitor, doctor),
 )
