@@ -103,6 +103,16 @@ class UnknownName(StoreError):
         )
 
 
+class ScheduleExists(StoreError):
+    """Another schedule has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is a schedule {name!r} already. Choose another name, or remove that one first: "
+            f"rankmill schedule remove {name}"
+        )
+
+
 class StillNeeded(StoreError):
     """Something cannot be removed because something else stands on it."""
 

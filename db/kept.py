@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, func, select
 
 from db.collection_schema import collection_documents, collections, query_set_queries, query_sets
-from db.errors import UnknownName
+from db.errors import StillNeeded, UnknownName
+from db.schedule_schema import schedules
 from db.store import Store
 from db.texts import is_storable
 
@@ -63,6 +64,11 @@ class Kept:
     source_digest: str | None
     created_at: float
     synced_at: float
+
+
+def held_id(connection: Connection, kind: Kind, name: str) -> int:
+    """The id of what has this name. Raises UnknownName."""
+    return held(connection, kind, name)[0]
 
 
 def held(connection: Connection, kind: Kind, name: str) -> tuple[int, str]:
@@ -143,6 +149,18 @@ def remove(store: Store, kind: Kind, name: str) -> int:
         row = connection.execute(named(kind, name).with_for_update()).one_or_none()
         if row is None:
             raise UnknownName(kind.noun, name)
+        standing = list(
+            connection.scalars(
+                select(schedules.c.name)
+                .where(schedules.c[kind.parent_id] == row.id)
+                .order_by(schedules.c.name)
+            )
+        )
+        if standing:
+            raise StillNeeded(
+                f"The {kind.noun} {name!r} is what schedule {', '.join(standing)} ranks. Remove that first: "
+                f"rankmill schedule remove {standing[0]}"
+            )
         gone = connection.execute(
             delete(kind.members).where(kind.members.c[kind.parent_id] == row.id)
         ).rowcount

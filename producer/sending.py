@@ -27,8 +27,8 @@ class Sent:
     settled: Settled | None = None
 
 
-def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Sent:
-    """Records the job and rings for its workers.
+def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings, *, key: str | None = None) -> Sent:
+    """Records the job and rings for its workers. `key` makes it another than those with the same inputs.
 
     The broker is tried first, so that nothing is recorded when there is none: raises MissingPrerequisite.
     One that goes away after that is only a warning: the next rescue round of a worker finds the job.
@@ -42,7 +42,7 @@ def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings) -> Se
             "for example redis://localhost:6379/0; or use rankmill run, which needs none."
         )
     with Doorbell(settings.broker) as doorbell:
-        submission = record(store, inputs, scorer, wishes, settings)
+        submission = record(store, inputs, scorer, wishes, settings, key=key)
         if progress(store, submission.job_id).state is not JobState.ACTIVE:
             settled = settle(store, settings, submission.job_id)
             return Sent(submission=submission, warning=None, settled=settled)

@@ -3,46 +3,33 @@
 Knows the order of reading and what a wrong id means for the person who wrote the file; knows no broker.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TypeVar
 
 from db.amending import amend
 from db.drafts import draft
 from db.errors import DuplicateId, EmptyDraft, UnknownId
-from db.kept import COLLECTIONS, QUERY_SETS, identity
 from db.publish_requests import ask
 from db.publishing import find
 from db.records import JobRequest, Priority, Publishing, ScorerSpec, Submission, Telling
-from db.scorers import asked_facts
 from db.settings import Settings
 from db.store import Store
 from producer.errors import InputError, UsageError
+from producer.job_keys import JobKey
 from producer.readers import (
-    RowsDigest,
-    content_digest,
-    is_path,
     read_candidates,
     read_documents,
     read_queries,
     source_name,
 )
 from producer.readers.candidates import CandidateSource
-from producer.readers.digests import check_unchanged, stamp_of
 from producer.readers.documents import DocumentSource
-from producer.readers.lines import FilePath
 from producer.readers.queries import QuerySource
 from producer.slicing import slice_pairs
 from producer.sources import Collection, QuerySet
 
-T = TypeVar("T", bound=tuple[object, ...])
-
 MAX_NAME_CHARS = 200
-_KEY_VERSION = 1
-_ALL_PAIRS = "all pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +73,19 @@ def record(
     settings: Settings,
     *,
     before_new: Callable[[], None] = lambda: None,
+    key: str | None = None,
 ) -> Recorded:
     """Records the job, or finds the one that was already recorded for the same inputs and scorer.
 
     That one is given the wishes, too. Files that were submitted before are recognised by their content
     without being read again. `before_new` is called as soon as it is known that the job is new, and may
-    raise. Nothing is recorded when anything is wrong. Raises InputError, NameTaken and the store's errors.
+    raise. `key` stands for inputs and scorer where given: a night is its own job whatever is in it.
+    Nothing is recorded when anything is wrong. Raises InputError, NameTaken and the store's errors.
     """
     check_name(wishes.name, "job")
     check_name(None if wishes.publishing is None else wishes.publishing.ranking, "ranking")
-    submission = _found_or_published(store, inputs, scorer, wishes, settings, before_new)
+    seen = JobKey(store, inputs, key)
+    submission = _found_or_published(store, inputs, scorer, wishes, settings, seen, before_new)
     warnings: list[str] = []
     if not submission.is_new:
         warnings = amend(
@@ -118,9 +108,9 @@ def _found_or_published(
     scorer: ScorerSpec,
     wishes: Wishes,
     settings: Settings,
+    seen: JobKey,
     before_new: Callable[[], None],
 ) -> Submission:
-    seen = _Digests(store, inputs)
     if seen.are_all_files:
         known = _known(store, seen.key(scorer))
         if known is not None:
@@ -155,7 +145,7 @@ def _read_and_publish(
     scorer: ScorerSpec,
     wishes: Wishes,
     settings: Settings,
-    seen: "_Digests",
+    seen: JobKey,
     before_new: Callable[[], None],
 ) -> Submission:
     longest = settings.max_line_bytes
@@ -190,53 +180,6 @@ def _read_and_publish(
             telling=wishes.telling,
         )
         return sheet.publish(request, partial(slice_pairs, shard_tokens=settings.shard_tokens))
-
-
-class _Digests:
-    """The digests that make up a job's key: files by their bytes before reading, rows while they pass,
-    what the store keeps by its version.
-    """
-
-    def __init__(self, store: Store, inputs: Inputs) -> None:
-        sources = {"queries": inputs.queries, "candidates": inputs.candidates, "documents": inputs.corpus}
-        self._of_files: dict[str, str] = {}
-        self._of_rows: dict[str, RowsDigest] = {}
-        self._stamps: dict[FilePath, tuple[int, ...] | None] = {}
-        for kind, source in sources.items():
-            if source is None:
-                self._of_files[kind] = _ALL_PAIRS
-            elif isinstance(source, Collection):
-                self._of_files[kind] = identity(store, COLLECTIONS, source.name)
-            elif isinstance(source, QuerySet):
-                self._of_files[kind] = identity(store, QUERY_SETS, source.name)
-            elif is_path(source):
-                # Before the digest: whatever is written after it, even while it is taken, is seen.
-                self._stamps.setdefault(source, stamp_of(source))
-                self._of_files[kind] = content_digest(source)
-            else:
-                self._of_rows[kind] = RowsDigest()
-
-    @property
-    def are_all_files(self) -> bool:
-        return not self._of_rows
-
-    def passing(self, kind: str, rows: Iterable[T]) -> Iterator[T]:
-        """The same rows; those that are not a file's are digested on their way."""
-        return self._of_rows[kind].passing(rows) if kind in self._of_rows else iter(rows)
-
-    def took(self, kind: str, identity: str) -> None:
-        """Notes which version was taken: a sync may have come since it was looked at."""
-        self._of_files[kind] = identity
-
-    def check_unchanged(self) -> None:
-        """Raises InputError if a file was written to since its digest was taken."""
-        for path, stamp in self._stamps.items():
-            check_unchanged(path, stamp)
-
-    def key(self, scorer: ScorerSpec) -> str:
-        of_rows = {kind: f"rows {digest.hexdigest()}" for kind, digest in self._of_rows.items()}
-        parts = {"version": _KEY_VERSION, "scorer": asked_facts(scorer), "inputs": self._of_files | of_rows}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def check_name(name: str | None, kind: str) -> None:

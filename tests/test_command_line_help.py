@@ -15,6 +15,8 @@ COMMANDS = (
     "submit",
     "collection",
     "queryset",
+    "schedule",
+    "beat",
     "worker",
     "status",
     "watch",
@@ -112,8 +114,13 @@ def test_version_is_the_packages_own(rankmill: Rankmill) -> None:
     ],
 )
 def test_a_wrong_wish_ends_with_code_2_and_says_what_is_wrong(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     code = in_process(*arguments)
     captured = capsys.readouterr()
     assert (code, captured.out) == (2, "")

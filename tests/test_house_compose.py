@@ -79,7 +79,7 @@ def test_postgres_keeps_its_files_and_asks_for_the_password(services: dict[str, 
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
 
 
-@pytest.mark.parametrize("name", ["worker", "worker-cpu", "producer"])
+@pytest.mark.parametrize("name", ["worker", "worker-cpu", "beat", "producer"])
 def test_nobody_uses_the_store_before_it_is_migrated(services: dict[str, Any], name: str) -> None:
     depends_on = services[name]["depends_on"]
     assert depends_on["migrate"] == {"condition": "service_completed_successfully"}
@@ -97,6 +97,7 @@ def test_one_worker_reserves_a_gpu_and_the_other_only_exists_when_asked_for(serv
 
 def test_the_producer_cannot_change_what_it_reads(services: dict[str, Any]) -> None:
     (inputs,) = services["producer"]["volumes"]
+    assert services["beat"]["volumes"] == [inputs]
     assert inputs == {"type": "bind", "source": "./inputs", "target": "/inputs", "read_only": True}
 
 

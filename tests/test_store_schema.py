@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 
-import db.collection_schema
+import db.schedule_schema
 import db.views
 from db.connecting import connect, create_sqlite_file, parse_url
 from db.errors import StoreNewer, StoreNotMigrated
@@ -23,7 +23,7 @@ from tests.support.postgresql import PostgresServer
 from tests.support.schema_snapshot import schema_snapshot
 
 assert db.views.VIEWS  # importing them makes create_all() create the views, and these tables
-assert db.collection_schema.collections is not None
+assert db.schedule_schema.nights is not None
 
 
 def create_from_metadata(url: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from producer.command_line import keep
+from producer.command_line import keep, nightly
 from producer.command_line.downstream import changes, deliver, rankings, rollback
 from producer.command_line.endings import ended
 from producer.command_line.explain import explain
@@ -105,6 +105,13 @@ _add_group(
     "Keep queries up to date in the store, under a name.",
     "rankmill queryset sync faq --queries faq.tsv",
 )
+_add_group(
+    "schedule",
+    nightly.SCHEDULE,
+    "Have rankings made every night.",
+    'rankmill schedule add kb --cron "0 2 * * *" --collection kb --query-set faq --all-pairs',
+)
+_add(nightly.beat)
 
 
 def main() -> None:

@@ -98,6 +98,7 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
         errors.UnknownName,
         errors.NameTaken,
         errors.JobCancelled,
+        errors.ScheduleExists,
         errors.StillNeeded,
         errors.WrongStoreUrl,
         errors.UnknownRanking,

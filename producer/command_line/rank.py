@@ -184,10 +184,7 @@ def inputs_of(
         raise UsageError("Say which documents to rank: --corpus FILE, or --collection NAME; one of them.")
     if (queries is None) == (query_set is None):
         raise UsageError("Say which queries to rank for: --queries FILE, or --query-set NAME; one of them.")
-    if candidates is None and not all_pairs:
-        raise UsageError("Say which pairs to score: --candidates RUN of a first-stage run, or --all-pairs.")
-    if candidates is not None and all_pairs:
-        raise UsageError("--candidates and --all-pairs contradict each other: give one of them.")
+    check_candidates(candidates, all_pairs)
     return Inputs(
         corpus=corpus or Collection(collection or ""),
         queries=queries or QuerySet(query_set or ""),
@@ -216,6 +213,16 @@ def telling_of(webhook: str | None, then: str | None) -> "Telling | None":
     from db.records import Telling
 
     return None if webhook is None and then is None else Telling(webhook=webhook, then=then)
+
+
+def check_candidates(candidates: Path | None, all_pairs: bool) -> None:
+    """Raises UsageError unless one of the two says which pairs to score."""
+    from producer.errors import UsageError
+
+    if candidates is None and not all_pairs:
+        raise UsageError("Say which pairs to score: --candidates RUN of a first-stage run, or --all-pairs.")
+    if candidates is not None and all_pairs:
+        raise UsageError("--candidates and --all-pairs contradict each other: give one of them.")
 
 
 def _opened(settings: "Settings") -> "Store":

@@ -1,0 +1,83 @@
+"""The beat: Celery's, with a scheduler that keeps nothing itself and asks the store what is due.
+
+`rankmill beat`, or `celery -A producer.beat beat`. Any number may run; none of them matters for longer than
+until the next one asks. Submits in this process: no message is needed for a night to become a job.
+"""
+
+import logging
+import time
+from typing import Any
+
+from celery import Celery, signals
+from celery.beat import Scheduler
+
+from db.clock import clock_of
+from db.errors import StoreError
+from db.events import reason_of, setup_logging
+from db.schedules import next_due
+from db.settings import Settings
+from db.store import Store, open_store
+from producer.nights import ask
+
+EVERY_S = 60.0
+_SOON_S = 1.0
+
+log = logging.getLogger("rankmill.beat")
+
+
+class StoreScheduler(Scheduler):  # type: ignore[misc]
+    """Asks once a minute, and at the very moment of the next schedule that it has seen. No error ends it."""
+
+    store: Store | None = None
+
+    def setup_schedule(self) -> None:
+        self.settings = Settings()
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        try:
+            return self.round()
+        except StoreError as error:
+            log.warning("beat_failed", extra={"fields": {"reason": reason_of(error)}})
+        except Exception as error:
+            log.exception("beat_failed", extra={"fields": {"reason": reason_of(error)}})
+        return EVERY_S
+
+    def round(self) -> float:
+        """Asks once; returns the seconds until it is to be asked again."""
+        if self.store is None:
+            self.store = open_store(self.settings.store)
+        now = clock_of(self.store)
+        started = time.monotonic()
+        ask(self.store, self.settings, now)
+        moment = next_due(self.store)
+        left_s = EVERY_S if moment is None else moment - now - (time.monotonic() - started)
+        return min(EVERY_S, max(_SOON_S, left_s))
+
+    def close(self) -> None:
+        if self.store is not None:
+            self.store.close()
+
+    @property
+    def info(self) -> str:
+        return f"    . store -> {self.store.safe_url if self.store else 'not open yet'}"
+
+
+app = Celery("rankmill-beat", set_as_current=False)
+app.conf.update(
+    broker_url=Settings().broker,
+    beat_scheduler="producer.beat:StoreScheduler",
+    beat_max_loop_interval=EVERY_S,
+    worker_redirect_stdouts=False,
+)
+
+
+def _set_up_logging(**_: Any) -> None:
+    setup_logging(Settings())
+
+
+signals.setup_logging.connect(_set_up_logging, weak=False)
+
+
+def run() -> None:
+    """Beats in this process until it is stopped."""
+    app.Beat(quiet=True).run()

@@ -1,0 +1,133 @@
+"""The beat and the commands of schedules, as processes: Celery's beat asks, the store has the truth."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from db.bulk import run
+from db.clock import clock_of
+from db.jobs import list_progress
+from db.store import Store, open_store
+from tests.support.rankmill_command import Rankmill, in_process
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def rankmill(tmp_path: Path, sqlite_url: str, redis_url: str) -> Rankmill:
+    """The command in a folder with a collection, a query set and the schedule `kb`."""
+    command = Rankmill(tmp_path)
+    command.environment |= {"RANKMILL_BROKER": redis_url, "RANKMILL_MODEL": "null"}
+    (tmp_path / "kb.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": "two"}\n')
+    (tmp_path / "faq.tsv").write_text("q1\tfirst?\n")
+    command("collection", "sync", "kb", "--corpus", "kb.jsonl")
+    command("queryset", "sync", "faq", "--queries", "faq.tsv")
+    added = command(
+        *("schedule", "add", "kb", "--cron", "0 2 * * *", "--timezone", "Europe/Berlin"),
+        *("--collection", "kb", "--query-set", "faq", "--all-pairs"),
+    )
+    assert "schedule kb fires next at" in added.stderr
+    return command
+
+
+@pytest.fixture
+def store(rankmill: Rankmill) -> Store:
+    return open_store(rankmill.store_url)
+
+
+def make_due(store: Store, seconds_ago: int = 5) -> None:
+    moment = int(clock_of(store)) - seconds_ago
+    with store.writing() as connection:
+        run(connection, "UPDATE schedules SET next_at = ?", moment)
+
+
+def is_submitted(store: Store) -> bool:
+    with store.reading() as connection:
+        found = run(connection, "SELECT count(*) FROM nights WHERE state = 'submitted'").fetchone()
+    return bool(found[0])
+
+
+@pytest.mark.parametrize("command", [["rankmill"], ["celery", "-A", "producer.beat"]])
+def test_beats_submit_what_is_due_and_stop_when_asked(
+    rankmill: Rankmill, store: Store, command: list[str]
+) -> None:
+    make_due(store)
+    program = str(Path(sys.executable).with_name(command[0]))
+    beats = [
+        subprocess.Popen(
+            [program, *command[1:], "beat"],
+            cwd=rankmill.folder,
+            env=rankmill.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        wait_until(lambda: is_submitted(store), 60, "the night's job")
+    finally:
+        for beat in beats:
+            beat.send_signal(signal.SIGTERM)
+        said = [beat.communicate(timeout=60)[1] for beat in beats]
+    assert [job.name for job in list_progress(store)] == ["kb"]
+    assert [beat.returncode for beat in beats] == [0, 0]
+    assert "Traceback" not in "".join(said)
+
+
+def test_somebody_must_ask_and_check_says_when_nobody_does(rankmill: Rankmill, store: Store) -> None:
+    rankmill("beat", "--check")
+    make_due(store, seconds_ago=600)
+    assert "start rankmill beat" in rankmill("beat", "--check", exit_code=3).stderr
+
+
+def test_run_now_makes_the_ranking_and_list_tells_of_it(rankmill: Rankmill) -> None:
+    assert rankmill("schedule", "run-now", "kb").stdout == "1\n"
+    again = rankmill("schedule", "run-now", "kb", exit_code=6).stderr
+    assert "waits for job 1 of an earlier night" in again
+    (facts,) = json.loads(rankmill("schedule", "list", "--json").stdout)
+    assert (facts["name"], facts["zone"], facts["collection"]) == ("kb", "Europe/Berlin", "kb")
+    assert [night["state"] for night in facts["nights"]] == ["due", "submitted"]
+    assert "by hand" in rankmill("schedule", "list", "kb").stdout
+
+
+def test_a_schedule_is_paused_resumed_and_removed(
+    rankmill: Rankmill, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKMILL_STORE", rankmill.store_url)
+    assert in_process("schedule", "pause", "kb") == 0
+    assert in_process("schedule", "list") == 0
+    assert "paused" in capsys.readouterr().out
+    assert in_process("schedule", "resume", "kb") == 0
+    assert "fires next at" in capsys.readouterr().err
+    assert in_process("collection", "remove", "kb") == 2
+    assert "what schedule kb ranks" in capsys.readouterr().err
+    assert in_process("schedule", "remove", "kb") == 0
+    assert in_process("schedule", "remove", "kb") == 2
+    assert "There is no schedule 'kb'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--cron", "0 2 * *"], "cannot be read"),
+        (["--timezone", "Berlin"], "There is no time zone 'Berlin'"),
+        (["--catch-up", "twice"], "once or skip"),
+        (["--overlap", "never"], "wait or skip"),
+        (["--collection", "none"], "There is no collection 'none'"),
+        (["--candidates", "run.tsv"], "contradict each other"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(
+    rankmill: Rankmill,
+    wrong: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RANKMILL_STORE", rankmill.store_url)
+    right = ["--cron", "0 2 * * *", "--collection", "kb", "--query-set", "faq", "--all-pairs"]
+    assert in_process("schedule", "add", "other", "--model", "null", *right, *wrong) == 2
+    assert said in capsys.readouterr().err
