@@ -17,9 +17,14 @@ from tests.support.redis import redis_server
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever RANKMILL_* the developer's shell has, tests start from the defaults."""
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever RANKMILL_* the developer's shell has, and whatever is in the developer's own store: tests
+    start from the defaults."""
     import os
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
 
     for name in os.environ:
         if name.startswith("RANKMILL_"):

@@ -17,6 +17,7 @@ from db.schema import workers as table
 from db.store import Store
 from db.workers import workers
 from tests.support.other_process import other_process
+from tests.support.rankmill_command import wait_until_gone
 from tests.support.small_jobs import StandIn, submit
 from tests.support.store_rows import execute, rows, run_out, shard, states
 from tests.support.waiting import wait_until
@@ -51,6 +52,13 @@ def whole_worker(store_url: str) -> Iterator[list[psutil.Process]]:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
             psutil.wait_procs(family[1:], timeout=30)
+
+
+def end(*members: psutil.Process) -> None:
+    """kill -9, and waits until the system has carried it out."""
+    for member in members:
+        member.kill()
+    wait_until_gone(members)
 
 
 def test_a_lease_that_has_not_run_out_is_respected(store: Store) -> None:
@@ -164,8 +172,7 @@ def test_killing_whole_workers_burns_no_attempt_however_often(store: Store, stor
     for _ in range(4):
         with whole_worker(store_url) as family:
             assert states(store) == ["claimed"] * 3
-            for member in family:
-                member.kill()
+            end(*family)
         assert rescue_orphans(store, 3) == Rescued(num_returned=3, num_dead=0)
     assert {row["attempt"] - row["num_releases"] for row in rows(store, "shards")} == {0}
     StandIn(store).drain()
@@ -186,8 +193,7 @@ def test_a_lease_that_ran_out_after_a_kill_of_the_whole_worker_burns_no_attempt(
 ) -> None:
     submit(store)
     with whole_worker(store_url) as family:
-        for member in family:
-            member.kill()
+        end(*family)
     execute(store, "UPDATE shards SET lease_until = 1")
     assert rescue(store, 1) == Rescued(num_returned=3, num_dead=0)
 

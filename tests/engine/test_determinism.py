@@ -43,14 +43,17 @@ def test_so_it_has_whatever_the_budget(load: LoadScorer) -> None:
         assert len({logit_of(scorer, pair, EVERYTHING[:100]) for scorer in scorers}) == 1
 
 
-def test_so_it_has_with_more_threads(load: LoadScorer) -> None:
+def test_so_it_has_with_more_threads_whose_number_costs_rounding_at_most(load: LoadScorer) -> None:
     scorer = load("bert")
-    expected = [logit_of(scorer, pair, []) for pair in PROBES]
+    with_one_thread = [logit_of(scorer, pair, []) for pair in PROBES]
     torch.set_num_threads(2)
     try:
-        assert [logit_of(scorer, pair, EVERYTHING[:12]) for pair in PROBES] == expected
+        with_two = [logit_of(scorer, pair, []) for pair in PROBES]
+        assert [logit_of(scorer, pair, EVERYTHING[:12]) for pair in PROBES] == with_two
     finally:
         torch.set_num_threads(1)
+    # With AVX-512 equal bit for bit; with AVX2 the matrix library adds up in another order.
+    assert with_two == pytest.approx(with_one_thread, abs=1e-5)
 
 
 def test_a_shard_run_again_in_part_gives_the_same_scores(load: LoadScorer) -> None:
