@@ -4,6 +4,8 @@ import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
+from db.file_digests import content_digest
+
 DEMO_MODEL = "demo"
 NULL_MODEL = "null"
 SCORING_FILES = (
@@ -49,7 +51,5 @@ def files_digest(directory: Path) -> str:
     paths = sorted({path for pattern in SCORING_FILES for path in directory.glob(pattern) if path.is_file()})
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name} {content}\n".encode())
+        digest.update(f"{path.name} {content_digest(path)}\n".encode())
     return digest.hexdigest()

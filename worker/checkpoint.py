@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from db.file_digests import content_digest
 from db.model_files import files_digest, model_directory
 from db.records import ScorerSpec
 from worker.errors import (
@@ -168,7 +169,5 @@ def _read_json(model: str, path: Path) -> dict[str, Any]:
 def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(paths):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name} {content}\n".encode())
+        digest.update(f"{path.name} {content_digest(path)}\n".encode())
     return digest.hexdigest()
