@@ -17,6 +17,7 @@ from db.publish_requests import ask
 from db.records import JobRequest, JobState, PairCost, Priority, ScorerSpec, ShardPlan, Submission
 from db.schema import jobs
 from db.turns import latest_turn
+from db.span_requests import want_spans
 
 PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
 SHARDS_PER_CHUNK = 1_000
@@ -74,6 +75,8 @@ def publish(
     submission = find(connection, request.key) or insert(connection, num_pairs, request, slice_pairs)
     if submission.is_new:  # last: it may take the lock of a ranking
         ask(connection, submission.job_id, request.publishing, request.telling)
+        if request.spans is not None:
+            want_spans(connection, submission.job_id, request.spans)
     reach("before_publish_commit")
     return submission
 

@@ -158,7 +158,10 @@ class ShardPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job."""
+    """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job.
+
+    `spans` says for how many of each query's documents the best clauses are looked for.
+    """
 
     key: str
     name: str | None
@@ -168,6 +171,7 @@ class JobRequest:
     min_score: float | None = None
     publishing: Publishing | None = None
     telling: Telling | None = None
+    spans: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +220,14 @@ class JobProgress:
     min_score: float | None
 
 
+class Span(NamedTuple):
+    """A clause [start, end) of a document's own text with the logit it has by itself."""
+
+    start: int
+    end: int
+    logit: float
+
+
 class ResultRow(NamedTuple):
     """One pair of a job as people see it.
 
@@ -223,6 +235,7 @@ class ResultRow(NamedTuple):
     A failed pair has no rank, score or logit and says why in `error`.
     Span offsets count in the document's own text, without its title.
     `truncated` says that the document's end was not read, `query_truncated` that the query's was not.
+    `spans` are the best clauses of its best window, where a job was asked for them.
     """
 
     query_id: str
@@ -238,3 +251,4 @@ class ResultRow(NamedTuple):
     query_truncated: bool | None
     reused: bool
     error: str | None
+    spans: Sequence[Span] = ()

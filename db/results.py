@@ -1,12 +1,14 @@
 """Reading a job's results: pairs joined to scores, ranked, streamed. Knows no file format."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import exp
 from typing import Any
 
 from db.bulk import run, stream
 from db.errors import UnknownJob
-from db.records import ResultRow
+from db.records import ResultRow, Span
+from db.span_requests import asked_of, spans_of_query
 from db.store import Store
 
 # A score is shown wherever there is one; a pair without fails with its own reason, its dead shard's or its
@@ -73,17 +75,29 @@ def results(
     with store.reading() as connection:
         if run(connection, "SELECT 1 FROM jobs WHERE id = ?", job_id).fetchone() is None:
             raise UnknownJob(str(job_id))
-        yield from ranked(stream(connection, RESULTS, job_id, job_id, job_id), top_k, min_score)
+        rows = stream(connection, RESULTS, job_id, job_id, job_id)
+        if asked_of(connection, job_id) is None:
+            yield from ranked(rows, top_k, min_score)
+        else:
+            yield from ranked(rows, top_k, min_score, partial(spans_of_query, connection, job_id))
 
 
 def ranked(
-    rows: Iterator[tuple[Any, ...]], top_k: int | None, min_score: float | None
+    rows: Iterator[tuple[Any, ...]],
+    top_k: int | None,
+    min_score: float | None,
+    find_spans: Callable[[int], Mapping[str, Sequence[Span]]] = lambda _: {},
 ) -> Iterator[ResultRow]:
-    """Rows in result order with ranks and scores, without those past `top_k` or below `min_score`."""
+    """Rows in result order with ranks and scores, without those past `top_k` or below `min_score`.
+
+    `find_spans` gives the spans of a query's documents by their ids.
+    """
     current, rank = None, 0
+    spans: Mapping[str, Sequence[Span]] = {}
     for query_no, query_id, document_id, logit, *read, reused, error in rows:
         if query_no != current:
             current, rank = query_no, 0
+            spans = find_spans(query_no)
         if logit is None:
             yield FAILED._replace(
                 query_id=query_id, document_id=document_id, reused=bool(reused), error=error
@@ -109,6 +123,7 @@ def ranked(
             bool(query_truncated),
             bool(reused),
             None,
+            spans.get(document_id, ()),
         )
 
 

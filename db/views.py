@@ -8,9 +8,11 @@ Spans count in the document's own text, without its title, as in db/results.py.
 from sqlalchemy import DDL, event
 
 import db.publication_schema
+import db.span_schema
 from db.schema import metadata
 
 assert db.publication_schema.rankings.metadata is metadata  # the views below need its tables first
+assert db.span_schema.spans.metadata is metadata
 
 # Past 700 the exponential leaves the double range; the sigmoid is 0 or 1 there to the last bit.
 RANKED_RESULTS = """
@@ -173,11 +175,30 @@ JOIN published_results ON published_results.ranking_id = rankings.id
 JOIN ranking_queries ON ranking_queries.id = published_results.ranking_query_id
 """  # noqa: S608
 
+RESULT_SPANS = f"""
+CREATE VIEW result_spans AS
+SELECT
+    jobs.id AS job_id,
+    jobs.name AS job_name,
+    job_queries.query_id AS query_id,
+    job_documents.document_id AS document_id,
+    spans.span_no AS span_no,
+    spans.span_start AS span_start,
+    spans.span_end AS span_end,
+    {SIGMOID.format(logit="spans.logit")} AS score,
+    spans.logit AS logit
+FROM spans
+JOIN jobs ON jobs.id = spans.job_id
+JOIN job_queries ON job_queries.job_id = spans.job_id AND job_queries.query_no = spans.query_no
+JOIN job_documents ON job_documents.job_id = spans.job_id AND job_documents.document_no = spans.document_no
+"""  # noqa: S608
+
 VIEWS = {
     "ranked_results": RANKED_RESULTS,
     "job_progress": JOB_PROGRESS,
     "latest_results": LATEST_RESULTS,
     "changes": CHANGES,
+    "result_spans": RESULT_SPANS,
 }
 
 for _statement in VIEWS.values():

@@ -11,9 +11,12 @@ from itertools import islice
 from typing import BinaryIO
 
 from db.records import ResultRow
+from db.results import sigmoid
 from producer.errors import UsageError
 
 ROW_GROUP_ROWS = 2**16
+# Spans are many to a row: they are in JSONL and in the view result_spans.
+FLAT = tuple(name for name in ResultRow._fields if name != "spans")
 TREC_TAG = "rankmill"
 
 
@@ -36,9 +39,9 @@ def write_jsonl(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
 def write_csv(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
     """A header and one row a pair, the span in two columns; what a failed pair lacks is empty."""
     writer = csv.writer(_Utf8(stream), lineterminator="\n")
-    writer.writerow(ResultRow._fields)
+    writer.writerow(FLAT)
     for row in rows:
-        writer.writerow([_word(value) if isinstance(value, bool) else value for value in row])
+        writer.writerow([_word(value) if isinstance(value, bool) else value for value in row[: len(FLAT)]])
 
 
 def write_trec(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
@@ -74,11 +77,11 @@ def write_parquet(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
             ("error", pa.string()),
         ]
     )
-    assert schema.names == list(ResultRow._fields)
+    assert schema.names == list(FLAT)
     remaining = iter(rows)
     with pq.ParquetWriter(pa.PythonFile(stream, mode="w"), schema) as writer:
         while group := list(islice(remaining, ROW_GROUP_ROWS)):
-            columns = zip(zip(*group, strict=True), schema.types, strict=True)
+            columns = zip(zip(*(row[: len(FLAT)] for row in group), strict=True), schema.types, strict=True)
             arrays = [pa.array(values, type=type_) for values, type_ in columns]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
@@ -107,6 +110,11 @@ def _line(row: ResultRow) -> dict[str, object]:
     }
     if row.error is not None:
         line["error"] = row.error
+    if row.spans:
+        line["spans"] = [
+            {"start": span.start, "end": span.end, "score": sigmoid(span.logit), "logit": span.logit}
+            for span in row.spans
+        ]
     return line
 
 

@@ -6,10 +6,13 @@ only, on the given broker or on a private Redis. Knows no command line and no fi
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from db.jobs import progress
 from db.records import JobProgress, JobState, Submission
+from db.refining import refine
 from db.settings import Settings
+from db.slicing import slice_pairs
 from db.store import Store
 from producer.care import Care, has_live_worker
 from producer.errors import RuntimeFailure
@@ -70,7 +73,9 @@ def run_job(
     screen.recorded(submission, row)
     num_scored_before = row.num_scored
     if row.state is not JobState.DONE:
-        row = _score(store, settings, submission, interruption, screen)
+        row = _score(store, settings, submission.job_id, interruption, screen)
+    if row.state is JobState.DONE:
+        _refine(store, settings, row.job_id, interruption, screen)
     if row.state is JobState.CANCELLED:
         raise RuntimeFailure(f"Job {row.job_id} was cancelled while it ran.")
     return Outcome(
@@ -82,11 +87,19 @@ def run_job(
     )
 
 
+def _refine(
+    store: Store, settings: Settings, job_id: int, interruption: Interruption, screen: Screen
+) -> None:
+    """Finds the spans that the job was asked for, by a job of their own."""
+    slicer = partial(slice_pairs, shard_tokens=settings.shard_tokens)
+    while (refining_job_id := refine(store, job_id, slicer)) is not None:
+        _score(store, settings, refining_job_id, interruption, screen)
+
+
 def _score(
-    store: Store, settings: Settings, submission: Submission, interruption: Interruption, screen: Screen
+    store: Store, settings: Settings, job_id: int, interruption: Interruption, screen: Screen
 ) -> JobProgress:
-    job_id = submission.job_id
-    with Care(store, settings, job_id, submission.num_shards, interruption) as care:
+    with Care(store, settings, job_id, progress(store, job_id).num_shards, interruption) as care:
         for moment in moments(store, job_id):
             screen.moved(moment, care.note(moment))
     return moment.progress

@@ -14,6 +14,8 @@ from db.publish_requests import ask
 from db.publishing import find
 from db.records import JobRequest, Priority, Publishing, ScorerSpec, Submission, Telling
 from db.settings import Settings
+from db.slicing import slice_pairs
+from db.span_requests import want_spans
 from db.store import Store
 from producer.errors import InputError, UsageError
 from producer.job_keys import JobKey
@@ -26,7 +28,6 @@ from producer.readers import (
 from producer.readers.candidates import CandidateSource
 from producer.readers.documents import DocumentSource
 from producer.readers.queries import QuerySource
-from producer.slicing import slice_pairs
 from producer.sources import Collection, QuerySet
 
 MAX_NAME_CHARS = 200
@@ -55,6 +56,7 @@ class Wishes:
     top_k: int | None = None
     min_score: float | None = None
     publishing: Publishing | None = None
+    spans: int | None = None
     telling: Telling | None = None
 
 
@@ -99,6 +101,9 @@ def record(
         if wishes.publishing is not None or wishes.telling is not None:
             job_id = submission.job_id
             store.write(lambda sql: ask(sql, job_id, wishes.publishing, wishes.telling))
+        if (num_documents := wishes.spans) is not None:
+            recorded_id = submission.job_id
+            store.write(lambda sql: want_spans(sql, recorded_id, num_documents))
     return Recorded(**asdict(submission), warnings=tuple(warnings))
 
 
@@ -178,6 +183,7 @@ def _read_and_publish(
             min_score=wishes.min_score,
             publishing=wishes.publishing,
             telling=wishes.telling,
+            spans=wishes.spans,
         )
         return sheet.publish(request, partial(slice_pairs, shard_tokens=settings.shard_tokens))
 

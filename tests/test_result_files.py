@@ -54,10 +54,10 @@ def test_csv_has_flat_columns_and_leaves_empty_what_failed_pairs_lack(tmp_path: 
     write(tmp_path / "out.csv", ROWS)
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == list(ResultRow._fields)
+    assert list(rows[0]) == list(result_formats.FLAT)
     assert (rows[0]["span_start"], rows[0]["reused"]) == ("3", "true")
     assert rows[1]["document_id"] == "документ,«2»"
-    assert rows[2] | {"error": ""} == dict.fromkeys(ResultRow._fields, "") | {
+    assert rows[2] | {"error": ""} == dict.fromkeys(result_formats.FLAT, "") | {
         "query_id": "q1",
         "document_id": "d3",
         "reused": "false",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.records import PairCost, ShardPlan
-from producer.slicing import slice_pairs
+from db.slicing import slice_pairs
 
 Documents = list[list[int]]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from db.costs import BYTES_PER_TOKEN, BYTES_PER_UNREAD_TOKEN, pair_cost, text_tokens, unscored_costs
 from db.records import LongDocuments, ScorerSpec
-from producer.slicing import slice_pairs
+from db.slicing import slice_pairs
 
 LENGTHS = st.integers(1, 200_000)
 LIMITS = st.none() | st.integers(16, 8192)

@@ -1,23 +1,11 @@
-"""Where sentences and clauses of a text end, in any script. Knows text and offsets, no tokenizer.
+"""Which tokens begin a sentence or a clause. Knows offsets, no tokenizer; the marks are db/boundaries'."""
 
-Marks only, no grammar: a full stop before a small letter is an abbreviation, a line break ends a clause, an
-empty line a sentence. What stands between two marks may be anything.
-"""
-
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from db.boundaries import boundaries
 from worker.windows import Breaks, IntArray
-
-_CLOSING = "[\"'”’»)\\]]*"
-# Chinese and Japanese write no spaces after their marks; Thai, Lao, Khmer and Burmese write them between
-# clauses.
-_MARKS = re.compile(
-    rf"(?P<sentence>[.!?…؟۔።։।॥။។]+{_CLOSING}(?=\s)|[。！？｡]+[」』】）”’]*|\n[^\S\n]*\n\s*)"
-    rf"|[;:,،؛]+{_CLOSING}(?=\s)|[、，；：]|\n|(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\s+"
-)
 
 
 def find_breaks(text: str, starts: IntArray) -> Breaks:
@@ -27,20 +15,9 @@ def find_breaks(text: str, starts: IntArray) -> Breaks:
     """
     sentences: list[int] = []
     clauses: list[int] = []
-    for mark in _MARKS.finditer(text):
-        ends_sentence = mark["sentence"] is not None and not _is_abbreviation(text, mark)
-        (sentences if ends_sentence else clauses).append(mark.end())
+    for place, ends_sentence in boundaries(text):
+        (sentences if ends_sentence else clauses).append(place)
     return Breaks(_tokens_from(sentences, starts), _tokens_from(clauses, starts))
-
-
-def _is_abbreviation(text: str, mark: re.Match[str]) -> bool:
-    """Whether a small letter follows a full stop, as in "no. three" or "e.g. this"."""
-    if not mark[0].startswith("."):
-        return False
-    place, last = mark.end(), min(len(text), mark.end() + 3)
-    while place < last and text[place].isspace():
-        place += 1
-    return place < last and text[place].islower()
 
 
 def _tokens_from(places: Sequence[int], starts: IntArray) -> IntArray:

@@ -25,6 +25,7 @@ from worker import parent_watch, prerequisites, stopping, workplace
 from worker.app import app, model, settings, unique_node_name
 from worker.doorbell import Doorbell
 from worker.losses import Losses
+from worker.refining import RefiningRounds
 from worker.rescue import RescueRounds
 from worker.settling import SettlingRounds
 
@@ -40,6 +41,7 @@ _worker: Any = None
 _store: Store | None = None
 _rounds: RescueRounds | None = None
 _settling: SettlingRounds | None = None
+_refining: RefiningRounds | None = None
 _losses: Losses | None = None
 _num_stops = 0
 
@@ -86,7 +88,7 @@ def _parent_gone(pid: int) -> None:
 
 
 def _begin_rescue_rounds(**_: Any) -> None:
-    global _rounds, _settling, _losses
+    global _rounds, _settling, _refining, _losses
     assert _store is not None, "bug: worker_ready came before celeryd_init"
     queue = app.conf.task_default_queue
     fields = {"pid": os.getpid(), "queue": queue, "store": _store.safe_url}
@@ -103,6 +105,8 @@ def _begin_rescue_rounds(**_: Any) -> None:
     if settings.job is None:  # one that works for a run leaves the end of its job to that
         _settling = SettlingRounds(_store, settings)
         _settling.start()
+        _refining = RefiningRounds(_store, settings, model)
+        _refining.start()
     _losses = Losses(_store, _children, _give_up)
     _losses.start()
 
@@ -138,6 +142,8 @@ def _pass_stop_on(sig: str, **_: Any) -> None:
         _rounds.end()
     if _settling is not None:
         _settling.end()
+    if _refining is not None:
+        _refining.end()
     if _losses is not None:
         _losses.end()
     event = "stop_asked" if _num_stops == 1 else "stop_hurried"

@@ -159,6 +159,16 @@ MinScore = Annotated[
         help="Show scores from here up (0 to 1).",
     ),
 ]
+Spans = Annotated[
+    int | None,
+    typer.Option(
+        "--spans",
+        min=1,
+        metavar="N",
+        rich_help_panel=RESULTS,
+        help="Also find the best three clauses of each query's best N documents, in a second, cheap pass.",
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(

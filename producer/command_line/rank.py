@@ -32,6 +32,7 @@ def run(
     stride: options.Stride = None,
     top_k: options.TopK = None,
     min_score: options.MinScore = None,
+    spans: options.Spans = None,
     publish: options.Publish = None,
     publish_policy: options.PolicyChoice = None,
     keep_publications: options.KeepPublications = None,
@@ -86,6 +87,7 @@ def run(
         priority=priority,
         top_k=top_k,
         min_score=min_score,
+        spans=spans,
         publishing=publishing_of(publish, publish_policy, keep_publications),
         telling=telling_of(webhook, then),
     )
@@ -114,6 +116,7 @@ def submit(
     stride: options.Stride = None,
     top_k: options.TopK = None,
     min_score: options.MinScore = None,
+    spans: options.Spans = None,
     publish: options.Publish = None,
     publish_policy: options.PolicyChoice = None,
     keep_publications: options.KeepPublications = None,
@@ -155,6 +158,7 @@ def submit(
         priority=priority,
         top_k=top_k,
         min_score=min_score,
+        spans=spans,
         publishing=publishing_of(publish, publish_policy, keep_publications),
         telling=telling_of(webhook, then),
     )

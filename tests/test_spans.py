@@ -1,0 +1,139 @@
+"""Spans: the best clauses of the best documents, found by a second job that anybody may begin or end."""
+
+import json
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from db import jobs
+from db.boundaries import MAX_CLAUSE_CHARS, clauses
+from db.drafts import draft
+from db.records import DocumentRow, JobRequest
+from db.refining import refine
+from db.results import results
+from db.slicing import slice_pairs
+from db.span_requests import open_requests, want_spans
+from db.store import Store
+from tests.support.rankmill_command import Rankmill, write_inputs
+from tests.support.small_jobs import SPEC, Slicer, StandIn, queries
+from tests.support.texts import LONG
+
+SLICER = partial(slice_pairs, shard_tokens=1000)
+RENT = "The tenant pays the rent on the first day of every month."
+NOTICE = "Either party may end this lease 👩‍👩‍👧‍👦 by three months' written notice."
+LAW = "This lease is governed by the law of the place where the cafe\u0301 stands."
+TEXT = f"{RENT} {NOTICE}\n\n{LAW}"
+
+
+def submit(store: Store, documents: list[DocumentRow], *, spans: int | None = 2, key: str = "k") -> int:
+    with draft(store) as sheet:
+        sheet.add_queries(queries(["How is it ended?", "Which law?"]))
+        sheet.use_all_pairs()
+        sheet.add_documents(documents)
+        return sheet.publish(JobRequest(key=key, name=key, scorer=SPEC, spans=spans), Slicer(2)).job_id
+
+
+def titled(title: str, own: str, document_id: str = "d1") -> DocumentRow:
+    return DocumentRow(document_id, f"{title} {own}", len(title) + 1, 1)
+
+
+def to_the_end(store: Store, job_id: int) -> None:
+    while refine(store, job_id, SLICER) is not None:
+        StandIn(store).drain()
+
+
+def test_the_best_clauses_of_each_querys_best_documents_are_stored_in_their_own_texts_offsets(
+    store: Store,
+) -> None:
+    plain = DocumentRow("plain", TEXT, 0, 1)
+    job_id = submit(store, [titled("A lease 🏠.", TEXT, "titled"), plain, DocumentRow("short", "No.", 0, 3)])
+    StandIn(store).drain()
+    to_the_end(store, job_id)
+    rows = list(results(store, job_id))
+    assert [row.document_id for row in rows[:3]] == ["titled", "plain", "short"]
+    for row in (rows[0], rows[1], rows[3], rows[4]):
+        found = [TEXT[span.start : span.end] for span in row.spans]
+        assert sorted(found) == sorted([RENT, NOTICE, LAW])
+        assert [span.logit for span in row.spans] == sorted((span.logit for span in row.spans), reverse=True)
+    assert (rows[2].spans, rows[5].spans) == ((), ())
+    with store.reading() as connection:
+        seen = connection.execute(text("SELECT DISTINCT document_id, span_no FROM result_spans")).all()
+    assert sorted(map(tuple, seen)) == [(name, no) for name in ("plain", "titled") for no in (1, 2, 3)]
+
+
+def test_every_step_may_be_repeated_and_done_by_several(store: Store) -> None:
+    job_id = submit(store, [DocumentRow("d", TEXT, 0, 1)])
+    assert refine(store, job_id, SLICER) is None
+    assert list(open_requests(store, SPEC.model)) == []
+    StandIn(store).drain()
+    assert list(open_requests(store, SPEC.model)) == [job_id]
+    begun = refine(store, job_id, SLICER)
+    assert begun is not None
+    with store.writing() as connection:  # as if it had been killed before it could note what it had begun
+        connection.execute(text("UPDATE span_requests SET refining_job_id = NULL"))
+    assert refine(store, job_id, SLICER) == begun
+    StandIn(store).drain()
+    assert [refine(store, job_id, SLICER) for _ in range(3)] == [None] * 3
+    assert list(open_requests(store, SPEC.model)) == []
+    assert {len(row.spans) for row in results(store, job_id)} == {3}
+    assert len(jobs.list_progress(store)) == 2
+
+
+def test_a_job_asked_for_spans_when_it_has_ended_gets_them_and_more_documents_can_be_asked(
+    store: Store,
+) -> None:
+    texts = [DocumentRow(f"d{number}", f"{TEXT} {number}", 0, number) for number in range(3)]
+    job_id = submit(store, texts, spans=None)
+    StandIn(store).drain()
+    to_the_end(store, job_id)
+    assert all(row.spans == () for row in results(store, job_id))
+    for asked in (1, 3, 2):
+        store.write(partial(want_spans, job_id=job_id, num_documents=asked))
+        to_the_end(store, job_id)
+        num_with = sum(bool(row.spans) for row in results(store, job_id))
+        assert num_with == 2 * {1: 1, 3: 3, 2: 3}[asked]
+
+
+def test_a_document_without_a_clause_has_no_spans_and_the_request_is_settled(store: Store) -> None:
+    job_id = submit(store, [titled("Only a title", "", "d1"), DocumentRow("d2", "  \n ", 0, 2)])
+    StandIn(store).drain()
+    to_the_end(store, job_id)
+    assert list(open_requests(store, SPEC.model)) == []
+    assert all(row.spans == () for row in results(store, job_id))
+
+
+def test_spans_go_with_their_job(store: Store) -> None:
+    job_id = submit(store, [DocumentRow("d", TEXT, 0, 1)])
+    StandIn(store).drain()
+    to_the_end(store, job_id)
+    with store.writing() as connection:
+        for table in ("failed_pairs", "shards", "pairs", "job_queries", "job_documents"):
+            connection.execute(text(f"DELETE FROM {table} WHERE job_id = {job_id}"))
+        connection.execute(text(f"DELETE FROM jobs WHERE id = {job_id}"))
+        assert connection.scalar(text("SELECT count(*) FROM spans")) == 0
+
+
+@given(st.text(max_size=300) | st.lists(st.sampled_from([RENT, NOTICE, LAW, LONG, "\n\n", "x" * 900, "。"])))
+def test_clauses_hold_all_of_a_text_but_white_space(parts: str | list[str]) -> None:
+    passage = " ".join(parts) if isinstance(parts, list) else parts
+    found = list(clauses(passage))
+    assert all(0 <= start < end <= len(passage) for start, end in found)
+    assert all(before[1] <= after[0] for before, after in pairwise(found))
+    held = "".join(passage[start:end] for start, end in found)
+    assert "".join(held.split()) == "".join(passage.split())
+    assert all(passage[start:end] == passage[start:end].strip() for start, end in found)
+    for start, end in found:
+        assert end - start <= MAX_CLAUSE_CHARS or " " not in passage[start : start + MAX_CLAUSE_CHARS]
+
+
+def test_run_finds_spans_and_writes_them(tmp_path: Path) -> None:
+    rankmill = Rankmill(tmp_path)
+    flags = write_inputs(rankmill.folder, num_documents=3, num_queries=2)
+    rankmill("run", *flags, "--spans", "1", "--output", "out.jsonl")
+    lines = [json.loads(line) for line in (rankmill.folder / "out.jsonl").read_text().splitlines()]
+    assert [len(line.get("spans", [])) > 0 for line in lines] == [True, False, False] * 2
+    assert set(lines[0]["spans"][0]) == {"start", "end", "score", "logit"}
