@@ -16,8 +16,8 @@ from db.failpoints import reach
 from db.publish_requests import ask
 from db.records import JobRequest, JobState, PairCost, Priority, ScorerSpec, ShardPlan, Submission
 from db.schema import jobs
-from db.turns import latest_turn
 from db.span_requests import want_spans
+from db.turns import latest_turn
 
 PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
 SHARDS_PER_CHUNK = 1_000
