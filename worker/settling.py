@@ -16,7 +16,7 @@ from db.notices import Notice, NotTold, Teller, tell_due
 from db.publications import settle_due
 from db.settings import Settings
 from db.store import Store
-from worker.app import transport_options
+from worker.app import app, transport_options
 from worker.rounds import Rounds
 
 log = logging.getLogger("rankmill.worker")
@@ -53,7 +53,12 @@ def tellers_of(settings: Settings) -> dict[str, Teller]:
     """What can be told from here: a webhook needs the secret."""
     # An application of its own: the worker's knows one queue and sends to no other.
     sender = Celery("rankmill", broker=settings.broker, set_as_current=False)
-    sender.conf.update(task_serializer="json", broker_transport_options=transport_options(settings.broker))
+    sender.conf.update(
+        task_serializer="json",
+        broker_connection_timeout=app.conf.broker_connection_timeout,
+        broker_transport_options=transport_options(settings.broker),
+        broker_use_ssl=app.conf.broker_use_ssl,
+    )
 
     def send(notice: Notice, _told: Mapping[str, Any]) -> None:
         name, _, queue = notice.address.partition("@")

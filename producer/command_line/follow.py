@@ -18,7 +18,8 @@ def status(
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Show where jobs stand and which workers are alive; of one job also what of it was read.
+    """Show where jobs stand and which workers are alive; of one job also what of it was read,
+    published and told.
 
     Example: rankmill status tonight
     """
@@ -27,6 +28,7 @@ def status(
     from db.cuts import cuts
     from db.jobs import find, list_progress, progress
     from db.workers import workers
+    from producer.command_line.afterwards import afterwards_facts, afterwards_lines
     from producer.command_line.records_as_json import job_facts, worker_facts
     from producer.command_line.summary import print_json
     from producer.command_line.tables import jobs_table, workers_table
@@ -36,12 +38,18 @@ def status(
     with opened_store(store) as opened:
         rows = list_progress(opened, limit) if job is None else [progress(opened, find(opened, job))]
         read = None if job is None else cuts(opened, rows[0].job_id)
+        ending = [] if job is None else afterwards_lines(opened, rows[0].job_id)
         alive = workers(opened)
         if json_:
             print_json(
                 {
                     "store": opened.safe_url,
-                    "jobs": [job_facts(row) | (read._asdict() if read else {}) for row in rows],
+                    "jobs": [
+                        job_facts(row)
+                        | (read._asdict() if read else {})
+                        | ({} if job is None else afterwards_facts(opened, row.job_id))
+                        for row in rows
+                    ],
                     "workers": [worker_facts(row) for row in alive],
                 }
             )
@@ -51,6 +59,8 @@ def status(
     console.print(jobs_table(rows) if rows else "no jobs yet: rankmill run or rankmill submit makes one")
     if read is not None and read.num_read:
         console.print(told(read))
+    for line in ending:
+        console.print(line, soft_wrap=True)
     console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")
 
 
@@ -62,9 +72,10 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     from db.jobs import find
     from db.records import JobState
     from producer.choices import settings_from
+    from producer.command_line.afterwards import say_settled
     from producer.command_line.endings import FAILURE, SOME_FAILED
     from producer.command_line.records_as_json import job_facts
-    from producer.command_line.summary import print_json, say_settled
+    from producer.command_line.summary import print_json
     from producer.interruption import Interruption
     from producer.screen import diagnostics, progress_display, sentence
     from producer.settling import settle

@@ -86,8 +86,8 @@ def when(seconds: float) -> str:
 
 def _table(left: tuple[str, ...], right: tuple[str, ...]) -> Table:
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
-    for title in left:
-        table.add_column(title, overflow="fold")
+    for number, title in enumerate(left):
+        table.add_column(title, overflow="fold", no_wrap=number > 0)
     for title in right:
         table.add_column(title, justify="right", no_wrap=True)
     return table

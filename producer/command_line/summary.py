@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +11,7 @@ from db.cuts import Cuts, cuts
 from db.records import JobProgress, Submission
 from db.results import results
 from db.store import Store
+from producer.command_line.afterwards import say_settled
 from producer.command_line.endings import DONE, SOME_FAILED
 from producer.command_line.tables import best_documents
 from producer.cut_words import told
@@ -18,7 +19,6 @@ from producer.result_files import Output, write_results
 from producer.running import Outcome, Screen
 from producer.screen import SlowStep, counted, diagnostics, duration, progress_display, rate
 from producer.sending import Sent
-from producer.settling import Settled
 from producer.submission import Recorded, Wishes
 from producer.watching import Moment
 
@@ -85,29 +85,6 @@ def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
     if sent.settled is not None:
         say_settled(sent.settled)
     _warn((*sent.submission.warnings, *([sent.warning] if sent.warning else [])))
-
-
-def say_settled(settled: Settled) -> None:
-    """Says what was published of an ended job, or why not, and what could not be told."""
-    for entry in settled.rankings:
-        diagnostics().print(settled_line(entry))
-    _warn(settled.problems)
-
-
-def settled_line(entry: Mapping[str, Any]) -> str:
-    """What became of a job in one ranking."""
-    if entry["publication_id"] is None:
-        reason = entry["not_published"]
-        return f"ranking {entry['ranking']}: " + (
-            f"not published: {reason}" if reason else "not published yet"
-        )
-    line = f"ranking {entry['ranking']}: publication {entry['publication_id']}"
-    if entry["num_added"] is None:
-        return f"{line}, no longer kept"
-    return (
-        f"{line}: {entry['num_added']:,} added, {entry['num_changed']:,} changed, "
-        f"{entry['num_removed']:,} removed; the feed's cursor is {entry['last_cursor']}"
-    )
 
 
 def _warn(warnings: Iterable[str]) -> None:
