@@ -7,6 +7,7 @@ from db.jobs import cancel
 from db.publication_records import PublishPolicy
 from db.publications import kept_jobs, roll_back, settle_due
 from db.rankings import find, kept, tolerate
+from db.retrying import retry_failed
 from db.store import Store
 from tests.support.rankings import BROKEN, follow, latest, night, score_all, submit_night
 from tests.support.store_rows import count, execute, rows
@@ -112,13 +113,10 @@ def test_a_job_that_ends_after_a_later_one_does_not_take_its_place(store: Store)
     assert {document for _, document in latest(store)} == set(TUESDAY)
 
 
-def test_a_job_that_is_opened_and_ends_again_is_published_again(store: Store) -> None:
+def test_a_job_whose_failed_pairs_are_tried_again_is_published_again(store: Store) -> None:
     job_id = night(store, "monday", {"d1": "1", "d2": BROKEN}, queries={"q1": "first"})
     execute(store, "UPDATE texts SET content = '5' WHERE content = 'broken'")
-    execute(store, f"DELETE FROM failed_pairs WHERE job_id = {job_id}")
-    opened = "state = 'ready', finished_at = NULL, failed_pairs = 0, scored_pairs = 0"
-    execute(store, f"UPDATE shards SET {opened}")
-    execute(store, "UPDATE jobs SET state = 'active', finished_at = NULL")
+    assert retry_failed(store, job_id).num_pairs == 1
     score_all(store)
     (again,) = settle_due(store)
     assert (again.num_added, again.num_changed) == (1, 1)  # d1 falls to the second rank
