@@ -12,6 +12,7 @@ from db.drafts import draft
 from db.landing import complete
 from db.publication_records import Change, PublishPolicy
 from db.publications import settle_due
+from db.publish_requests import ask
 from db.rankings import find
 from db.records import DocumentRow, JobRequest, PairFailure, PairScore, Publishing, QueryRow, ShardResult
 from db.store import Store
@@ -50,7 +51,10 @@ def submit_night(
         drafted.add_documents(
             DocumentRow(id_, words, 0, line) for line, (id_, words) in enumerate(corpus.items(), 1)
         )
-        return drafted.publish(asked, Slicer(100)).job_id
+        submission = drafted.publish(asked, Slicer(100))
+    if not submission.is_new:
+        store.write(lambda connection: ask(connection, submission.job_id, asked.publishing, asked.telling))
+    return submission.job_id
 
 
 def score_all(store: Store) -> None:
