@@ -5,8 +5,9 @@ Knows which package each extra is for; imports none of them and loads no model (
 
 import importlib.metadata
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from db.broker_url import safe_broker_url
 from db.errors import StoreError, StoreNotMigrated
@@ -33,13 +34,17 @@ _PURPOSE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One part: what was found, and how to mend it. Optional parts that are missing do no harm."""
+    """One part: what was found, and how to mend it. Optional parts that are missing do no harm.
+
+    `traps` are the smoke pairs of a model, with the logits of the right answer and the wrong one.
+    """
 
     part: str
     is_ok: bool
     found: str
     remedy: str = ""
     is_optional: bool = False
+    traps: Sequence[Mapping[str, Any]] = ()
 
 
 def examine(settings: Settings, *, model: str | None) -> Iterator[Finding]:
@@ -120,4 +125,15 @@ def _model(settings: Settings, model: str) -> Finding:
     facts = ask_worker(settings, model, ["doctor", "--model", model, "--json"])
     if (problem := facts.get("problem")) is not None:
         return Finding(part="model", is_ok=False, found=str(problem), remedy="see there")
-    return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())))
+    traps = facts.pop("traps", [])
+    return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())), traps=traps)
+
+
+def told_of_traps(traps: Sequence[Mapping[str, Any]]) -> str:
+    """How many traps a model passed and in which languages it fell into one."""
+    failed = [trap for trap in traps if not trap["is_passed"]]
+    line = f"{len(traps) - len(failed)} of {len(traps)} traps passed"
+    if not failed:
+        return line
+    languages = ", ".join(sorted({trap["language"] for trap in failed}))
+    return f"{line}; it preferred words to meaning in: {languages}. Do not trust it there"

@@ -4,9 +4,11 @@ Knows the door to scorers and a few sentences; knows no store and no broker.
 """
 
 import json
+import resource
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 from db.model_files import NULL_MODEL, files_digest, model_directory
 from db.records import Claim, Precision, ScorerSpec, ShardWork, TextPair
@@ -14,6 +16,7 @@ from db.settings import Settings
 from worker.errors import WorkerError
 from worker.loading import load_scorer
 from worker.scorer import Scorer
+from worker.smoke_pairs import set_traps
 
 EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
 NUM_PAIRS = 16
@@ -29,12 +32,13 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
     """
     settings = Settings()
     spec = _spec(settings, model or settings.model, revision or settings.revision, precision)
-    found: dict[str, object] = {"model": spec.model}
+    found: dict[str, Any] = {"model": spec.model}
     try:
         started = time.monotonic()
         scorer = load_scorer(spec, batch_tokens=settings.batch_tokens)
         load_s = round(time.monotonic() - started, 2)
-        found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer)
+        found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer) | _memory(scorer)
+        found["traps"] = [trap._asdict() | {"is_passed": trap.is_passed} for trap in set_traps(scorer)]
         exit_code = EXIT_OK
     except WorkerError as error:
         found["problem"] = str(error)
@@ -42,7 +46,7 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
     except Exception as error:  # a library's surprise; said in a sentence all the same
         found["problem"] = f"{type(error).__name__}: {error}"
         exit_code = EXIT_MISSING_PREREQUISITE
-    lines = [json.dumps(found)] if is_json else [f"{name}: {value}" for name, value in found.items()]
+    lines = [json.dumps(found)] if is_json else _lines(found)
     sys.stdout.write("\n".join(lines) + "\n")
     return exit_code
 
@@ -62,6 +66,15 @@ def _spec(settings: Settings, model: str, revision: str | None, precision: str |
         stride=settings.stride,
         window_ends=settings.window_ends,
     )
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    traps = found.pop("traps", [])
+    lines = [f"{name}: {value}" for name, value in found.items()]
+    for trap in traps:
+        verdict = "passed" if trap["is_passed"] else "FAILED"
+        lines.append(f"trap {trap['language']}: {trap['name']}: {verdict}")
+    return lines
 
 
 def _facts(scorer: Scorer) -> dict[str, object]:
@@ -97,6 +110,20 @@ def _speed(scorer: Scorer) -> dict[str, object]:
     num_tokens = _score(scorer, num_pairs=NUM_PAIRS)
     seconds = max(time.monotonic() - started, 1e-6)
     return {"pairs_per_s": round(NUM_PAIRS / seconds, 1), "tokens_per_s": round(num_tokens / seconds)}
+
+
+def _memory(scorer: Scorer) -> dict[str, object]:
+    """The most memory that was needed up to here, and on a GPU what it has and what was used of it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found: dict[str, object] = {"memory_mib": peak // (2**20 if sys.platform == "darwin" else 2**10)}
+    if scorer.facts.device == "cuda":
+        import torch
+
+        free, total = torch.cuda.mem_get_info()
+        used = torch.cuda.max_memory_reserved()
+        amounts = {"gpu_memory_mib": total, "gpu_free_mib": free, "gpu_used_mib": used}
+        found |= {name: amount // 2**20 for name, amount in amounts.items()}
+    return found
 
 
 def _score(scorer: Scorer, num_pairs: int) -> int:

@@ -91,7 +91,10 @@ def doctor(
     broker: options.BrokerUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Say what is missing and how to mend it; with --model also load it here.
+    """Say what is missing and how to mend it; with --model also load it here and set it traps.
+
+    A trap is a question with a right answer and one that only shares its words. What a model fails is no
+    fault of the machine, so it does not change the exit code; it says what not to trust the model with.
 
     Example: rankmill doctor --model demo
     """
@@ -100,8 +103,8 @@ def doctor(
     from producer.choices import settings_from
     from producer.command_line.endings import MISSING
     from producer.command_line.summary import print_json
-    from producer.command_line.tables import findings_table
-    from producer.doctor import examine
+    from producer.command_line.tables import findings_table, standard_output, traps_table
+    from producer.doctor import examine, told_of_traps
 
     settings = settings_from({"model": model, "store": store, "broker": broker})
     findings = list(examine(settings, model=model))
@@ -109,9 +112,12 @@ def doctor(
     if json_:
         print_json({"is_fit": is_fit, "findings": [asdict(finding) for finding in findings]})
     else:
-        from rich.console import Console
-
-        Console(highlight=False, emoji=False, markup=False).print(findings_table(findings))
+        console = standard_output()
+        console.print(findings_table(findings))
+        for finding in findings:
+            if finding.traps:
+                console.print(traps_table(finding.traps))
+                console.print(told_of_traps(finding.traps))
     if not is_fit:
         raise typer.Exit(MISSING)
 

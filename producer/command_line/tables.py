@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -121,4 +122,19 @@ def findings_table(findings: list[Finding]) -> Table:
             Text(printable(finding.found)),
             Text(finding.remedy),
         )
+    return table
+
+
+def traps_table(traps: Sequence[Mapping[str, Any]]) -> Table:
+    """A model's smoke pairs: the logit of the right answer, of the wrong one, and the verdict."""
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
+    for title in ("trap", "language", "question"):
+        table.add_column(title, overflow="fold")
+    for title in ("right", "wrong"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for trap in traps:
+        verdict = Text("passed", style="green") if trap["is_passed"] else Text("FAILED", style="red")
+        logits = (f"{trap[name]:.2f}" for name in ("right_logit", "wrong_logit"))
+        table.add_row(trap["name"], trap["language"], trap["query"], *logits, verdict)
     return table
