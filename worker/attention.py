@@ -121,19 +121,30 @@ def varlen(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
     """FlashAttention over variable lengths: CUDA from sm80 on, half precision."""
+    if reach is not None and "window_size" not in _varlen_options():
+        return run_by_run(query, key, value, segments, scale, reach)
+    bounds, longest = segments.bounds, segments.max_length
+    return varlen_between(query, key, value, (bounds, bounds), (longest, longest), scale, reach)
+
+
+def varlen_between(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    longest: tuple[int, int],
+    scale: float,
+    reach: int | None = None,
+) -> Tensor:
+    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
     from torch.nn.attention.varlen import varlen_attn  # absent from PyTorch without CUDA parts
 
-    accepted = _varlen_options()
-    if reach is not None and "window_size" not in accepted:
-        return run_by_run(query, key, value, segments, scale, reach)
     options: dict[str, Any] = {} if reach is None else {"window_size": (reach, reach)}
-    if "scale" in accepted:
+    if "scale" in _varlen_options():
         options["scale"] = scale
     elif scale != query.shape[-1] ** -0.5:
         query = query * (scale * query.shape[-1] ** 0.5)
-    longest = segments.max_length
-    bounds = segments.bounds
-    output = varlen_attn(query, key, value, bounds, bounds, longest, longest, **options)
+    output = varlen_attn(query, key, value, *bounds, *longest, **options)
     assert isinstance(output, Tensor)
     return output
 
@@ -151,20 +162,22 @@ def efficient(
     """Memory-efficient attention over variable lengths: CUDA from sm50 on, also a T4, every precision."""
     if reach is not None:
         return run_by_run(query, key, value, segments, scale, reach)
-    longest = segments.max_length
+    bounds, longest = segments.bounds, segments.max_length
+    return efficient_between(query, key, value, (bounds, bounds), (longest, longest), scale)
+
+
+def efficient_between(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    longest: tuple[int, int],
+    scale: float,
+) -> Tensor:
+    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
+    states = [state.unsqueeze(0) for state in (query, key, value)]
     output = torch.ops.aten._efficient_attention_forward(
-        query.unsqueeze(0),
-        key.unsqueeze(0),
-        value.unsqueeze(0),
-        None,
-        segments.bounds,
-        segments.bounds,
-        longest,
-        longest,
-        0.0,
-        0,
-        False,
-        scale=scale,
+        *states, None, *bounds, *longest, 0.0, 0, False, scale=scale
     )[0]
     assert isinstance(output, Tensor)
     return output.squeeze(0)

@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from worker.attention import Kernel, Segments, find_runs
 from worker.batches import Batch
 from worker.families import Family, pool
+from worker.shortcuts import with_shortcuts
 
 # A CPU's matrix products add up in another order when they have few rows. From these numbers on they
 # were seen not to, so that a pair's logit is the same, bit for bit, whatever shares its batch.
@@ -37,7 +38,8 @@ class PackedEncoder:
         self.kernel = kernel
         self._config: Any = model.config
         self._family = family
-        self._base = getattr(model, family.base)
+        stock = getattr(model, family.base)
+        self._base = with_shortcuts(stock) if family.has_bert_layers else stock
         self._head = family.head(model)
         self._device = device
 
@@ -53,7 +55,10 @@ class PackedEncoder:
         hidden = self._base(
             input_ids=rows[0], position_ids=rows[1], segments=segments, **token_types
         ).last_hidden_state
-        pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
+        if self._family.has_bert_layers:
+            pooled = hidden[0].float()
+        else:
+            pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
         return self._head_of(pooled).reshape(-1)[: len(lengths)]
 
     def _enough(self, rows: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ class Family:
     """How to reach a family's parts.
 
     `base` is the encoder's attribute; `head` makes a function from one pooled row per sequence to its
-    logit; `is_offset` says that positions count from the padding id + 1.
+    logit; `is_offset` says that positions count from the padding id + 1; `has_bert_layers` that its layers
+    are laid out as BERT's.
     """
 
     base: str
@@ -27,6 +28,7 @@ class Family:
     is_offset: bool = False
     has_token_types: bool = True
     may_pool_mean: bool = False
+    has_bert_layers: bool = True
 
 
 def _roberta_head(model: Any) -> Head:
@@ -57,7 +59,7 @@ FAMILIES: dict[str, Family] = {
     "ElectraForSequenceClassification": Family("electra", _roberta_head),
     "BertForSequenceClassification": Family("bert", _bert_head),
     "ModernBertForSequenceClassification": Family(
-        "model", _modernbert_head, has_token_types=False, may_pool_mean=True
+        "model", _modernbert_head, has_token_types=False, may_pool_mean=True, has_bert_layers=False
     ),
 }
 

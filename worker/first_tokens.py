@@ -1,0 +1,78 @@
+"""The last layer, computed only where its result is read: at each sequence's first token.
+
+Exact: every other row of the last layer is thrown away by the head. Knows BERT's kind of layer and segments.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from worker.attention import Kernel, Segments, efficient, efficient_between, varlen, varlen_between
+
+# A CPU's matrix products of few rows add up in another order; from this many on they were seen not to.
+CPU_FEW_ROWS = 256
+# Likewise attention: a single query was seen to depend on where its memory lies.
+ASKING_ROWS = 8
+# The kernels that know bounds of queries apart from those of keys.
+BETWEEN: dict[Kernel, Callable[..., Tensor]] = {varlen: varlen_between, efficient: efficient_between}
+
+
+class FirstTokenLayer(nn.Module):
+    """Stands in the last layer's place and gives (1, sequences, hidden) instead of (1, tokens, hidden)."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, hidden_states: Tensor, *_: Any, segments: Segments, **__: Any) -> Tensor:
+        states, attention = hidden_states.squeeze(0), self.layer.attention
+        first = enough_rows(states.index_select(0, segments.bounds[:-1]))
+        heads = (-1, attention.self.num_attention_heads, attention.self.attention_head_size)
+        query, key, value = (
+            project(rows).view(heads)
+            for project, rows in (
+                (attention.self.query, first),
+                (attention.self.key, states),
+                (attention.self.value, states),
+            )
+        )
+        attended = first_token_attention(query, key, value, segments, attention.self.scaling)
+        attended = attention.output(attended.flatten(1), first)
+        rows: Tensor = self.layer.output(self.layer.intermediate(attended), attended)
+        return rows[: len(segments.bounds) - 1].unsqueeze(0)
+
+
+def enough_rows(rows: Tensor) -> Tensor:
+    """On a CPU, rows of nothing behind the others, so that a row's result does not depend on how many."""
+    if rows.device.type != "cpu":
+        return rows
+    return pad(rows, (0, 0, 0, -len(rows) % CPU_FEW_ROWS))
+
+
+def first_token_attention(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float
+) -> Tensor:
+    """Each sequence's first token attends to all of its sequence: (sequences, heads, head size), padded as
+    `query` is; keys and values are (tokens, heads, head size).
+    """
+    num_sequences = len(segments.bounds) - 1
+    between = BETWEEN.get(segments.kernel)
+    if between is not None:
+        own = torch.arange(num_sequences + 1, dtype=torch.int32, device=query.device)
+        return between(query, key, value, (own, segments.bounds), (1, segments.max_length), scale)
+    output = torch.zeros_like(query)
+    first_sequence = 0
+    for start, length, count in segments.runs:
+        rows = slice(start, start + length * count)
+        sequences = slice(first_sequence, first_sequence + count)
+        dense = [
+            states[rows].view(count, length, *states.shape[1:]).transpose(1, 2) for states in (key, value)
+        ]
+        asking = query[sequences].unsqueeze(2).expand(-1, -1, ASKING_ROWS, -1)
+        attended = scaled_dot_product_attention(asking, dense[0], dense[1], scale=scale)
+        output[sequences] = attended[:, :, 0]
+        first_sequence += count
+    return output
