@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         900, gt=0, description="Seconds without a finished batch after which a scoring process is ended"
     )
     max_attempts: int = Field(3, ge=1, description="Claims of a shard before it is declared dead")
+    keep_days: float = Field(
+        30, ge=0, description="Days that `rankmill prune` keeps jobs that ended, and scores none needs"
+    )
     max_line_bytes: int = Field(16 * 2**20, ge=1024, description="Longest input line accepted, in bytes")
     webhook_secret: str | None = Field(
         None, min_length=16, repr=False, description="Signs webhooks; without it none is sent"

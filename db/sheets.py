@@ -23,6 +23,8 @@ T = TypeVar("T")
 class Sheet:
     """Runs transactions on one connection; what they put into its temporary tables nobody else sees."""
 
+    reads_inputs = True
+
     def __init__(self, store: Store, connection: Connection) -> None:
         self.store = store
         self.connection = connection
@@ -38,7 +40,8 @@ class Sheet:
 
         def attempt() -> T:
             with self.store.translated(), self.connection.begin():
-                draft_id = kept_alive(self.connection, self.draft_id) if writes else self.draft_id
+                is_reader = writes and self.reads_inputs
+                draft_id = kept_alive(self.connection, self.draft_id) if is_reader else self.draft_id
                 found = statements(self.connection)
             self.draft_id = draft_id
             return found

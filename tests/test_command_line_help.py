@@ -17,6 +17,7 @@ COMMANDS = (
     "queryset",
     "schedule",
     "beat",
+    "prune",
     "worker",
     "status",
     "watch",

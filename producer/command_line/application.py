@@ -112,6 +112,7 @@ _add_group(
     'rankmill schedule add kb --cron "0 2 * * *" --collection kb --query-set faq --all-pairs',
 )
 _add(nightly.beat)
+_add(keep.prune)
 
 
 def main() -> None:

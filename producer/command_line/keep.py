@@ -101,6 +101,49 @@ def queryset_remove(name: Name, store: options.StoreUrl = None) -> None:
     _remove(_query_sets(), name, store)
 
 
+def prune(
+    older_than: Annotated[
+        float | None,
+        typer.Option("--older-than", min=0, metavar="DAYS", help="By default RANKMILL_KEEP_DAYS, 30."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without, only say what would be removed.")
+    ] = False,
+    store: options.StoreUrl = None,
+    json_: options.Json = False,
+) -> None:
+    """Remove what is old and needed no more: jobs that ended, scores and texts that nothing points at.
+
+    Never what a kept publication stands on, an active job, or anything in a collection or a query set.
+    Workers and submissions may go on meanwhile.
+
+    Example: rankmill prune --older-than 14 --yes
+    """
+    from dataclasses import asdict
+
+    from db.pruning import prune as remove_old
+    from producer.choices import settings_from
+    from producer.command_line.follow import opened_store
+    from producer.command_line.summary import print_json
+    from producer.interruption import Interruption
+    from producer.screen import counted, diagnostics
+
+    days = settings_from({"store": store, "keep_days": older_than}).keep_days
+    with Interruption(), opened_store(store) as opened:
+        found = remove_old(opened, days * 86_400, is_trial=not yes)
+    if json_:
+        print_json({**asdict(found), "older_than_days": days, "dry_run": not yes})
+        return
+    console = diagnostics()
+    console.print(
+        f"older than {days:g} days: {counted(found.num_jobs, 'job')} with "
+        f"{counted(found.num_pairs, 'pair')}, {counted(found.num_scores, 'score')}, {counted(found.num_texts, 'text')} "
+        f"{'removed' if yes else 'would be removed; do it with --yes'}"
+    )
+    if not found.is_whole:
+        console.print("inputs are being read just now: texts are left for the next prune")
+
+
 COLLECTION: dict[str, Callable[..., None]] = {
     "sync": collection_sync,
     "list": collection_list,
