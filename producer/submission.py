@@ -13,6 +13,7 @@ from db.errors import DuplicateId, EmptyDraft, UnknownId
 from db.publish_requests import ask
 from db.publishing import find
 from db.records import JobRequest, Priority, Publishing, ScorerSpec, Submission, Telling
+from db.reuse import why_anew
 from db.settings import Settings
 from db.slicing import slice_pairs
 from db.span_requests import want_spans
@@ -62,9 +63,13 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded(Submission):
-    """A job that is in the store; `warnings` say what was asked of one recorded before and cannot be."""
+    """A job that is in the store; `warnings` say what was asked of one recorded before and cannot be.
+
+    `started_anew` says why nothing is reused of a job before it that was like it, if anything.
+    """
 
     warnings: tuple[str, ...] = ()
+    started_anew: str | None = None
 
 
 def record(
@@ -104,7 +109,12 @@ def record(
         if (num_documents := wishes.spans) is not None:
             recorded_id = submission.job_id
             store.write(lambda sql: want_spans(sql, recorded_id, num_documents))
-    return Recorded(**asdict(submission), warnings=tuple(warnings))
+    is_anew = submission.is_new and not submission.num_reused
+    return Recorded(
+        **asdict(submission),
+        warnings=tuple(warnings),
+        started_anew=why_anew(store, submission.job_id) if is_anew else None,
+    )
 
 
 def _found_or_published(

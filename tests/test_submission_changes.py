@@ -9,7 +9,7 @@ from db.jobs import list_progress
 from db.records import ScorerSpec
 from db.settings import Settings
 from db.store import open_store
-from producer import submission
+from producer import job_keys
 from producer.errors import InputError
 from producer.readers import content_digest
 from producer.submission import Inputs, Wishes, record
@@ -55,7 +55,7 @@ def test_a_write_just_after_the_digest_is_seen(
         asked = (store, inputs, ScorerSpec(model="null"), Wishes(), Settings())
         if is_known:
             record(*asked)
-        monkeypatch.setattr(submission, "content_digest", digest_then_change)
+        monkeypatch.setattr(job_keys, "content_digest", digest_then_change)
         with pytest.raises(InputError, match=r"changed while it was read|no such file"):
             record(*asked)
         assert len(list_progress(store)) == is_known

@@ -137,7 +137,8 @@ def prune(
     console = diagnostics()
     console.print(
         f"older than {days:g} days: {counted(found.num_jobs, 'job')} with "
-        f"{counted(found.num_pairs, 'pair')}, {counted(found.num_scores, 'score')}, {counted(found.num_texts, 'text')} "
+        f"{counted(found.num_pairs, 'pair')}, {counted(found.num_scores, 'score')}, "
+        f"{counted(found.num_texts, 'text')} "
         f"{'removed' if yes else 'would be removed; do it with --yes'}"
     )
     if not found.is_whole:

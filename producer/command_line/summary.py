@@ -40,6 +40,8 @@ class RunScreen(Screen):
         self._reading.done()
         self._console.print(f"store: {self._store.safe_url}")
         self._console.print(described(submission, row))
+        if submission.started_anew:
+            self._console.print(submission.started_anew)
         _warn(submission.warnings)
 
     def moved(self, moment: Moment, note: str) -> None:
@@ -81,6 +83,8 @@ def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
         print_json({**_facts(sent.submission, row), "warning": sent.warning, "store": store.safe_url})
     else:
         console.print(described(sent.submission, row))
+        if sent.submission.started_anew:
+            console.print(sent.submission.started_anew)
         print(sent.submission.job_id)  # noqa: T201
     if sent.settled is not None:
         say_settled(sent.settled)
@@ -156,6 +160,7 @@ def _facts(submission: Submission, row: JobProgress) -> dict[str, Any]:
         "num_failed": row.num_failed,
         "num_shards": row.num_shards,
         "num_tokens": row.num_scored_tokens,
+        "started_anew": submission.started_anew if isinstance(submission, Recorded) else None,
     }
 
 
