@@ -9,7 +9,7 @@ from typing import Any
 
 from db.bulk import run, stream
 from db.publication_records import Change, ChangeRow
-from db.results import sigmoid
+from db.sigmoid import sigmoid
 from db.store import Store
 
 FEED = """

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from db.results import sigmoid
+from db.sigmoid import sigmoid
 from db.store import Store
 
 MAX_PASSAGE_CHARS = 20_000

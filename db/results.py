@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from math import exp
 from typing import Any
 
 from db.bulk import run, stream
 from db.errors import UnknownJob
 from db.records import ResultRow, Span
+from db.sigmoid import sigmoid
 from db.span_requests import asked_of, spans_of_query
 from db.store import Store
 
@@ -125,10 +125,3 @@ def ranked(
             None,
             spans.get(document_id, ()),
         )
-
-
-def sigmoid(logit: float) -> float:
-    """1 / (1 + e^-logit) in double precision, for any finite logit."""
-    if logit < -700:
-        return 0.0
-    return 1.0 / (1.0 + exp(-logit))

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from db.records import ResultRow
-from db.results import sigmoid
+from db.sigmoid import sigmoid
 from producer.errors import UsageError
 
 ROW_GROUP_ROWS = 2**16

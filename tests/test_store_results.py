@@ -15,7 +15,8 @@ from db.drafts import draft
 from db.errors import UnknownJob
 from db.landing import complete
 from db.records import Claim, DocumentRow, JobRequest, PairFailure, ResultRow, ShardResult
-from db.results import results, sigmoid
+from db.results import results
+from db.sigmoid import sigmoid
 from db.store import Store
 from tests.support.small_jobs import SPEC, Slicer, StandIn, queries, scored, submit
 

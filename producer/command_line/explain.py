@@ -56,7 +56,7 @@ def explain(
 
 def _facts(explanation: "Explanation", now: "Recomputed") -> dict[str, object]:
     """Everything, for programs; spans count in the document's own text, as in results."""
-    from db.results import sigmoid
+    from db.sigmoid import sigmoid
 
     facts = asdict(explanation)
     score = explanation.score
@@ -102,7 +102,7 @@ def _lines(explanation: "Explanation", now: "Recomputed") -> list[tuple[str, str
 def _score_lines(explanation: "Explanation", score: "StoredScore") -> list[tuple[str, str]]:
     from datetime import UTC, datetime
 
-    from db.results import sigmoid
+    from db.sigmoid import sigmoid
     from producer.excerpts import printable
     from producer.screen import counted
 
