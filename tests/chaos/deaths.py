@@ -27,6 +27,7 @@ OF_WORKERS = (
     "before_ack",
     "during_heartbeat",
 )
+OF_PUBLISHERS = ("before_publication_commit", "after_publication_commit")
 OF_SUBMITTERS = ("before_publish_commit", "after_publish_commit")
 ACTIONS = ("kill", "kill", "kill", "exit", "raise", "hang")
 READY_S = 60.0
@@ -40,14 +41,14 @@ Errand(**json.loads(sys.argv[2])).submit(open_store(sys.argv[1]))
 Arrangement = Callable[[Scene, random.Random, Sequence[Errand]], None]
 
 
-def of_worker(point: str) -> Arrangement:
+def of_worker(point: str, actions: Sequence[str] = ACTIONS) -> Arrangement:
     """A worker takes another's place that dies, raises or hangs the first few times it comes to `point`."""
 
     def arrange(scene: Scene, chance: random.Random, errands: Sequence[Errand]) -> None:
         del errands
-        nth = 1 if point == "before_ack" else chance.randint(1, 4)
+        nth = chance.randint(1, 4) if actions is ACTIONS and point != "before_ack" else 1
         once = scene.folder / f"{point}-{scene.num_started}"
-        plan = f"{point}:{chance.choice(ACTIONS)}:{nth}:once={once}"
+        plan = f"{point}:{chance.choice(actions)}:{nth}:once={once}"
         leaving = scene.any_worker(chance)
         leaving.process.terminate()
         coming = scene.replace(leaving, **{VARIABLE: plan})
@@ -78,4 +79,11 @@ def of_submitter(point: str) -> Arrangement:
 def arrangements() -> dict[str, Arrangement]:
     """By name, everything that can be arranged."""
     of_workers = {f"worker dies {point}": of_worker(point) for point in OF_WORKERS}
-    return of_workers | {f"submitter dies {point}": of_submitter(point) for point in OF_SUBMITTERS}
+    of_publishers = {
+        f"publisher dies {point}": of_worker(point, ("kill", "raise")) for point in OF_PUBLISHERS
+    }
+    return (
+        of_workers
+        | of_publishers
+        | {f"submitter dies {point}": of_submitter(point) for point in OF_SUBMITTERS}
+    )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.doorbell import queue_name
+from db.publication_records import Publishing, PublishPolicy
 from db.store import Store
 from producer.doorbell import BrokerUnavailable, Doorbell
 from tests.support.drains import expected_logits
@@ -18,7 +19,9 @@ QUEUE = queue_name(MODEL)
 
 @dataclass(frozen=True)
 class Errand:
-    """One job to be submitted. `poison` names what its one poison pair does to whoever scores it."""
+    """One job to be submitted. `poison` names what its one poison pair does to whoever scores it; `ranking` is
+    where the job is published.
+    """
 
     key: str
     texts_of: str
@@ -26,6 +29,7 @@ class Errand:
     num_documents: int
     pairs_per_shard: int
     poison: str | None = None
+    ranking: str | None = None
 
     @property
     def query_texts(self) -> list[str]:
@@ -58,12 +62,14 @@ class Errand:
         return logits
 
     def submit(self, store: Store) -> int:
+        publishing = Publishing(ranking=self.ranking, policy=PublishPolicy.ALL) if self.ranking else None
         return submit(
             store,
             key=self.key,
             query_texts=self.query_texts,
             document_texts=self.document_texts,
             pairs_per_shard=self.pairs_per_shard,
+            publishing=publishing,
         ).job_id
 
 

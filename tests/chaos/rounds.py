@@ -14,11 +14,13 @@ from db.schema import jobs, shards
 from tests.chaos.blows import Blow
 from tests.chaos.deaths import Arrangement
 from tests.chaos.errands import Errand, ring
+from tests.chaos.reader import all_settled
 from tests.chaos.scene import Scene
-from tests.chaos.verdict import complaints_about
+from tests.chaos.verdict import complaints_about, shortened
 
 POISONS = ("raise", "exit", "hang", "memory")
 END_S = 150.0
+RANKINGS = ("even", "odd")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def plan_round(
         num_documents=chance.randint(50, 100),
         pairs_per_shard=chance.choice((3, 6, 10)),
         poison=poison,
+        ranking=RANKINGS[number % len(RANKINGS)],
     )
     errands = [main]
     if chance.random() < 0.3:
@@ -88,6 +91,9 @@ def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow], arranged: Mapping[
         if name in arranged:
             arranged[name](scene, chance, plan.errands)
     scene.begin_round()
+    for errand in plan.errands:
+        if errand.ranking:
+            scene.reader_of(errand.ranking)
     started = time.monotonic()
     submitted = {errand.submit(scene.store): errand for errand in plan.errands}
     for job_id in submitted:
@@ -102,9 +108,22 @@ def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow], arranged: Mapping[
     complaints = [] if has_ended else [f"not over after {END_S:g} s"]
     for job_id, errand in submitted.items():
         complaints += [f"job {job_id}: {complaint}" for complaint in complaints_about(scene, job_id, errand)]
+    complaints += complaints_of_readers(scene, submitted)
     num_shards, num_wasted = claims_spent(scene, list(submitted))
     num_pairs = sum(errand.num_queries * errand.num_documents for errand in plan.errands)
     return Outcome(plan, seconds, num_pairs, num_shards, num_wasted, scene.longest_silence_s, complaints)
+
+
+def complaints_of_readers(scene: Scene, submitted: Mapping[int, Errand]) -> list[str]:
+    """Whoever reads a feed was told what stands now, once every job that ended is published."""
+    if not scene.wait(lambda: all_settled(scene.store), END_S):
+        return ["a job that ended was not published"]
+    return [
+        f"ranking {errand.ranking}: {complaint}"
+        for job_id, errand in submitted.items()
+        if errand.ranking
+        for complaint in shortened(scene.reader_of(errand.ranking).complaints_about(scene.store, job_id))
+    ]
 
 
 def all_over(scene: Scene, job_ids: Sequence[int]) -> Callable[[], bool]:

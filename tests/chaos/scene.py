@@ -17,6 +17,7 @@ from db.errors import StoreError
 from db.schema import shards
 from db.states import IS_OPEN
 from db.store import Store, open_store
+from tests.chaos.reader import Reader
 from tests.chaos.servers import MortalPostgres, MortalRedis
 from tests.support.worker_process import WorkerProcess
 
@@ -56,6 +57,7 @@ class Scene:
         self.broker = MortalRedis()
         self.workers: list[WorkerProcess] = []
         self.leaving: list[WorkerProcess] = []
+        self.readers: dict[str, Reader] = {}
         self.num_started = 0
         self.longest_silence_s = 0.0
         self._num_ended = 0
@@ -111,13 +113,20 @@ class Scene:
         time.sleep(LOOK_S)
 
     def _listen(self) -> None:
-        """Notes whether shards end."""
+        """Notes whether shards end, and reads the feeds."""
+        for reader in self.readers.values():
+            with suppress(StoreError):
+                reader.read(self.store)
         ended = select(func.count()).where(~IS_OPEN).select_from(shards)
         with suppress(StoreError), self.store.reading() as connection:
             num_ended = connection.execute(ended).scalar_one()
             if num_ended != self._num_ended:
                 self._num_ended, self._last_end_at = num_ended, time.monotonic()
             self.longest_silence_s = max(self.longest_silence_s, time.monotonic() - self._last_end_at)
+
+    def reader_of(self, ranking: str) -> Reader:
+        """Who reads the feed of that ranking all the time."""
+        return self.readers.setdefault(ranking, Reader(ranking))
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Whether `condition` came true in time; a store that is away is asked again."""
