@@ -19,8 +19,8 @@ QUEUE = queue_name(MODEL)
 
 @dataclass(frozen=True)
 class Errand:
-    """One job to be submitted. `poison` names what its one poison pair does to whoever scores it; `ranking` is
-    where the job is published.
+    """One job to submit: `poison` is what its one poison pair does to whoever scores it, `ranking` where
+    it is published.
     """
 
     key: str
