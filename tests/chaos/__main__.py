@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 
 from benchmarks.report import publish
@@ -17,6 +18,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--keep", action="store_true", help="keep the figures in benchmarks/results")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # whoever was started is ended then, too
     for dialect in asked.on or ("sqlite", "postgresql"):
         print(f"chaos on {dialect}, seed {asked.seed}", flush=True)
         numbers = range(asked.first, asked.first + asked.rounds)
