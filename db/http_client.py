@@ -14,7 +14,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 CONNECT_S = 10.0
-MAX_ANSWER_BYTES = 64 * 2**20
+MAX_ANSWER_BYTES = 16 * 2**20
+"""Of a longer answer the rest is not read."""
 
 Address = IPv4Address | IPv6Address
 
@@ -93,10 +94,8 @@ class Client:
             connection = self._opened()
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
-            read = response.read(MAX_ANSWER_BYTES + 1)
-            if len(read) > MAX_ANSWER_BYTES:
-                raise HttpTrouble("the answer is too long")
-            if response.will_close:
+            read = response.read(MAX_ANSWER_BYTES)
+            if response.will_close or not response.isclosed():
                 self.close()
             return Answer(response.status, retry_after(response.headers.get("Retry-After")), read)
         except (OSError, http.client.HTTPException, HttpTrouble) as error:

@@ -54,10 +54,12 @@ class Told(NamedTuple):
     problem: str | None
 
 
-def tell_due(store: Store, tellers: Mapping[str, Teller], job_id: int | None = None) -> list[Told]:
-    """Tells every notice that is due and of a kind there is a teller for, once. Raises StoreError."""
-    tried = []
-    while (notice := take(store, tellers.keys(), job_id)) is not None:
+def tell_due(
+    store: Store, tellers: Mapping[str, Teller], job_id: int | None = None, *, limit: int = 1_000
+) -> list[Told]:
+    """Tells notices that are due and of a kind there is a teller for, once each. Raises StoreError."""
+    tried: list[Told] = []
+    while len(tried) < limit and (notice := take(store, tellers.keys(), job_id)) is not None:
         problem = None
         try:
             tellers[notice.kind](notice, facts(store, notice.job_id))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+DEFAULT_KEEP = 7
+
 
 class PublishPolicy(StrEnum):
     """What becomes of a job with failed pairs: published with them and why, without them, or not at all."""
@@ -18,11 +20,12 @@ class PublishPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
-    """Under which ranking a job is published when it ends; `keep` publications can be brought back."""
+    """Under which ranking a job is published when it ends; `keep` publications can be brought back, None
+    leaves that as it is."""
 
     ranking: str
     policy: PublishPolicy = PublishPolicy.WITHOUT_FAILED
-    keep: int = 7
+    keep: int | None = DEFAULT_KEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from db.comparison import Compared, Wanted, compare, number_queries
 from db.connecting import WRITES
-from db.errors import NothingToRollBackTo, StoreBusy
+from db.errors import NothingToRollBackTo, StoreBusy, StoreError
 from db.failpoints import reach
 from db.publication_records import Publication, PublishPolicy
 from db.publication_schema import notices, publications, publish_requests, rankings
@@ -36,11 +36,19 @@ MAX_COMPARISONS = 5
 def settle_due(store: Store, job_id: int | None = None) -> list[Publication]:
     """Publishes every ended job that waits for it (or this one only), or notes why it is not to be.
 
-    Returns what was published by this call. Raises StoreError.
+    Returns what was published by this call. One that fails keeps no other from its turn; raises the last
+    StoreError then.
     """
     with store.reading() as connection:
         request_ids = due_requests(connection, job_id)
-    published = (Settling(store).settle(request_id) for request_id in request_ids)
+    published, failure = [], None
+    for request_id in request_ids:
+        try:
+            published.append(Settling(store).settle(request_id))
+        except StoreError as error:
+            failure = error
+    if failure is not None:
+        raise failure
     return [publication for publication in published if publication is not None]
 
 

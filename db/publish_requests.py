@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from db.bulk import is_sqlite
 from db.clock import now_s
-from db.publication_records import Publishing, Telling
+from db.publication_records import DEFAULT_KEEP, Publishing, Telling
 from db.publication_schema import notices, publish_requests, rankings
 from db.records import JobState
 from db.schema import jobs
@@ -109,12 +109,12 @@ def ask(connection: Connection, job_id: int, publishing: Publishing | None, tell
 def ranking_of(connection: Connection, publishing: Publishing) -> int:
     """The id of the ranking, made now if there is none; what it keeps is what was asked last."""
     upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    new = upsert(rankings).values(name=publishing.ranking, keep=publishing.keep, created_at=now_s())
+    keep = publishing.keep
+    new = upsert(rankings).values(name=publishing.ranking, keep=keep or DEFAULT_KEEP, created_at=now_s())
     connection.execute(new.on_conflict_do_nothing())
     by_name = rankings.c.name == publishing.ranking
-    connection.execute(
-        update(rankings).where(by_name, rankings.c.keep != publishing.keep).values(keep=publishing.keep)
-    )
+    if keep is not None:
+        connection.execute(update(rankings).where(by_name, rankings.c.keep != keep).values(keep=keep))
     ranking_id: int = connection.execute(select(rankings.c.id).where(by_name)).scalar_one()
     return ranking_id
 

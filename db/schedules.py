@@ -12,6 +12,7 @@ from db.clock import now_s
 from db.collection_schema import collections, query_sets
 from db.errors import ScheduleExists, UnknownName
 from db.kept import COLLECTIONS, QUERY_SETS, held_id
+from db.publication_records import DEFAULT_KEEP
 from db.records import Priority, Publishing, PublishPolicy, Telling
 from db.schedule_schema import schedules
 from db.store import Store
@@ -85,7 +86,7 @@ def add(store: Store, asked: ScheduleRequest, next_at: int) -> int:
             top_k=asked.top_k,
             min_score=asked.min_score,
             publish_policy=asked.publishing.policy,
-            keep=asked.publishing.keep,
+            keep=asked.publishing.keep or DEFAULT_KEEP,
             webhook=asked.telling.webhook if asked.telling else None,
             then_task=asked.telling.then if asked.telling else None,
             next_at=next_at,

@@ -17,7 +17,8 @@ from db.notices import Notice, NotTold
 
 TOTAL_S = 30.0
 SIGNATURE, TIMESTAMP, NOTICE = "X-Rankmill-Signature", "X-Rankmill-Timestamp", "X-Rankmill-Notice"
-NAT64 = ip_network("64:ff9b::/96")
+# What a gateway, or the machine itself, may take for an IPv4 address of ours.
+DISGUISES = tuple(map(ip_network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
 def post(notice: Notice, facts: Mapping[str, Any], *, secret: str, allow_private: bool) -> None:
@@ -57,7 +58,7 @@ def is_public(address: Address) -> bool:
     """Whether an address is out in the world; one wrapped in another counts as what it wraps."""
     if isinstance(address, IPv6Address):
         wrapped = address.ipv4_mapped or address.sixtofour
-        if wrapped is None and address in NAT64:
+        if wrapped is None and any(address in disguise for disguise in DISGUISES):
             return False
         if wrapped is not None:
             address = wrapped

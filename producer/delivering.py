@@ -6,7 +6,7 @@ skips none. Knows when to try again; knows no protocol.
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from db import deliveries
@@ -21,6 +21,7 @@ from producer.receivers import Receiver, ReceiverTrouble, Refused, TooLarge
 CHUNK_ROWS = 1_000
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 60.0
 MAX_TRIES_OF_ITEMS = 5
+SUSPICIOUS = 20
 LOOK_EVERY_S = 2.0
 
 
@@ -63,6 +64,7 @@ class Delivering:
         self._try_refused_again()
         while rows := self._next():
             refused = self._send(rows)
+            check_takes_some(rows, refused)
             reach("after_receiver_accepted")
             self.delivered.num_accepted += len(rows) - len(refused)
             self.delivered.cursor = deliveries.advance(
@@ -131,6 +133,15 @@ class Delivering:
                 pauses.wait(ReceiverTrouble(f"{len(passing)} were put off"), self._note)
             waiting = passing
         return given_up
+
+
+def check_takes_some(rows: Sequence[ChangeRow], refused: Mapping[int, Refused]) -> None:
+    """Raises RuntimeFailure when all of many changes were refused: then it is not they who are at fault."""
+    if len(rows) >= SUSPICIOUS and len(refused) == len(rows):
+        reason = refused[rows[0].cursor].reason
+        raise RuntimeFailure(
+            f"The receiver refuses every change: {reason}. Mend that and run the same command again."
+        )
 
 
 class Pauses:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TypedDict, Unpack
 
 from db.jobs import find
-from db.records import JobProgress, LongDocuments, Precision, Priority, ResultRow, Submission
+from db.records import JobProgress, LongDocuments, Precision, Priority, Publishing, ResultRow, Submission
 from db.results import results as stored_results
 from db.settings import Settings
 from db.store import open_store
@@ -63,6 +63,7 @@ def run(
     name: str | None = None,
     top_k: int | None = None,
     min_score: float | None = None,
+    publish: str | None = None,
     on_progress: Callable[[JobProgress], None] | None = None,
     **settings: Unpack[SettingsGiven],
 ) -> Ranking:
@@ -70,6 +71,7 @@ def run(
 
     `corpus`, `queries` and `candidates` are paths, or Python values: documents and queries as mappings,
     tuples or a dict of texts by id; candidates as (query id, document id). No candidates means all pairs.
+    `publish` names a ranking whose state the results become.
     `Collection("kb")` and `QuerySet("faq")` are those that the store keeps under these names.
     The same call again continues what was interrupted. Raises InputError, MissingPrerequisite,
     RuntimeFailure and the store's errors; KeyboardInterrupt when asked to stop.
@@ -80,7 +82,7 @@ def run(
             outcome = run_job(
                 store,
                 Inputs(corpus=corpus, queries=queries, candidates=candidates),
-                Wishes(name=name, top_k=top_k, min_score=min_score),
+                Wishes(name=name, top_k=top_k, min_score=min_score, publishing=_publishing(publish)),
                 chosen,
                 interruption=interruption,
                 screen=_Listener(on_progress),
@@ -99,6 +101,7 @@ def submit(
     priority: Priority | str | None = None,
     top_k: int | None = None,
     min_score: float | None = None,
+    publish: str | None = None,
     **settings: Unpack[SettingsGiven],
 ) -> Submission:
     """Records a job for the workers behind the broker, and rings for them. Inputs as for `run`.
@@ -108,7 +111,13 @@ def submit(
     """
     chosen = _settings(settings)
     urgency = None if priority is None else Priority(priority)
-    wishes = Wishes(name=name, priority=urgency, top_k=top_k, min_score=min_score)
+    wishes = Wishes(
+        name=name,
+        priority=urgency,
+        top_k=top_k,
+        min_score=min_score,
+        publishing=_publishing(publish),
+    )
     with open_store(chosen.store, create=True) as store:
         inputs = Inputs(corpus=corpus, queries=queries, candidates=candidates)
         return send(store, inputs, wishes, chosen).submission
@@ -131,6 +140,10 @@ def results(
     url = settings_from({"store": store}).store
     with open_store(url) as opened:
         return Ranking(url, find(opened, job), top_k, min_score)
+
+
+def _publishing(ranking: str | None) -> Publishing | None:
+    return None if ranking is None else Publishing(ranking=ranking, keep=None)
 
 
 class _Listener(Screen):

@@ -19,6 +19,8 @@ from producer.doorbell import BrokerUnavailable, Doorbell
 from producer.errors import MissingPrerequisite, UsageError
 
 MAX_TRIES = 3
+OTHERS = 5
+"""Notices of earlier jobs that a command also tells: each may take half a minute."""
 
 
 class Settled(NamedTuple):
@@ -40,7 +42,7 @@ def settle(store: Store, settings: Settings, job_id: int) -> Settled:
             break
         time.sleep(notices.FIRST_PAUSE_S * 2**number_of_try)
     settle_due(store)
-    tell_due(store, tellers)
+    tell_due(store, tellers, limit=OTHERS)
     return Settled(
         rankings=facts(store, job_id)["rankings"],
         problems=[f"{problem}; it is told later" for problem in problems.values()],

@@ -146,6 +146,8 @@ def test_killed_after_the_post_it_is_told_again(store: Store, store_url: str, re
         "::ffff:10.0.0.1",
         "2002:7f00:1::",
         "64:ff9b::a00:1",
+        "64:ff9b:1::a00:1",
+        "::127.0.0.1",
     ],
 )
 def test_loopback_link_local_and_private_addresses_are_refused(address: str) -> None:

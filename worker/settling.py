@@ -31,6 +31,12 @@ class SettlingRounds(Rounds):
 
     def round(self) -> None:
         """One round. Raises StoreError."""
+        try:
+            self._publish()
+        finally:
+            self._tell()
+
+    def _publish(self) -> None:
         for published in settle_due(self._store):
             fields = {
                 "ranking": published.ranking,
@@ -41,8 +47,10 @@ class SettlingRounds(Rounds):
                 "num_removed": published.num_removed,
             }
             log.info("published", extra={"fields": fields})
+
+    def _tell(self) -> None:
         for told in tell_due(self._store, self._tellers):
-            fields = {"kind": told.notice.kind, "job_id": told.notice.job_id}
+            fields: dict[str, object] = {"kind": told.notice.kind, "job_id": told.notice.job_id}
             if told.problem is None:
                 log.info("told", extra={"fields": fields})
             else:

@@ -210,8 +210,7 @@ KeepPublications = Annotated[
         min=1,
         metavar="N",
         rich_help_panel=AFTERWARDS,
-        help="How many states of the ranking can be brought back.",
-        show_default="7",
+        help="How many states of the ranking can be brought back; as before by default, 7 at first.",
     ),
 ]
 Webhook = Annotated[

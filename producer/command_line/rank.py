@@ -207,9 +207,7 @@ def publishing_of(
         if policy is not None or keep is not None:
             raise UsageError("--publish-policy and --keep-publications go with --publish NAME.")
         return None
-    return Publishing(
-        ranking=ranking, policy=policy or PublishPolicy.WITHOUT_FAILED, keep=7 if keep is None else keep
-    )
+    return Publishing(ranking=ranking, policy=policy or PublishPolicy.WITHOUT_FAILED, keep=keep)
 
 
 def telling_of(webhook: str | None, then: str | None) -> "Telling | None":
