@@ -1,6 +1,7 @@
 """Publication: a job that ends becomes its ranking's state in one step, by policy; older ones come back."""
 
 import pytest
+from sqlalchemy import text
 
 from db.errors import NothingToRollBackTo, UnknownRanking
 from db.jobs import cancel
@@ -197,3 +198,16 @@ def test_ids_of_any_length_are_published(store: Store) -> None:
     long = "x" * 9_000
     night(store, "monday", {f"d{long}": "1"}, queries={f"q{long}": "first"})
     assert list(latest(store)) == [(f"q{long}", f"d{long}")]
+
+
+def test_one_query_of_a_ranking_is_found_by_an_index(store: Store) -> None:
+    night(store, "monday", {f"d{number}": f"{number}" for number in range(200)})
+    asked = "SELECT * FROM latest_results WHERE ranking = 'kb' AND query_id = 'q1'"
+    with store.reading() as connection:
+        if store.dialect == "sqlite":
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {asked}")).all()
+        else:
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            plan = connection.execute(text(f"EXPLAIN {asked}")).all()
+    assert "published_results_" in str(plan)
+    assert "pk_published_results" not in str(plan)

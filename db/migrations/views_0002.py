@@ -23,7 +23,6 @@ FROM rankings
 JOIN publications ON publications.id = rankings.publication_id
 JOIN ranking_queries ON ranking_queries.ranking_id = rankings.id
 JOIN published_results ON published_results.ranking_query_id = ranking_queries.id
-    AND published_results.ranking_id = rankings.id
 WHERE published_results.change <> 'removed'
 """
 
