@@ -164,6 +164,14 @@ def _roberta() -> tuple[Any, Any]:
     return tokenizer, config
 
 
+def _camembert() -> tuple[Any, Any]:
+    tokenizer, _ = _roberta()
+    config = transformers.CamembertConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, **SMALL
+    )
+    return tokenizer, config
+
+
 def _byte_pairs(special: list[str]) -> Tokenizer:
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -214,6 +222,7 @@ _FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "modernbert": _modernbert,
     "modernbert-mean": _modernbert_mean,
     "roberta": _roberta,
+    "camembert": _camembert,
     "electra": _electra,
     "deberta": _deberta,
 }
