@@ -47,6 +47,16 @@ SEED ?=
 chaos: setup ## kill, freeze and starve real workers for 200 rounds on each store (half an hour)
 	@for store in $(STORES); do $(BIN)/python -m tests.chaos --on $$store --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)); done
 
+# Ten thousand cases for each reader, and for each form that a password may have in a URL.
+FUZZ_CASES ?= 10000
+.PHONY: fuzz
+fuzz: setup ## give the readers 10,000 strange inputs each (long)
+	RANKMILL_FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --timeout 3000 -k fuzz $(PYTEST_ARGS)
+
+.PHONY: audit
+audit: setup ## ask the advisory database whether anything installed has a known hole (needs the internet)
+	@.ci/audit $(BIN)/python
+
 .PHONY: lint
 lint: setup ## check style, types, import contracts and file sizes
 	$(BIN)/ruff check .

@@ -88,6 +88,7 @@ class Settings(BaseSettings):
         30, ge=0, description="Days that `rankmill prune` keeps jobs that ended, and scores none needs"
     )
     max_line_bytes: int = Field(16 * 2**20, ge=1024, description="Longest input line accepted, in bytes")
+    max_pairs: int = Field(100_000_000, ge=1, description="Most pairs of one job")
     webhook_secret: str | None = Field(
         None, min_length=16, repr=False, description="Signs webhooks; without it none is sent"
     )

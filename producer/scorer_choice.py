@@ -101,12 +101,12 @@ def _num_labels(model: str, config: Path) -> int | None:
     """How many numbers the model gives, as far as its configuration says."""
     try:
         facts = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise MissingPrerequisite(
             f"The config.json of {model} cannot be read: {cause}. Download the model again."
         ) from cause
     if not isinstance(facts, dict):
-        return None
+        raise MissingPrerequisite(f"The config.json of {model} holds no object. Download the model again.")
     labels = facts.get("id2label")
     named = facts.get("num_labels")
     return len(labels) if isinstance(labels, dict) else named if isinstance(named, int) else None

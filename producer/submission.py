@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from db.amending import amend
-from db.drafts import draft
+from db.drafts import Draft, draft
 from db.errors import DuplicateId, EmptyDraft, UnknownId
 from db.publish_requests import ask
 from db.publishing import find
@@ -179,6 +179,7 @@ def _read_and_publish(
         else:
             documents = read_documents(inputs.corpus, max_line_bytes=longest)
             sheet.add_documents(seen.passing("documents", documents))
+        _check_size(inputs, sheet, settings.max_pairs)
         sheet.check()
         seen.check_unchanged()
         key = seen.key(scorer)
@@ -196,6 +197,23 @@ def _read_and_publish(
             spans=wishes.spans,
         )
         return sheet.publish(request, partial(slice_pairs, shard_tokens=settings.shard_tokens))
+
+
+def _check_size(inputs: Inputs, sheet: Draft, max_pairs: int) -> None:
+    """Raises InputError for more pairs than are accepted: all pairs of two long files fill any disk."""
+    if inputs.candidates is not None:
+        num_pairs, path = sheet.num_candidates, source_name(inputs.candidates, "candidates")
+        of = "candidates"
+    else:
+        num_pairs, path = sheet.num_queries * sheet.num_documents_read, _name_of(inputs, "documents")
+        of = f"pairs of {sheet.num_queries:,} queries and {sheet.num_documents_read:,} documents"
+    if num_pairs > max_pairs:
+        raise InputError(
+            path,
+            None,
+            f"{num_pairs:,} {of} are more than the {max_pairs:,} that one job may have",
+            "Give candidates of a first-stage run, make several jobs, or raise RANKMILL_MAX_PAIRS.",
+        )
 
 
 def check_name(name: str | None, kind: str) -> None:

@@ -1,8 +1,13 @@
 """Broker URLs: passwords never show, and the same broker is the same however it is written."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from db.broker_url import broker_digest, safe_broker_url
+from tests.support.fuzzing import NUM_CASES
 
 
 @pytest.mark.parametrize(
@@ -39,3 +44,18 @@ def test_a_broker_is_told_by_its_place_and_not_by_who_asks() -> None:
         "nonsense",
     ]
     assert len({broker_digest(url) for url in [same[0], *others]}) == 1 + len(others)
+
+
+passwords = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=6, max_size=20)
+
+
+@settings(max_examples=NUM_CASES, deadline=None)
+@given(
+    password=passwords,
+    scheme=st.sampled_from(["redis", "amqp", "rediss"]),
+    place=st.sampled_from(["h", "h:1/0", "[::1]:1//"]),
+)
+def test_fuzzing_no_part_of_any_password_is_shown(password: str, scheme: str, place: str) -> None:
+    shown = safe_broker_url(f"{scheme}://careful:{password}@{place}")
+    secret = max(re.split(r"\W", password), key=len)
+    assert len(secret) < 4 or secret not in shown

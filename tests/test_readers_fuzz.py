@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from db.records import CandidateRow, DocumentRow, QueryRow
 from producer.errors import InputError
 from producer.readers import read_candidates, read_documents, read_queries
+from tests.support.fuzzing import NUM_CASES
 
 MAX_LINE_BYTES = 2048
 
@@ -76,7 +77,7 @@ def check(row: Row) -> None:
 
 
 @pytest.mark.parametrize("reader", [read_documents, read_queries, read_candidates])
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=NUM_CASES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=files | archives | st.binary(max_size=200))
 def test_any_bytes_are_rows_or_one_clear_refusal(tmp_path: Path, reader: Reader, raw: bytes) -> None:
     path = tmp_path / "input"
@@ -99,7 +100,7 @@ def test_any_bytes_are_rows_or_one_clear_refusal(tmp_path: Path, reader: Reader,
 
 
 @pytest.mark.parametrize("reader", [read_documents, read_queries, read_candidates])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=NUM_CASES, deadline=None)
 @given(given_rows=st.lists(python_values, max_size=4))
 def test_any_python_values_are_rows_or_one_clear_refusal(reader: Reader, given_rows: list[object]) -> None:
     num_rows, refused = 0, None

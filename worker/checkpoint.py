@@ -42,6 +42,7 @@ TOKENIZER_FILES = (
     "merges.txt",
 )
 WANTED = (CONFIG, WEIGHTS, WEIGHTS_INDEX, "model-*.safetensors", *TOKENIZER_FILES)
+MAX_JSON_BYTES = 2**24  # of a config or an index of weights; the largest known have a few hundred thousand
 CLASSIFIER = "ForSequenceClassification"
 
 
@@ -157,9 +158,11 @@ def _find_weights(model: str, directory: Path) -> tuple[Path, ...]:
 
 
 def _read_json(model: str, path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise NotAModel(model, f"readable {path.name} (it is larger than {MAX_JSON_BYTES:,} bytes)")
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotAModel(model, f"readable {path.name} ({error})") from error
     if not isinstance(content, dict):
         raise NotAModel(model, f"readable {path.name} (it holds no object)")

@@ -34,7 +34,9 @@ def ended(command: Callable[[], None]) -> int:
         if wants_debug():
             import traceback
 
-            traceback.print_exc()
+            from db.events import without_secrets
+
+            print(without_secrets(traceback.format_exc()), file=sys.stderr)  # noqa: T201
         if words:
             print(words, file=sys.stderr)  # noqa: T201
         return code

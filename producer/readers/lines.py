@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import math
 import os
 import re
 import stat
@@ -20,6 +21,10 @@ MAX_LINE_BYTES = 16 * 2**20
 
 FilePath = str | os.PathLike[str]
 ByteStream: TypeAlias = "io.BufferedReader[io.RawIOBase]"
+
+# Text shrinks to a tenth, perhaps to a fiftieth; what unpacks to far more was made to fill a disk.
+MAX_GZIP_RATIO = 200
+GZIP_BYTES_TO_SPARE = 2**30
 
 _BUFFER_BYTES = 2**18
 _GZIP = b"\x1f\x8b"
@@ -76,7 +81,8 @@ def read_lines(path: FilePath, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator
     name = os.fspath(path)
     line_no, has_lines = 0, False
     with closing(open_file(path)) as file, closing(_decompressed(name, file)) as stream:
-        for line_no, line in enumerate(_bounded(name, stream, max_line_bytes), 1):
+        most = _most_bytes(file, stream)
+        for line_no, line in enumerate(_bounded(name, stream, max_line_bytes, most), 1):
             if line_no == 1:
                 line = line.removeprefix(_BOM)
             line = line.rstrip(b"\r\n")
@@ -110,8 +116,15 @@ def _decompressed(name: str, file: io.FileIO) -> ByteStream:
     return io.BufferedReader(cast(io.RawIOBase, _Gzip(fileobj=buffered)), _BUFFER_BYTES)
 
 
-def _bounded(name: str, stream: ByteStream, max_line_bytes: int) -> Iterator[bytes]:
-    line_no = 0
+def _most_bytes(file: io.FileIO, stream: ByteStream) -> float:
+    """How many bytes may come out of a file; any number of a plain one, which has them on the disk."""
+    if not isinstance(stream.raw, _Gzip):
+        return math.inf
+    return GZIP_BYTES_TO_SPARE + MAX_GZIP_RATIO * os.fstat(file.fileno()).st_size
+
+
+def _bounded(name: str, stream: ByteStream, max_line_bytes: int, most_bytes: float) -> Iterator[bytes]:
+    line_no = num_bytes = 0
     # Two bytes of room for the line's end, so that the bound is on what the line says.
     room = max_line_bytes + 2
     try:
@@ -123,6 +136,14 @@ def _bounded(name: str, stream: ByteStream, max_line_bytes: int) -> Iterator[byt
                     line_no,
                     f"the line is longer than {max_line_bytes:,} bytes",
                     "Split the text, or raise RANKMILL_MAX_LINE_BYTES.",
+                )
+            num_bytes += len(line)
+            if num_bytes > most_bytes:
+                raise InputError(
+                    name,
+                    line_no,
+                    f"the gzip file unpacks to more than {MAX_GZIP_RATIO} times its size",
+                    "If that is right, unpack it (gunzip) and give the plain file.",
                 )
             yield line
     except EOFError as error:
