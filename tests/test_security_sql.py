@@ -24,6 +24,7 @@ BUILT = {
     "db/bulk.py": "names of our tables and columns, and their marks",
     "db/connecting.py": "numbers that are constants of ours",
     "db/migration.py": "names of our own",
+    "db/pruning.py": "names of our own tables, and conditions written beside them",
     "db/staging.py": "names of our own draft tables, columns and indexes",
     "db/sheets.py": "the clock's expression of each dialect",
     "db/texts.py": "as many marks as there are parameters",
