@@ -19,6 +19,7 @@ EXIT_CODE = 70
 Point = Literal[
     "before_publish_commit",
     "after_publish_commit",
+    "before_sync_commit",
     "before_doorbell",
     "before_claim_commit",
     "after_claim_commit",

@@ -17,6 +17,7 @@ from db.bulk import insert_rows, is_sqlite, run
 from db.clock import now_s
 from db.drafts import text_chunks
 from db.errors import DuplicateId
+from db.failpoints import reach
 from db.kept import Kind, named
 from db.records import DocumentRow, QueryRow
 from db.sheets import Sheet
@@ -162,6 +163,7 @@ class Sync(Sheet):
                 "synced_at": now_s(),
             }
             connection.execute(update(table).where(table.c.id == parent_id).values(values))
+            reach("before_sync_commit")
             return difference
 
         return self.in_transaction(change, writes=True)

@@ -11,7 +11,9 @@ import pytest
 from db.bulk import run
 from db.clock import clock_of
 from db.jobs import list_progress
+from db.settings import Settings
 from db.store import Store, open_store
+from producer.nights import ask
 from tests.support.rankmill_command import Rankmill, in_process
 from tests.support.waiting import wait_until
 
@@ -93,6 +95,27 @@ def test_run_now_makes_the_ranking_and_list_tells_of_it(rankmill: Rankmill) -> N
     assert "by hand" in rankmill("schedule", "list", "kb").stdout
 
 
+@pytest.mark.parametrize("point", ["before_publish_commit", "after_publish_commit", "before_doorbell"])
+def test_a_night_whose_submitter_is_killed_is_one_job_all_the_same(
+    rankmill: Rankmill, store: Store, point: str
+) -> None:
+    rankmill("schedule", "run-now", "kb", exit_code=-9, RANKMILL_FAILPOINTS=f"{point}:kill")
+    make_due(store)  # the next night stands for one that has no job, and waits for one that has
+    settings = Settings(store=rankmill.store_url, broker=rankmill.environment["RANKMILL_BROKER"])
+    ask(store, settings, clock_of(store))
+    assert [job.name for job in list_progress(store)] == ["kb"]
+    ask(store, settings, clock_of(store))
+    assert len(list_progress(store)) == 1
+
+
+def test_a_sync_killed_before_its_commit_leaves_the_old_state(rankmill: Rankmill) -> None:
+    (rankmill.folder / "kb.jsonl").write_text('{"id": "c", "text": "three"}\n')
+    sync = ["collection", "sync", "kb", "--corpus", "kb.jsonl"]
+    rankmill(*sync, exit_code=-9, RANKMILL_FAILPOINTS="before_sync_commit:kill")
+    assert json.loads(rankmill("collection", "show", "kb", "--json").stdout)["num_documents"] == 2
+    assert "1 added, 0 changed, 2 removed, 0 unchanged" in rankmill(*sync).stderr
+
+
 def test_a_schedule_is_paused_resumed_and_removed(
     rankmill: Rankmill, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +123,8 @@ def test_a_schedule_is_paused_resumed_and_removed(
     assert in_process("schedule", "pause", "kb") == 0
     assert in_process("schedule", "list") == 0
     assert "paused" in capsys.readouterr().out
+    assert in_process("schedule", "run-now", "kb") == 2
+    assert "schedule resume kb" in capsys.readouterr().err
     assert in_process("schedule", "resume", "kb") == 0
     assert "fires next at" in capsys.readouterr().err
     assert in_process("collection", "remove", "kb") == 2

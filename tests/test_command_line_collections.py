@@ -72,3 +72,22 @@ def test_each_input_is_named_once(
     assert in_process("collection", "sync", "kb", "--corpus", "kb.jsonl") == 0
     assert in_process("run", *arguments, "--all-pairs") == 2
     assert said in capsys.readouterr().err
+
+
+def test_prune_counts_first_and_acts_when_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert in_process("collection", "sync", "kb", "--corpus", "kb.jsonl") == 0
+    Path("kb.jsonl").write_text('{"id": "a", "text": "one"}\n')
+    assert in_process("collection", "sync", "kb", "--corpus", "kb.jsonl") == 0
+    capsys.readouterr()
+    assert in_process("prune") == 0
+    said = "older than 30 days: 0 jobs with 0 pairs, 0 scores, 1 text would be removed; do it with --yes"
+    assert said in capsys.readouterr().err
+    assert in_process("prune", "--older-than", "1", "--yes", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["num_texts"], facts["num_bytes"], facts["is_whole"], facts["dry_run"]) == (
+        1,
+        3,
+        True,
+        False,
+    )
+    assert in_process("prune", "--older-than", "-1") == 2

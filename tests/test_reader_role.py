@@ -21,14 +21,14 @@ def reader_url(postgres_url: str) -> str:
         StandIn(store).drain()
     with psycopg.connect(postgres_url, autocommit=True) as owner:
         owner.execute("DROP ROLE IF EXISTS rankmill_reader")
-        owner.execute(statements.replace("```sql", "").replace("```", ""))  # type: ignore[arg-type]
+        owner.execute(statements.replace("```sql", "").replace("```", ""))
     return postgres_url.replace("postgres@", "rankmill_reader@")
 
 
 def test_the_reader_reads_the_views_and_no_table(reader_url: str) -> None:
     with psycopg.connect(reader_url, autocommit=True) as reader:
         for view in VIEWS:
-            reader.execute(f"SELECT * FROM {view}").fetchall()  # type: ignore[arg-type]
+            reader.execute(f"SELECT * FROM {view}").fetchall()
         assert reader.execute("SELECT count(*) FROM ranked_results WHERE rank = 1").fetchone() == (2,)
         tables = reader.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
@@ -38,7 +38,7 @@ def test_the_reader_reads_the_views_and_no_table(reader_url: str) -> None:
         assert tables == []
         for forbidden in ("SELECT content FROM texts", "DELETE FROM jobs", "CREATE TABLE mine (id int)"):
             with pytest.raises(psycopg.Error):
-                reader.execute(forbidden)  # type: ignore[arg-type]
+                reader.execute(forbidden)
 
 
 def test_the_page_describes_every_column_of_every_view(postgres_url: str) -> None:

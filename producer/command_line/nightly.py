@@ -104,13 +104,15 @@ def schedule_run_now(
     from db.schedules import find
     from producer.choices import settings_from
     from producer.command_line.summary import say_submitted
-    from producer.errors import RuntimeFailure
+    from producer.errors import RuntimeFailure, UsageError
     from producer.interruption import Interruption
     from producer.nights import fire_now, submit_next
 
     settings = settings_from({"store": store, "broker": broker})
     with Interruption(), _opened(store) as opened:
         schedule = find(opened, name)
+        if schedule.paused_at is not None:
+            raise UsageError(f"Schedule {name} rests. Wake it first: rankmill schedule resume {name}")
         fire_now(opened, schedule, clock_of(opened))
         sent = submit_next(opened, schedule, settings)
         if sent is not None:
@@ -118,7 +120,7 @@ def schedule_run_now(
             return
         (night,) = list_nights(opened, schedule.schedule_id, limit=1)
     why = night.reason or "another process submits it"
-    raise RuntimeFailure(f"The night of {night.night} has no job yet: {why}")
+    raise RuntimeFailure(f"The night of {night.night} has no job yet, and a beat goes on trying: {why}")
 
 
 def beat(

@@ -21,6 +21,7 @@ SHOWN_QUERIES = 20
 SHOWN_DOCUMENTS = 3
 _MAX_QUERY_CHARS = 200
 _MAX_EXCERPT_CHARS = 240
+_MOMENT_CHARS = 16  # 2026-03-01 02:00 stays on one line
 
 
 def best_documents(store: Store, job_id: int, *, top: int | None, min_score: float | None) -> None:
@@ -103,7 +104,8 @@ def facts_table(rows: Sequence[Mapping[str, str]]) -> Table:
     """Rows with the same facts under the same titles."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
     for title in rows[0]:
-        table.add_column(title, overflow="fold")
+        longest = max(len(row[title]) for row in rows)
+        table.add_column(title, overflow="fold", min_width=min(longest, _MOMENT_CHARS))
     for row in rows:
         table.add_row(*(Text(printable(value)) for value in row.values()))
     return table
