@@ -19,7 +19,6 @@ EXIT_CODE = 70
 Point = Literal[
     "before_publish_commit",
     "after_publish_commit",
-    "before_sync_commit",
     "before_doorbell",
     "before_claim_commit",
     "after_claim_commit",
@@ -33,6 +32,7 @@ Point = Literal[
     "after_publication_commit",
     "after_receiver_accepted",
     "after_notice_sent",
+    "before_sync_commit",
 ]
 POINTS: tuple[str, ...] = get_args(Point)
 
