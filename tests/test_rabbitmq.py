@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import amqp
@@ -34,6 +35,14 @@ def broker(rabbitmq: RabbitMQ) -> RabbitMQ:
     with rabbitmq.connection() as connection:
         connection.channel().queue_delete(QUEUE)
     return rabbitmq
+
+
+@pytest.fixture
+def impatient(broker: RabbitMQ) -> Iterator[RabbitMQ]:
+    """The server while it waits two seconds for an acknowledgement, and not half an hour."""
+    broker.wait_for_acknowledgements(2_000)
+    yield broker
+    broker.wait_for_acknowledgements(1_800_000)
 
 
 def num_messages(broker: RabbitMQ) -> int:
@@ -136,6 +145,27 @@ def test_what_a_killed_worker_had_heard_is_said_again_at_once(
         with worker_process(sqlite_url, broker.url, tmp_path / "two", rescue_s=0.5):
             wait_until(is_done(store, job_id), SOON_S, "the job to be done")
         assert_complete(store, job_id)
+
+
+def test_a_drain_longer_than_rabbitmq_waits_for_costs_a_connection_and_no_worker(
+    impatient: RabbitMQ, sqlite_url: str, tmp_path: Path
+) -> None:
+    broker = impatient
+    with (
+        open_store(sqlite_url) as store,
+        worker_process(sqlite_url, broker.url, tmp_path / "log", rescue_s=0.5) as worker,
+    ):
+        worker.wait_until_ready()
+        job_id = submit_long_job(store)
+        ring(broker.url)
+        with half_way(store, job_id):
+            worker.wait_for("delivery acknowledgement on channel")
+        wait_until(is_done(store, job_id), SOON_S, "the job to be done")
+        assert_complete(store, job_id)
+        after = submit(store, key="rung for afterwards").job_id
+        ring(broker.url)
+        wait_until(is_done(store, after), SOON_S, "the same worker to hear the next ring")
+        assert worker.stop() == 0
 
 
 def test_doorbells_do_not_pile_up_while_nobody_listens(broker: RabbitMQ) -> None:

@@ -46,6 +46,8 @@ def configure(app: Celery, settings: Settings) -> None:
         broker_url=settings.broker,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # RabbitMQ closes the channel of whoever has not acknowledged in time; the worker must outlive that.
+        broker_channel_error_retry=True,
         broker_connection_timeout=BROKER_TIMEOUT_S,
         broker_transport_options=transport_options(settings.broker),
         broker_use_ssl=_HOST_CHECKED if scheme_of(settings.broker or "") == "amqps" else None,

@@ -65,6 +65,13 @@ class RabbitMQ:
         self._server.kill()
         self._server.wait()
 
+    def wait_for_acknowledgements(self, milliseconds: int) -> None:
+        """How long the server waits for one before it closes the channel."""
+        said = f"application:set_env(rabbit, consumer_timeout, {milliseconds})."
+        control = Path(rabbitmq_program() or "").with_name("rabbitmqctl")
+        asked = self._started([str(control), "eval", said])
+        assert asked.wait(60) == 0, self.words()
+
     def end(self) -> None:
         for process in (self._server, self._mapper):
             if process is not None:
@@ -97,7 +104,9 @@ class RabbitMQ:
             "ERL_EPMD_PORT": str(self._mapper_port),
             "RABBITMQ_NODENAME": f"rankmill-{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(self._node_port),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            # Looks every second, not every minute, for whoever has not acknowledged in time.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}"
+            " -rabbit channel_tick_interval 1000",
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
