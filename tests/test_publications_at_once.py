@@ -2,11 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from db import publications
+from db import comparison, publications
 from db.changes import changes
 from db.publications import roll_back, settle_due
 from db.rankings import find
@@ -21,7 +22,7 @@ TUESDAY = {f"d{number}": f"{number + 1}" for number in range(3, 8)}
 
 DYING = """
 import sys
-from db import publications
+from db import comparison, publications
 from db.store import open_store
 from db.publications import settle_due
 
@@ -61,19 +62,26 @@ def test_killed_around_the_commit_all_of_it_is_there_or_nothing(
 def test_two_interleaved_publishers_give_out_cursors_in_the_order_of_their_commits(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The trap: the first takes cursors and commits last; who read the second's would never see them."""
-    is_waiting, may_commit = Event(), Event()
+    """The trap: one takes cursors and commits last; who read the other's would never see them.
+
+    Both have compared with the same state before either publishes.
+    """
+    has_compared, may_publish, is_waiting, may_commit = Event(), Event(), Event(), Event()
 
     def reach(point: str) -> None:
         if point == "before_publication_commit" and not is_waiting.is_set():
             is_waiting.set()
             assert may_commit.wait(60)
 
-    with (
-        open_store(postgres_url) as store,
-        open_store(postgres_url) as other,
-        ThreadPoolExecutor(2) as threads,
-    ):
+    def compare(*arguments: Any, **settings: Any) -> Any:
+        compared = comparison.compare(*arguments, **settings)
+        if not has_compared.is_set():
+            has_compared.set()
+            assert may_publish.wait(60)
+        return compared
+
+    opened = open_store(postgres_url), open_store(postgres_url)
+    with opened[0] as store, opened[1] as other, ThreadPoolExecutor(2) as threads:
         night(store, "monday", MONDAY)
         night(store, "tuesday", TUESDAY)
         state: dict[tuple[str, str], tuple[object, ...]] = {}
@@ -81,18 +89,22 @@ def test_two_interleaved_publishers_give_out_cursors_in_the_order_of_their_commi
         submit_night(store, "wednesday", {"d1": "7", "d9": "9"})
         score_all(store)
         monkeypatch.setattr(publications, "reach", reach)
-        slow = threads.submit(settle_due, store)
+        monkeypatch.setattr(publications, "compare", compare)
+        second = threads.submit(roll_back, other, "kb", 1)
+        assert has_compared.wait(60)
+        first = threads.submit(settle_due, store)
         assert is_waiting.wait(60)
-        quick = threads.submit(roll_back, other, "kb", 1)
+        may_publish.set()
         wait_until(lambda: is_somebody_locked_out(store), 60, "the second publisher to wait for the first")
         assert follow(store, state, cursor) == cursor  # nothing of either is visible, and nothing is skipped
         may_commit.set()
-        assert [made.publication_id for made in slow.result(60)] == [3]
-        assert quick.result(60).publication_id == 4
+        assert [made.publication_id for made in first.result(60)] == [3]
+        assert second.result(60).publication_id == 4  # compared again, with what the first made
         cursors = [row.cursor for row in changes(store, find(store, "kb").ranking_id, after=cursor)]
         assert cursors == sorted(cursors)
         assert follow(store, state, cursor) == find(store, "kb").last_cursor
         assert state == latest(store)
+        assert {document for _, document in state} == set(MONDAY)
 
 
 def is_somebody_locked_out(store: Store) -> bool:
