@@ -24,6 +24,10 @@ class HttpTrouble(Exception):
     """There was no whole answer. The message says why, in a few words without the URL's secrets."""
 
 
+class ForbiddenAddress(HttpTrouble):
+    """The host is at none but addresses that may not be connected to."""
+
+
 class WrongUrl(ValueError):
     """Not an address of an HTTP server."""
 
@@ -85,7 +89,19 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Sends one request and reads its answer. Raises HttpTrouble; the next request connects anew then."""
+        """Sends one request and reads its answer. Raises HttpTrouble; the next request connects anew then.
+
+        A kept connection that the server has closed meanwhile is replaced by a new one, once.
+        """
+        is_kept = self._connection is not None
+        try:
+            return self._try(method, path, body, headers)
+        except HttpTrouble as trouble:
+            if not is_kept or not isinstance(trouble.__cause__, ConnectionError):
+                raise
+            return self._try(method, path, body, headers)
+
+    def _try(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         is_late = threading.Event()
         watchdog = threading.Timer(self._total_s, self._cut_off, [is_late])
         watchdog.daemon = True
@@ -139,7 +155,7 @@ class Client:
         found = socket.getaddrinfo(self._place.host, self._place.port, type=socket.SOCK_STREAM)
         allowed = [entry for entry in found if self._may_connect(ip_address(entry[4][0].split("%")[0]))]  # type: ignore[union-attr]
         if not allowed:
-            raise HttpTrouble("the host's address is loopback, link-local or private")
+            raise ForbiddenAddress("the host's address is loopback, link-local or private")
         for number, (family, kind, protocol, _, address) in enumerate(allowed, 1):
             connecting = socket.socket(family, kind, protocol)
             try:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from db.comparison import Compared, Wanted, compare, number_queries
 from db.connecting import WRITES
-from db.errors import NothingToRollBackTo, StoreBusy, StoreError
+from db.errors import NothingToRollBackTo, StoreBusy
 from db.failpoints import reach
 from db.publication_records import Publication, PublishPolicy
 from db.publication_schema import notices, publications, publish_requests, rankings
@@ -36,16 +36,17 @@ MAX_COMPARISONS = 5
 def settle_due(store: Store, job_id: int | None = None) -> list[Publication]:
     """Publishes every ended job that waits for it (or this one only), or notes why it is not to be.
 
-    Returns what was published by this call. One that fails keeps no other from its turn; raises the last
-    StoreError then.
+    Returns what was published by this call. One that fails keeps no other from its turn; the last
+    failure is raised then.
     """
     with store.reading() as connection:
         request_ids = due_requests(connection, job_id)
-    published, failure = [], None
+    published: list[Publication | None] = []
+    failure: Exception | None = None
     for request_id in request_ids:
         try:
             published.append(Settling(store).settle(request_id))
-        except StoreError as error:
+        except Exception as error:  # whatever it was, the others need not wait for it
             failure = error
     if failure is not None:
         raise failure

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 from db import __version__
-from db.http_client import Address, Client, HttpTrouble, WrongUrl, place_of
+from db.http_client import Address, Client, ForbiddenAddress, HttpTrouble, WrongUrl, place_of
 from db.notices import Notice, NotTold
 
 TOTAL_S = 30.0
@@ -41,6 +41,10 @@ def post(notice: Notice, facts: Mapping[str, Any], *, secret: str, allow_private
     client = Client(place, total_s=TOTAL_S, may_connect=may_connect)
     try:
         answer = client.request("POST", place.path, body, headers)
+    except ForbiddenAddress as trouble:
+        raise NotTold(
+            f"{place.shown()}: {trouble}; RANKMILL_WEBHOOK_PRIVATE=true, where it is told, allows that"
+        ) from trouble
     except HttpTrouble as trouble:
         raise NotTold(f"{place.shown()}: {trouble}") from trouble
     finally:

@@ -23,6 +23,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 60.0
 MAX_TRIES_OF_ITEMS = 5
 SUSPICIOUS = 20
 LOOK_EVERY_S = 2.0
+REFUSED_EVERY_S = 300.0
 
 
 @dataclass(kw_only=True)
@@ -50,6 +51,7 @@ class Delivering:
         self._patience_s, self._note = patience_s, note
         self._delivery = deliveries.begin(store, ranking.ranking_id, receiver.name)
         self.delivered = Delivered(cursor=self._delivery.cursor)
+        self._refused_tried_at = float("-inf")
 
     def restart(self) -> None:
         """Begins anew, whatever the receiver was given before."""
@@ -61,7 +63,9 @@ class Delivering:
 
         Raises RuntimeFailure when the receiver takes nothing for too long; the same again continues.
         """
-        self._try_refused_again()
+        if time.monotonic() - self._refused_tried_at > REFUSED_EVERY_S:
+            self._try_refused_again()
+            self._refused_tried_at = time.monotonic()
         while rows := self._next():
             refused = self._send(rows)
             check_takes_some(rows, refused)

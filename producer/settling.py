@@ -18,7 +18,7 @@ from db.store import Store
 from producer.doorbell import BrokerUnavailable, Doorbell
 from producer.errors import MissingPrerequisite, UsageError
 
-MAX_TRIES = 3
+MAX_TRIES = 2
 OTHERS = 5
 """Notices of earlier jobs that a command also tells: each may take half a minute."""
 

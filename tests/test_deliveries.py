@@ -189,3 +189,31 @@ def test_from_the_start_everything_that_stands_is_sent_again(store: Store, recei
     again.restart()
     assert again.catch_up().num_accepted == 40
     assert by_pair(receiver.documents().values()) == standing(store)
+
+
+def test_a_receiver_that_refuses_everything_stops_the_delivery(
+    sqlite_store: Store, receiver: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "CHUNK_ROWS", 30)
+    night(sqlite_store, "monday", MONDAY)
+    receiver.break_documents(list(MONDAY))
+    with pytest.raises(RuntimeFailure, match="refuses every change: 400: refused: of the test"):
+        deliver(sqlite_store, opensearch(receiver.url))
+    receiver.break_documents([])
+    assert deliver(sqlite_store, opensearch(receiver.url)).num_accepted == 40
+
+
+def test_a_connection_that_the_receiver_closed_meanwhile_is_no_trouble(
+    sqlite_store: Store, receiver: Misbehaving
+) -> None:
+    said: list[str] = []
+    to = opensearch(receiver.url)
+    night(sqlite_store, "monday", MONDAY)
+    delivery = Delivering(sqlite_store, find(sqlite_store, "kb"), to, patience_s=60, note=said.append)
+    delivery.catch_up()
+    receiver.restart()
+    night(sqlite_store, "tuesday", TUESDAY)
+    delivery.catch_up()
+    to.close()
+    assert said == []
+    assert by_pair(receiver.documents().values()) == standing(sqlite_store)

@@ -67,26 +67,26 @@ def test_a_job_that_ended_is_told_once_after_it_was_published(store: Store, rece
     assert (published["ranking"], published["num_added"], published["last_cursor"]) == ("kb", 4, 4)
 
 
-def test_a_cancelled_job_is_told_too(store: Store, receiver: Misbehaving) -> None:
-    job_id = submit_night(store, "monday", MONDAY, telling=Telling(webhook=receiver.url))
-    cancel(store, job_id)
-    settle_due(store)
-    assert [told.problem for told in tell_due(store, poster())] == [None]
+def test_a_cancelled_job_is_told_too(sqlite_store: Store, receiver: Misbehaving) -> None:
+    job_id = submit_night(sqlite_store, "monday", MONDAY, telling=Telling(webhook=receiver.url))
+    cancel(sqlite_store, job_id)
+    settle_due(sqlite_store)
+    assert [told.problem for told in tell_due(sqlite_store, poster())] == [None]
     assert json.loads(receiver.taken()[0]["body"])["rankings"][0]["not_published"] == "it was cancelled"
 
 
 def test_a_receiver_that_fails_is_told_again_later_and_given_up_in_the_end(
-    store: Store, receiver: Misbehaving
+    sqlite_store: Store, receiver: Misbehaving
 ) -> None:
-    night(store, "monday", MONDAY, telling=Telling(webhook=f"{receiver.url}/hook?key=secret"))
+    night(sqlite_store, "monday", MONDAY, telling=Telling(webhook=f"{receiver.url}/hook?key=secret"))
     receiver.plan(*["down"] * MAX_TRIES)
     for _ in range(MAX_TRIES):
-        (told,) = tell_due(store, poster())
+        (told,) = tell_due(sqlite_store, poster())
         assert told.problem == f"{receiver.url}/hook answered 503"
-        assert tell_due(store, poster()) == []  # a pause lies between
-        be_due(store)
-    assert tell_due(store, poster()) == []
-    (row,) = notices_of(store, [1])
+        assert tell_due(sqlite_store, poster()) == []  # a pause lies between
+        be_due(sqlite_store)
+    assert tell_due(sqlite_store, poster()) == []
+    (row,) = notices_of(sqlite_store, [1])
     assert (row.state, row.num_tries) == ("given up", MAX_TRIES)
     assert row.reason == f"gave up: {receiver.url}/hook answered 503"
 
@@ -170,7 +170,8 @@ def test_the_address_that_is_really_connected_to_is_what_counts(
     url = f"http://hooks.example.com:{receiver.port}/hook"
     night(sqlite_store, "monday", MONDAY, telling=Telling(webhook=url))
     (told,) = tell_due(sqlite_store, poster(allow_private=False))
-    assert told.problem == f"{url}: the host's address is loopback, link-local or private"
+    assert told.problem is not None
+    assert told.problem.startswith(f"{url}: the host's address is loopback, link-local or private")
     be_due(sqlite_store)
     assert tell_due(sqlite_store, poster())[0].problem is None
     assert (asked, len(receiver.taken())) == (["hooks.example.com"] * 2, 1)

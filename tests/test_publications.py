@@ -58,10 +58,10 @@ def test_a_reader_from_the_beginning_gets_what_stands_whatever_was_before(store:
     assert state == latest(store)
 
 
-def test_a_night_without_a_difference_is_a_publication_without_changes(store: Store) -> None:
-    night(store, "monday", MONDAY)
-    night(store, "tuesday", MONDAY)
-    assert counts(store) == [(6, 0, 0), (0, 0, 0)]
+def test_a_night_without_a_difference_is_a_publication_without_changes(sqlite_store: Store) -> None:
+    night(sqlite_store, "monday", MONDAY)
+    night(sqlite_store, "tuesday", MONDAY)
+    assert counts(sqlite_store) == [(6, 0, 0), (0, 0, 0)]
 
 
 def test_the_same_job_asked_again_is_published_again_only_when_another_stands(store: Store) -> None:
@@ -98,10 +98,10 @@ def test_a_job_with_failed_pairs_is_published_as_its_policy_says(
     assert asked["settled_for"] is not None
 
 
-def test_a_cancelled_job_is_not_published(store: Store) -> None:
-    cancel(store, submit_night(store, "monday", MONDAY))
-    assert settle_due(store) == []
-    assert rows(store, "publish_requests")[0]["reason"] == "it was cancelled"
+def test_a_cancelled_job_is_not_published(sqlite_store: Store) -> None:
+    cancel(sqlite_store, submit_night(sqlite_store, "monday", MONDAY))
+    assert settle_due(sqlite_store) == []
+    assert rows(sqlite_store, "publish_requests")[0]["reason"] == "it was cancelled"
 
 
 def test_a_job_that_ends_after_a_later_one_does_not_take_its_place(store: Store) -> None:
@@ -142,20 +142,20 @@ def test_rolling_back_brings_the_older_state_and_the_feed_tells_it(store: Store)
     assert {document for _, document in latest(store)} == set(TUESDAY)
 
 
-def test_rolling_back_twice_goes_back_twice(store: Store) -> None:
+def test_rolling_back_twice_goes_back_twice(sqlite_store: Store) -> None:
     nights = [{"d1": f"{number}"} for number in range(4)]
     for number, corpus in enumerate(nights):
-        night(store, f"night {number}", corpus, queries={"q1": "q"})
-    assert [roll_back(store, "kb").restored_id for _ in range(3)] == [3, 2, 1]
-    assert latest(store)["q1", "d1"] == (1, 1 / 64)
+        night(sqlite_store, f"night {number}", corpus, queries={"q1": "q"})
+    assert [roll_back(sqlite_store, "kb").restored_id for _ in range(3)] == [3, 2, 1]
+    assert latest(sqlite_store)["q1", "d1"] == (1, 1 / 64)
 
 
-def test_the_night_after_a_rollback_is_published_as_ever(store: Store) -> None:
-    night(store, "monday", MONDAY)
-    night(store, "tuesday", TUESDAY)
-    roll_back(store, "kb")
-    night(store, "wednesday", {"d7": "7"})
-    assert {document for _, document in latest(store)} == {"d7"}
+def test_the_night_after_a_rollback_is_published_as_ever(sqlite_store: Store) -> None:
+    night(sqlite_store, "monday", MONDAY)
+    night(sqlite_store, "tuesday", TUESDAY)
+    roll_back(sqlite_store, "kb")
+    night(sqlite_store, "wednesday", {"d7": "7"})
+    assert {document for _, document in latest(sqlite_store)} == {"d7"}
 
 
 def test_as_many_publications_are_kept_as_asked_and_their_jobs_with_them(store: Store) -> None:
@@ -168,9 +168,9 @@ def test_as_many_publications_are_kept_as_asked_and_their_jobs_with_them(store: 
         roll_back(store, "kb", 1)
 
 
-def test_an_unknown_ranking_is_named(store: Store) -> None:
+def test_an_unknown_ranking_is_named(sqlite_store: Store) -> None:
     with pytest.raises(UnknownRanking, match="'nowhere'"):
-        roll_back(store, "nowhere")
+        roll_back(sqlite_store, "nowhere")
 
 
 def test_within_the_tolerance_readers_see_tonight_and_the_feed_is_silent(store: Store) -> None:
@@ -187,11 +187,11 @@ def test_within_the_tolerance_readers_see_tonight_and_the_feed_is_silent(store: 
     assert state == {("q1", "d1"): (1, pytest.approx(0.6)), ("q1", "d2"): (1, 0.5)}
 
 
-def test_rankings_are_apart(store: Store) -> None:
-    night(store, "monday", MONDAY)
-    night(store, "other", TUESDAY, ranking="other")
-    assert {document for _, document in latest(store)} == set(MONDAY)
-    assert {document for _, document in latest(store, "other")} == set(TUESDAY)
+def test_rankings_are_apart(sqlite_store: Store) -> None:
+    night(sqlite_store, "monday", MONDAY)
+    night(sqlite_store, "other", TUESDAY, ranking="other")
+    assert {document for _, document in latest(sqlite_store)} == set(MONDAY)
+    assert {document for _, document in latest(sqlite_store, "other")} == set(TUESDAY)
 
 
 def test_ids_of_any_length_are_published(store: Store) -> None:

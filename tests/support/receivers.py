@@ -42,6 +42,12 @@ class Misbehaving:
                 return
             self.process = self._start()
 
+    def restart(self) -> None:
+        """Ends it, with every connection it has, and waits for the next."""
+        before = self.process.pid
+        self.process.kill()
+        wait_until(lambda: self.process.pid != before and Site(self.port).answer("/")[0], 30, "a new start")
+
     def end(self) -> None:
         self._is_ended = True
         self.process.kill()
