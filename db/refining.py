@@ -69,10 +69,11 @@ def refine(store: Store, job_id: int, slice_pairs: Slicer) -> int | None:
     """
     with store.reading() as connection:
         asked = asked_of(connection, job_id)
-    if asked is None or asked.settled_at is not None or progress(store, job_id).state is JobState.ACTIVE:
+    state = progress(store, job_id).state
+    if asked is None or asked.settled_at is not None or state is JobState.ACTIVE:
         return None
     refining_job_id: int | None = asked.refining_job_id
-    if refining_job_id is None:
+    if refining_job_id is None and state is JobState.DONE:  # nobody waits for the clauses of a cancelled job
         refining_job_id = _begin(store, job_id, asked.num_documents, slice_pairs)
     if refining_job_id is None:
         store.write(lambda connection: keep(connection, job_id, []))

@@ -106,6 +106,16 @@ def test_a_document_without_a_clause_has_no_spans_and_the_request_is_settled(sto
     assert all(row.spans == () for row in results(store, job_id))
 
 
+def test_a_cancelled_job_is_not_refined(store: Store) -> None:
+    job_id = submit(store, [DocumentRow("d1", TEXT, 0, 1), DocumentRow("d2", RENT, 0, 2)])
+    worker = StandIn(store)
+    worker.complete(worker.claim())
+    jobs.cancel(store, job_id)
+    to_the_end(store, job_id)
+    assert list(open_requests(store, SPEC.model)) == []
+    assert len(jobs.list_progress(store)) == 1
+
+
 def test_spans_go_with_their_job(store: Store) -> None:
     job_id = submit(store, [DocumentRow("d", TEXT, 0, 1)])
     StandIn(store).drain()
