@@ -57,6 +57,7 @@ _WORDS: Mapping[str, str] = {
     "fell_back_to_padded": "{model_class} is run padded: the padding-free path did not agree with it",
     "not_finite": "{num_sequences} logits were not finite in {dtype} and are computed again in fp32",
     "out_of_memory": "out of memory at {num_tokens:,} tokens: the batch is split and the budget lowered",
+    "beat_ready": "asks {store} every minute what is due",
     "night_due": "schedule {schedule} fires for {night}",
     "night_caught_up": "schedule {schedule} was missed and is made up for: the night of {night}",
     "night_left_out": "schedule {schedule} was missed at {night}; its policy is to leave that out",

@@ -46,6 +46,7 @@ class StoreScheduler(Scheduler):  # type: ignore[misc]
         """Asks once; returns the seconds until it is to be asked again."""
         if self.store is None:
             self.store = open_store(self.settings.store)
+            log.info("beat_ready", extra={"fields": {"store": self.store.safe_url}})
         now = clock_of(self.store)
         started = time.monotonic()
         ask(self.store, self.settings, now)

@@ -141,3 +141,13 @@ def test_a_job_is_drained_and_flower_shows_the_worker_and_its_work(
             assert secret == "null" or secret not in process.log.read_text(), (
                 f"a secret in {process.name}'s log"
             )
+
+
+def test_the_beat_is_healthy_while_it_asks_and_keeps_its_secrets(services: Services, redis: Running) -> None:
+    assert services.run("migrate").returncode == 0
+    with services.running("beat") as beat:
+        beat.wait_until(lambda: b"what is due" in beat.log.read_bytes(), what="the beat asks")
+        checked = services.run("beat", command=services.health_check("beat"))
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert beat.process.returncode == 0, beat.last_words()
+    assert not [secret for secret in SECRETS.values() if secret != "null" and secret in beat.log.read_text()]
