@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from db.comparison import Compared, Wanted, compare, number_queries
 from db.connecting import WRITES
-from db.errors import NothingToRollBackTo, StoreBusy
+from db.errors import NothingToRollBackTo, StoreBusy, UnknownRanking
 from db.failpoints import reach
 from db.publication_records import Publication, PublishPolicy
 from db.publication_schema import notices, publications, publish_requests, rankings
@@ -138,7 +138,9 @@ class Settling:
 
     def try_to_restore(self, ranking_id: int, name: str, publication_id: int | None) -> Publication | None:
         standing = select(*RANKING).where(rankings.c.id == ranking_id)
-        ranking: Row[Any] = self.in_transaction(lambda connection: one(connection, standing))
+        ranking: Row[Any] | None = self.in_transaction(lambda connection: first(connection, standing))
+        if ranking is None:
+            raise UnknownRanking(name)
         target = self.in_transaction(
             lambda connection: target_of_rollback(connection, ranking, publication_id)
         )
@@ -211,15 +213,15 @@ class Settling:
         return patiently(attempt)
 
 
-def one(connection: Connection, statement: Select[Any]) -> Row[Any]:
-    return connection.execute(statement).one()
+def first(connection: Connection, statement: Select[Any]) -> Row[Any] | None:
+    return connection.execute(statement).one_or_none()
 
 
 def check_still(connection: Connection, base: Row[Any], asked: Row[Any] | None) -> None:
     """Takes the ranking's lock; until the transaction ends nobody else publishes in it."""
     locked = select(*RANKING).where(rankings.c.id == base.ranking_id).with_for_update(key_share=True)
-    found = connection.execute(locked).one()
-    is_same = (found.publication_id, found.last_cursor, found.last_request_id) == (
+    found = connection.execute(locked).one_or_none()
+    is_same = found is not None and (found.publication_id, found.last_cursor, found.last_request_id) == (
         base.publication_id,
         base.last_cursor,
         base.last_request_id,

@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from db.errors import UnknownRanking
 from db.publication_records import Publication, RankingRow
-from db.publication_schema import publications, rankings
+from db.publication_schema import (
+    deliveries,
+    publications,
+    publish_requests,
+    published_results,
+    ranking_queries,
+    rankings,
+)
 from db.store import Store
 from db.texts import is_storable
 
@@ -51,6 +58,20 @@ def tolerate(store: Store, ranking_id: int, *, score: float | None = None, rank:
 
     if values:
         store.write(note)
+
+
+def remove(store: Store, ranking_id: int) -> None:
+    """Removes the ranking with its publications, its feed and its deliveries; jobs and scores stay."""
+    of_ranking = (publish_requests, publications, published_results, ranking_queries, deliveries)
+
+    def forget(connection: Connection) -> None:
+        # Its lock first: a publication on its way finds it gone.
+        connection.execute(select(rankings.c.id).where(rankings.c.id == ranking_id).with_for_update())
+        for table in of_ranking:
+            connection.execute(delete(table).where(table.c.ranking_id == ranking_id))
+        connection.execute(delete(rankings).where(rankings.c.id == ranking_id))
+
+    store.write(forget)
 
 
 def kept(store: Store, ranking_id: int) -> Sequence[Publication]:

@@ -163,7 +163,7 @@ def test_killed_after_the_receiver_accepted_the_same_command_ends_equal(
         (["deliver", "kb", "--to", "s3://bucket"], "--to takes"),
         (["deliver", "nowhere", "--to", "folder"], "no ranking 'nowhere'"),
         (["changes", "kb", "--follow", "--output", "file.jsonl"], "--follow"),
-        (["rankings", "--rank-tolerance", "1"], "Name the ranking"),
+        (["rankings", "--rank-tolerance", "1"], "Name the ranking that is meant"),
     ],
 )
 def test_a_wrong_wish_ends_with_code_2_and_says_what_is_wrong(

@@ -3,11 +3,12 @@
 import pytest
 from sqlalchemy import text
 
+from db.deliveries import begin
 from db.errors import NothingToRollBackTo, UnknownRanking
 from db.jobs import cancel
 from db.publication_records import PublishPolicy
 from db.publications import kept_jobs, roll_back, settle_due
-from db.rankings import find, kept, tolerate
+from db.rankings import find, kept, remove, tolerate
 from db.retrying import retry_failed
 from db.store import Store
 from tests.support.rankings import BROKEN, follow, latest, night, score_all, submit_night
@@ -211,3 +212,20 @@ def test_one_query_of_a_ranking_is_found_by_an_index(store: Store) -> None:
             plan = connection.execute(text(f"EXPLAIN {asked}")).all()
     assert "published_results_" in str(plan)
     assert "pk_published_results" not in str(plan)
+
+
+def test_a_ranking_is_removed_with_all_that_is_its_own_and_its_jobs_stay(store: Store) -> None:
+    job_id = night(store, "monday", MONDAY)
+    night(store, "other", TUESDAY, ranking="other")
+    submit_night(store, "tomorrow", {"d8": "8"})
+    begin(store, find(store, "kb").ranking_id, "folder /somewhere")
+    remove(store, find(store, "kb").ranking_id)
+    score_all(store)
+    assert settle_due(store) == []
+    for table in ("rankings", "publications", "publish_requests"):
+        assert count(store, table) == 1, table
+    assert (count(store, "deliveries"), latest(store), len(latest(store, "other"))) == (0, {}, 6)
+    with store.reading() as connection:
+        assert job_id not in kept_jobs(connection)
+    night(store, "monday", MONDAY)  # and the name may be used again
+    assert len(latest(store)) == 6

@@ -34,6 +34,9 @@ def rankings(
     rank_tolerance: Annotated[
         int | None, typer.Option("--rank-tolerance", min=0, help="Tell no smaller change of a rank.")
     ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove the ranking, its feed and deliveries; jobs stay.")
+    ] = False,
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
@@ -46,14 +49,20 @@ def rankings(
     from producer.command_line.publication_tables import show_all, show_one
     from producer.errors import UsageError
 
-    if name is None and (score_tolerance is not None or rank_tolerance is not None):
-        raise UsageError("Name the ranking whose tolerance it is.")
+    if name is None and (score_tolerance is not None or rank_tolerance is not None or remove):
+        raise UsageError("Name the ranking that is meant.")
     with opened_store(store) as opened:
         if name is None:
             show_all(opened, as_json=json_)
             return
+        from db import rankings as stored
         from db.rankings import find, tolerate
+        from producer.screen import diagnostics
 
+        if remove:
+            stored.remove(opened, find(opened, name).ranking_id)
+            diagnostics().print(f"ranking {name} is removed; its jobs and their scores are still here")
+            return
         tolerate(opened, find(opened, name).ranking_id, score=score_tolerance, rank=rank_tolerance)
         show_one(opened, find(opened, name), as_json=json_)
 
