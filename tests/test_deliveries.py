@@ -1,6 +1,7 @@
 """Delivery: whatever a receiver does on the way, in the end it holds the ranking and nothing else."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from db.errors import ReceiverTaken
 from db.http_client import place_of
 from db.publications import roll_back
 from db.rankings import find
-from db.store import Store
+from db.store import Store, open_store
 from producer import delivering, receivers
 from producer.change_formats import Target, indexed, vespa_fields
 from producer.delivering import Delivered, Delivering
@@ -216,4 +217,17 @@ def test_a_connection_that_the_receiver_closed_meanwhile_is_no_trouble(
     delivery.catch_up()
     to.close()
     assert said == []
+    assert by_pair(receiver.documents().values()) == standing(sqlite_store)
+
+
+def test_two_deliveries_to_one_receiver_at_once_do_no_harm(
+    sqlite_store: Store, sqlite_url: str, receiver: Misbehaving
+) -> None:
+    night(sqlite_store, "monday", MONDAY)
+    night(sqlite_store, "tuesday", TUESDAY)
+    receiver.plan("ok", "busy", "ok", "drop", "partial")
+    with open_store(sqlite_url) as other, ThreadPoolExecutor(2) as threads:
+        stores = (sqlite_store, other)
+        both = list(threads.map(lambda opened: deliver(opened, opensearch(receiver.url)), stores))
+    assert {delivered.cursor for delivered in both} == {find(sqlite_store, "kb").last_cursor}
     assert by_pair(receiver.documents().values()) == standing(sqlite_store)
