@@ -41,12 +41,17 @@ LEFT JOIN scores ON scores.scorer_id = ?
     AND scores.query_text_id = draft_pairs.query_text_id
 ORDER BY draft_pairs.pair_no
 """
-# A subquery and not a join: PostgreSQL's figures for pairs do not know this job yet.
+# A subquery and not a join: PostgreSQL's figures for pairs do not know this job yet. Reused pairs stay in the
+# database: an unchanged night sends none of its pairs here.
 COSTS = """
-SELECT pair_no, document_no,
-    (SELECT reused FROM pairs WHERE pairs.job_id = ? AND pairs.pair_no = draft_pairs.pair_no),
-    query_tokens, document_tokens
-FROM draft_pairs ORDER BY pair_no
+SELECT pair_no, document_no, reused, query_tokens, document_tokens
+FROM (
+    SELECT pair_no, document_no,
+        (SELECT reused FROM pairs WHERE pairs.job_id = ? AND pairs.pair_no = draft_pairs.pair_no) AS reused,
+        query_tokens, document_tokens
+    FROM draft_pairs
+) AS priced
+WHERE NOT reused ORDER BY pair_no
 """
 NUM_REUSED = "SELECT count(*) FROM pairs WHERE job_id = ? AND reused"
 NUM_SHARDS = "SELECT count(*) FROM shards WHERE job_id = ?"
@@ -165,5 +170,5 @@ def taken(connection: Connection, request: JobRequest) -> Submission:
 
 
 def costs(connection: Connection, job_id: int, scorer: ScorerSpec) -> Generator[PairCost, None, None]:
-    """The job's pairs in stored order with their estimated tokens, 0 for those whose score is reused."""
+    """The job's pairs that are to be scored, in stored order, with their estimated tokens."""
     yield from unscored_costs(scorer, stream(connection, COSTS, job_id))
