@@ -83,7 +83,11 @@ class Settings(BaseSettings):
     hang_s: float = Field(
         900, gt=0, description="Seconds without a finished batch after which a scoring process is ended"
     )
-    max_attempts: int = Field(3, ge=1, description="Claims of a shard before it is declared dead")
+    max_attempts: int = Field(
+        3,
+        ge=2,
+        description="Lost attempts of a pair before it is dead; a larger shard is cut in half instead",
+    )
     keep_days: float = Field(
         30, ge=0, description="Days that `rankmill prune` keeps jobs that ended, and scores none needs"
     )

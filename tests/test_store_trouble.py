@@ -1,7 +1,6 @@
 """Databases that are locked, full, read-only, broken or gone: one error of ours each, with a remedy."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -88,28 +87,6 @@ def test_a_postgresql_lock_that_is_not_given_is_busy(postgres_url: str) -> None:
         other.execute("LOCK TABLE workers")
         with pytest.raises(StoreBusy, match="lock timeout"):
             register(store, "null")
-
-
-def test_of_two_that_deadlock_both_get_through(postgres_url: str) -> None:
-    with open_store(postgres_url) as opened, with_session(opened, "SET deadlock_timeout = '50ms'") as store:
-        first, second = register(store, "one"), register(store, "two")
-        together = threading.Barrier(2)
-        tries: list[int] = []
-
-        def cross(order: tuple[int, int]) -> None:
-            def update(connection: Connection) -> None:
-                tries.append(1)
-                for position, worker_id in enumerate(order):
-                    statement = "UPDATE workers SET device = 'x' WHERE id = :id"
-                    connection.execute(text(statement), {"id": worker_id})
-                    if position == 0 and len(tries) <= 2:
-                        together.wait()
-
-            store.write(update)
-
-        with ThreadPoolExecutor(2) as threads:
-            list(threads.map(cross, [(first, second), (second, first)]))
-        assert len(tries) == 3
 
 
 def test_a_read_only_store_says_so(store: Store) -> None:

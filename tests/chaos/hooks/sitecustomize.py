@@ -59,11 +59,16 @@ def slow_and_mortal(module: ModuleType) -> None:
             self.claim_tokens = CLAIM_TOKENS or self.claim_tokens
 
         def score(self, prepared: Any, should_stop: Callable[[], bool]) -> Any:
+            from worker.errors import Stopped
+
+            results: list[Any] = []
             for work in prepared.works:
-                should_stop()
+                if should_stop():
+                    raise Stopped(results)
                 time.sleep(PACE_S)
                 swallow([work])
-            return super().score(prepared, should_stop)
+                results += super().score(type(prepared)([work]), lambda: False)
+            return results
 
     module.NullScorer = PacedScorer  # type: ignore[attr-defined]
 
