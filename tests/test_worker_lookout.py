@@ -10,7 +10,7 @@ from db.pausing import pause, resume
 from db.records import LongDocuments, Priority, ScorerSpec, ShardResult, ShardWork
 from db.store import Store
 from tests.support.drains import desk, expected_logits, logits, num_burned, states
-from tests.support.scorers import HookedScorer, raising_for
+from tests.support.scorers import Hook, HookedScorer, nothing, raising_for
 from tests.support.small_jobs import SPEC, submit
 from tests.support.waiting import wait_until
 from worker import lookout
@@ -30,8 +30,8 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 class Slow(HookedScorer):
     """Scores one shard; then, once, does something and asks until it hears that it should stop."""
 
-    def __init__(self, after_the_first: Callable[[], object]) -> None:
-        super().__init__()
+    def __init__(self, after_the_first: Callable[[], object], before_preparing: Hook = nothing) -> None:
+        super().__init__(before_preparing=before_preparing)
         self._after_the_first: Callable[[], object] | None = after_the_first
         self.num_asked = 0
         self.order: list[int] = []
@@ -105,6 +105,25 @@ def test_an_urgent_job_waits_for_one_batch_and_not_for_what_was_claimed(
     assert report.num_released in (11, 12), "the urgent one may be in hand already, made ready for later"
     assert num_burned(store) == 0
     assert logits(store, calm) == expected_logits(QUERIES, DOCUMENTS)
+
+
+def test_an_urgent_job_that_is_in_hand_already_does_not_wait_for_what_is_at_work(store: Store) -> None:
+    submit_contract(store)
+
+    def submit_urgently(_works: Sequence[ShardWork]) -> None:
+        if len(jobs.list_progress(store)) == 1:
+            submit(store, key="urgent", query_texts=["now"], document_texts=["x"], priority=Priority.HIGH)
+
+    def wait_until_claimed() -> None:
+        wait_until(lambda: {2} & {held.job_id for held in worker.presence.held}, SOON_S, "the urgent claim")
+
+    slow = Slow(wait_until_claimed, submit_urgently)
+    with desk(store, slow.load) as worker:
+        worker.drain()
+    assert slow.order[:13] == [1] * 12 + [2]
+    assert set(slow.order[13:]) == {1}
+    assert states(store) == {"done": 13}
+    assert num_burned(store) == 0
 
 
 def test_a_job_of_the_same_priority_calls_nothing_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

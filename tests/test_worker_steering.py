@@ -68,35 +68,38 @@ def test_a_paused_job_is_given_back_within_a_batch_and_goes_on_where_it_was(
         wait_until(lambda: "claimed" not in states(store), SOON_S, "everything to be given back")
         num_scored = jobs.progress(store, job_id).num_scored
         assert num_scored < 300, "it did not wait for the job's end"
+        assert num_burned(store) == 0
         resume(store, job_id)
         wait_until(lambda: jobs.progress(store, job_id).num_scored > num_scored, SOON_S, "it to go on")
         jobs.cancel(store, job_id)
         wait_until(lambda: worker.words().count("paused or cancelled") == 2, SOON_S, "the cancel to be heard")
         assert set(states(store)) == {"done", "cancelled"}
-        assert num_burned(store) == 0
 
 
 def test_an_urgent_job_is_scored_before_what_was_claimed_of_a_large_one(
     store_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with open_store(store_url) as store, paced_worker(store_url, redis_url, tmp_path / "log") as worker:
-        large = submit_long(store)
-        worker.wait_for("claimed 200 shards", SOON_S)
+    with open_store(store_url) as store:
+        pages = [f"page {number}" for number in range(50)]
         urgent = submit(
             store,
             key="urgent",
             query_texts=["now"],
-            document_texts=[f"page {number}" for number in range(50)],
+            document_texts=pages,
             pairs_per_shard=50,
             priority=Priority.HIGH,
         ).job_id
-        wait_until(lambda: is_done(store, urgent), SOON_S, "the urgent job to be done")
-        found = jobs.progress(store, large)
-        assert found.num_waiting + found.num_claimed > 200, "it did not wait for what was claimed"
-        assert "a more urgent job is ready" in worker.words()
-        wait_until(lambda: is_done(store, large), SOON_S, "the large job to be done")
-        assert logits(store, large) == expected_logits(QUERIES, CLAUSES)
-        assert num_burned(store) == 0
+        pause(store, urgent)  # so that it comes in a moment when it is wanted
+        large = submit_long(store)
+        with paced_worker(store_url, redis_url, tmp_path / "log", pace_s=0.2) as worker:
+            worker.wait_for("claimed 200 shards", SOON_S)
+            resume(store, urgent)
+            wait_until(lambda: is_done(store, urgent), SOON_S, "the urgent job to be done")
+            found = jobs.progress(store, large)
+            assert found.num_waiting + found.num_claimed > 200, "it did not wait for what was claimed"
+            assert "a more urgent job is ready" in worker.words()
+            assert num_burned(store) == 0
+            jobs.cancel(store, large)
 
 
 @pytest.mark.parametrize("kind", ["exit", "raise", "hang"])

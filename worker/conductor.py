@@ -191,7 +191,7 @@ class Conductor:
         return Lookout(
             self._store,
             self._terms.model,
-            lambda: {claim.job_id for claim in self._presence.held},
+            lambda: self._presence.held,
             self._may_try,
             is_of_one_job=self._terms.job_id is not None,
         )

@@ -25,20 +25,20 @@ log = logging.getLogger("rankmill.worker")
 class Lookout:
     """Looks every second or so while its context lasts. What it has seen stays seen until then.
 
-    `jobs_in_hand` says whose shards are held; `may_try` says of a scorer whether its shards could be had.
+    `in_hand` gives the claims that are held; `may_try` says of a scorer whether its shards could be had.
     """
 
     def __init__(
         self,
         store: Store,
         model: str,
-        jobs_in_hand: Callable[[], Collection[int]],
+        in_hand: Callable[[], Collection[Claim]],
         may_try: Callable[[int], bool],
         *,
         is_of_one_job: bool,
     ) -> None:
         self._store, self._model, self._is_of_one_job = store, model, is_of_one_job
-        self._jobs_in_hand, self._may_try = jobs_in_hand, may_try
+        self._in_hand, self._may_try = in_hand, may_try
         self._not_running: frozenset[int] = frozenset()
         self._most_urgent: int | None = None
         self._is_ended = threading.Event()
@@ -48,20 +48,24 @@ class Lookout:
         """Why these claims, scored together, should be given back now; None when they should be scored."""
         if any(claim.job_id in self._not_running for claim in held):
             return "a job was paused or cancelled"
-        if self._most_urgent is not None and any(claim.priority > self._most_urgent for claim in held):
+        # What is in hand but not at work yet waits, too.
+        waiting = [claim.priority for claim in self._in_hand()]
+        if self._most_urgent is not None:
+            waiting.append(self._most_urgent)
+        if any(claim.priority > min(waiting, default=claim.priority) for claim in held):
             return "a more urgent job is ready"
         return None
 
     def look(self) -> None:
         """One look. Raises StoreError."""
-        job_ids = self._jobs_in_hand()
-        if not job_ids:
+        held = self._in_hand()
+        if not held:
             return
-        self._not_running |= not_running(self._store, job_ids)
+        self._not_running |= not_running(self._store, {claim.job_id for claim in held})
         if not self._is_of_one_job:
             found = first_priorities(self._store, self._model)
-            urgent = [priority for scorer_id, priority in found.items() if self._may_try(scorer_id)]
-            self._most_urgent = min(urgent, default=None)
+            ready = [priority for scorer_id, priority in found.items() if self._may_try(scorer_id)]
+            self._most_urgent = min(ready, default=None)
 
     def _keep_looking(self) -> None:
         while not self._is_ended.wait(EVERY_S):
