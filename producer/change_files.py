@@ -40,7 +40,15 @@ def write_changes(
     after: int,
     follow: bool,
 ) -> int:
-    """Writes what changed past the cursor `after`; returns the last cursor written, or `after`."""
+    """Writes what changed past the cursor `after`; returns the last cursor written, or `after`.
+
+    Raises UsageError for a cursor this feed has never given out: what comes up to it would be skipped.
+    """
+    if after > ranking.last_cursor:
+        raise UsageError(
+            f"--after {after} lies past the end of this feed, which is {ranking.last_cursor}. When the store "
+            "was made anew or restored, begin again from 0, with an empty receiver."
+        )
     cursor = after
     with opened_output(output) as stream:
         if format_ is ChangeFormat.PARQUET:
