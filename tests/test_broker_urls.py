@@ -58,4 +58,5 @@ passwords = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_siz
 def test_fuzzing_no_part_of_any_password_is_shown(password: str, scheme: str, place: str) -> None:
     shown = safe_broker_url(f"{scheme}://careful:{password}@{place}")
     secret = max(re.split(r"\W", password), key=len)
-    assert len(secret) < 4 or secret not in shown
+    # A password may be the scheme's own name, or a part of the user's.
+    assert len(secret) < 4 or secret in f"{scheme}://careful:***@{place}" or secret not in shown
