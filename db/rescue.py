@@ -42,6 +42,8 @@ class Fate(Enum):
     """Its worker lived on: what it was scoring may have ended it."""
     ENDED_WITH_WORKER = auto()
     """Somebody ended the worker, or the run it belonged to: no shard is to blame."""
+    LEFT = auto()
+    """It said farewell: a claim that it had asked for before and that came through after, nobody holds."""
 
 
 def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
@@ -55,9 +57,10 @@ def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Re
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_ended(connection, fates, max_attempts, is_late)
+        left = give_back(connection, and_(is_late, shards.c.claimant.in_(fates[Fate.LEFT])))
         silent = burn(connection, and_(is_late, ~has_time), SILENT, max_attempts)
         finish_jobs(connection, overdue(connection))
-        return total(rescued, silent)
+        return total(rescued, left, silent)
 
     return store.write(bring_back)
 
@@ -87,6 +90,7 @@ def claimants() -> Select[Any]:
         workers.c.process_started,
         workers.c.parent_pid,
         workers.c.parent_started,
+        workers.c.stopped_at,
     )
 
 
@@ -97,12 +101,14 @@ def fates_of(store: Store, asked: Select[Any]) -> Mapping[Fate, Sequence[int]]:
     fates: dict[Fate, list[int]] = defaultdict(list)
     ended: list[Row[Any]] = []
     for row in found:
-        if row.machine != this_machine():
-            fates[Fate.UNKNOWN].append(row.id)
-        elif is_alive(ProcessIdentity(machine=row.machine, pid=row.pid, started=row.process_started)):
-            fates[Fate.ALIVE].append(row.id)
-        else:
+        is_here = row.machine == this_machine()
+        me = ProcessIdentity(machine=row.machine, pid=row.pid, started=row.process_started)
+        if is_here and not is_alive(me):
             ended.append(row)
+        elif row.stopped_at is not None:
+            fates[Fate.LEFT].append(row.id)
+        else:
+            fates[Fate.ALIVE if is_here else Fate.UNKNOWN].append(row.id)
     if any(map(has_parent, ended)):
         time.sleep(SETTLING_S)
     for row in ended:
@@ -128,12 +134,12 @@ def return_ended(
     return total(
         burn(connection, alone, KILLED, max_attempts),
         burn(connection, and_(swept, is_one_too_many), SWEPT_AWAY, max_attempts, num_kills=1),
-        sweep_back(connection, and_(swept, ~is_one_too_many)),
+        give_back(connection, and_(swept, ~is_one_too_many), num_kills=1),
     )
 
 
-def sweep_back(connection: Connection, is_lost: ColumnElement[bool]) -> Rescued:
-    """Returns shards whose whole worker was killed: no attempt is burned."""
+def give_back(connection: Connection, is_lost: ColumnElement[bool], *, num_kills: int = 0) -> Rescued:
+    """Returns shards that are not to blame: no attempt is burned."""
     # Locked in order and passed over when another transaction has them: no deadlock with landing.
     lost = select(shards.c.id).where(IS_CLAIMED, is_lost).order_by(shards.c.id)
     shard_ids = connection.scalars(lost.with_for_update(skip_locked=True)).all()
@@ -146,7 +152,7 @@ def sweep_back(connection: Connection, is_lost: ColumnElement[bool]) -> Rescued:
                 claimant=None,
                 lease_until=None,
                 num_releases=shards.c.num_releases + 1,
-                num_kills=shards.c.num_kills + 1,
+                num_kills=shards.c.num_kills + num_kills,
             )
         )
     return Rescued(num_returned=len(shard_ids), num_dead=0)

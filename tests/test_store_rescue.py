@@ -221,3 +221,16 @@ def test_a_claimant_seen_alive_on_this_machine_is_given_more_than_its_lease(
     assert rescue(store, 3).num_returned == (machine == "elsewhere")
     execute(store, f"UPDATE shards SET lease_until = lease_until - {LIVING_S}")
     assert rescue(store, 3).num_returned == (machine == "this one"), "nobody is waited for without end"
+
+
+def test_a_claim_that_came_through_after_its_workers_farewell_is_returned_and_burns_nothing(
+    store: Store,
+) -> None:
+    """The process lives on under another row, and nobody there knows of it."""
+    submit(store)
+    StandIn(store).claim()
+    execute(store, "UPDATE workers SET stopped_at = 1")
+    assert rescue(store, 3) == NOBODY
+    execute(store, "UPDATE shards SET lease_until = 1 WHERE state = 'claimed'")
+    assert rescue(store, 3) == Rescued(num_returned=1, num_dead=0)
+    assert {row["attempt"] - row["num_releases"] for row in rows(store, "shards")} == {0}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import redis
+from psycopg import sql
 
 from tests.support.dying import end_with_parent
 from tests.support.ports import free_port
@@ -59,6 +60,10 @@ class MortalPostgres:
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
+        # Tests' servers forget the last commits in a crash; one that is to be killed must keep its word.
+        server.run(sql.SQL("ALTER SYSTEM SET synchronous_commit = {}").format(sql.Literal("on")))
+        self.kill()
+        self.start()
 
     def kill(self) -> None:
         postmaster = psutil.Process(self._server.process.pid)
