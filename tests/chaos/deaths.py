@@ -79,6 +79,8 @@ def of_submitter(point: str) -> Arrangement:
 def arrangements() -> dict[str, Arrangement]:
     """By name, everything that can be arranged."""
     of_workers = {f"worker dies {point}": of_worker(point) for point in OF_WORKERS}
+    # A heartbeat that hangs in the middle of its transaction would lock a SQLite store with nobody at work.
+    of_workers["worker dies during_heartbeat"] = of_worker("during_heartbeat", ("kill", "exit", "raise"))
     of_publishers = {
         f"publisher dies {point}": of_worker(point, ("kill", "raise")) for point in OF_PUBLISHERS
     }
