@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from db.errors import StoreReadOnly
-from db.records import ScorerSpec
+from db.records import ScorerSpec, WindowEnds
 from db.room import note_watched
 from db.settings import Settings
 from db.store import Store, open_store
@@ -37,9 +37,11 @@ def test_a_full_disk_ends_the_run_and_with_room_it_goes_on(tmp_path: Path, small
     flags = write_inputs(tmp_path, num_documents=300, num_queries=200)
     inputs = Inputs(corpus=tmp_path / "corpus.jsonl", queries=tmp_path / "queries.tsv", candidates=None)
     with open_store(url, create=True) as store:
-        record(store, inputs, ScorerSpec(model="null"), Wishes(), Settings())
+        record(
+            store, inputs, ScorerSpec(model="null", window_ends=WindowEnds.BOUNDARIES), Wishes(), Settings()
+        )
     with (small_disk / "ballast").open("wb") as ballast:
-        ballast.write(bytes(shutil.disk_usage(small_disk).free - 500 * 1024))
+        ballast.write(bytes(shutil.disk_usage(small_disk).free - 2 * 2**20))
     said = rankmill("run", *flags, "--output", "out.jsonl", exit_code=4).stderr
     assert "job 1: 200 queries, 300 documents, 60,000 pairs" in said
     assert "is full" in said

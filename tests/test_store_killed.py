@@ -15,6 +15,7 @@ BEGINNING = """
 import sys
 from db import claims, landing
 from db.store import open_store
+from db.turns import Due
 from tests.support.small_jobs import Slicer, StandIn, scored, submit
 import tests.support.small_jobs as small_jobs
 store = open_store(sys.argv[1])
@@ -44,7 +45,7 @@ CLAIMING = (
     + """
 worker = StandIn(store)
 with store.writing() as connection:
-    claims.mark_claimed(connection, [1, 2], worker.worker_id, 60)
+    claims.mark_claimed(connection, [1, 2], Due(1, 1), worker.worker_id, 60)
     wait_to_be_killed()
 """
 )

@@ -93,9 +93,10 @@ def test_idleness_is_no_hang() -> None:
 
 def test_a_group_made_ready_is_released_when_the_slice_has_ended(sqlite_store: Store) -> None:
     submit(sqlite_store)
-    slice_s, began = 2.0, time.monotonic()
+    slice_s = 2.0
 
     def outlast_the_slice(_works: Sequence[ShardWork]) -> None:
+        began = time.monotonic()  # after the slice did
         wait_until(lambda: states(sqlite_store).get("claimed") == 2, 30, "the next group to be claimed")
         wait_until(lambda: time.monotonic() > began + slice_s, 30, "the slice to end")
 
