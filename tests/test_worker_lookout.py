@@ -102,7 +102,8 @@ def test_an_urgent_job_waits_for_one_batch_and_not_for_what_was_claimed(
         report = worker.drain()
     assert slow.order == [1] * 12 + [2] + [1] * 11
     assert report.num_shards == 13
-    assert report.num_released >= 11, "the urgent one may be in hand already, made ready for later"
+    # 12 are called back from work, 11 more when the urgent one is found in hand, made ready for later.
+    assert report.num_released in (11, 12, 23)
     assert num_burned(store) == 0
     assert logits(store, calm) == expected_logits(QUERIES, DOCUMENTS)
 

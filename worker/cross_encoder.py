@@ -12,12 +12,12 @@ from torch.nn.functional import pad
 from worker.attention import Kernel, Segments, find_runs
 from worker.batches import Batch
 from worker.families import Family, pool
+from worker.first_tokens import enough_rows
 from worker.shortcuts import with_shortcuts
 
-# A CPU's matrix products add up in another order when they have few rows. From these numbers on they
+# A CPU's matrix products add up in another order when they have few rows. From this number on they
 # were seen not to, so that a pair's logit is the same, bit for bit, whatever shares its batch.
 CPU_LEAST_ROWS = 1024
-CPU_HEAD_ROWS = 256
 
 
 class Encoder(Protocol):
@@ -67,9 +67,7 @@ class PackedEncoder:
         return pad(rows, (0, idle)) if idle > 0 else rows
 
     def _head_of(self, pooled: Tensor) -> Tensor:
-        if self._device.type == "cpu":
-            pooled = pad(pooled, (0, 0, 0, -len(pooled) % CPU_HEAD_ROWS))
-        logits: Tensor = self._head(pooled)
+        logits: Tensor = self._head(enough_rows(pooled))
         return logits
 
 
