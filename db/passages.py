@@ -1,4 +1,7 @@
-"""The passages behind a job's best scores, with their words: what a person looks at, not what files hold."""
+"""The passages behind a job's best scores, with their words: what a person looks at, not what files hold.
+
+A passage is a document's best clause where spans were found, else its best window.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,16 +16,20 @@ MAX_PASSAGE_CHARS = 20_000
 PASSAGES = text(
     """
     SELECT best.query_id, questions.content AS query_text, best.document_id, best.rank, best.logit,
-        substr(documents.content, best.span_start + 1, best.num_chars) AS passage
+        substr(
+            documents.content,
+            best.passage_start + 1,
+            CASE WHEN best.num_chars < :max_chars THEN best.num_chars ELSE :max_chars END
+        ) AS passage,
+        best.is_clause
     FROM (
         SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
             job_queries.text_id AS query_text_id, job_documents.document_id AS document_id,
             job_documents.text_id AS document_text_id,
-            CAST(scores.logit AS double precision) AS logit, scores.span_start AS span_start,
-            CASE
-                WHEN scores.span_end - scores.span_start < :max_chars
-                THEN scores.span_end - scores.span_start ELSE :max_chars
-            END AS num_chars,
+            CAST(scores.logit AS double precision) AS logit,
+            spans.job_id IS NOT NULL AS is_clause,
+            coalesce(spans.span_start + job_documents.text_offset, scores.span_start) AS passage_start,
+            coalesce(spans.span_end - spans.span_start, scores.span_end - scores.span_start) AS num_chars,
             row_number() OVER (
                 PARTITION BY pairs.query_no ORDER BY scores.logit DESC, job_documents.document_id
             ) AS rank
@@ -34,6 +41,8 @@ PASSAGES = text(
         JOIN scores ON scores.scorer_id = jobs.scorer_id
             AND scores.document_text_id = job_documents.text_id
             AND scores.query_text_id = job_queries.text_id
+        LEFT JOIN spans ON spans.job_id = pairs.job_id AND spans.query_no = pairs.query_no
+            AND spans.document_no = pairs.document_no AND spans.span_no = 1
         WHERE pairs.job_id = :job_id AND pairs.query_no IN (
             SELECT query_no FROM job_queries WHERE job_id = :job_id ORDER BY query_no LIMIT :max_queries
         )
@@ -47,7 +56,7 @@ PASSAGES = text(
 
 
 class Passage(NamedTuple):
-    """A document's best window for a query; `text` begins where the window does and may be cut at its end."""
+    """A document's best clause for a query, or its best window; the text of either may be cut at its end."""
 
     query_id: str
     query_text: str
@@ -55,6 +64,7 @@ class Passage(NamedTuple):
     rank: int
     score: float
     text: str
+    is_clause: bool
 
 
 def passages(store: Store, job_id: int, *, top: int = 3, max_queries: int = 20) -> Iterator[Passage]:
@@ -66,7 +76,8 @@ def passages(store: Store, job_id: int, *, top: int = 3, max_queries: int = 20) 
         "max_chars": MAX_PASSAGE_CHARS,
     }
     with store.reading() as connection:
-        for query_id, query_text, document_id, rank, logit, passage in connection.execute(
+        for query_id, query_text, document_id, rank, logit, passage, is_clause in connection.execute(
             PASSAGES, parameters
         ):
-            yield Passage(query_id, query_text, document_id, rank, sigmoid(logit), passage)
+            score = sigmoid(logit)
+            yield Passage(query_id, query_text, document_id, rank, score, passage, bool(is_clause))

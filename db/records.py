@@ -221,10 +221,11 @@ class JobProgress:
 
 
 class Span(NamedTuple):
-    """A clause [start, end) of a document's own text with the logit it has by itself."""
+    """A clause [start, end) of a document's own text with the score and logit it has by itself."""
 
     start: int
     end: int
+    score: float
     logit: float
 
 
@@ -235,7 +236,7 @@ class ResultRow(NamedTuple):
     A failed pair has no rank, score or logit and says why in `error`.
     Span offsets count in the document's own text, without its title.
     `truncated` says that the document's end was not read, `query_truncated` that the query's was not.
-    `spans` are the best clauses of its best window, where a job was asked for them.
+    `spans` are the best clauses of its best window, the best first, where the job was asked for them.
     """
 
     query_id: str

@@ -10,6 +10,7 @@ from db.bulk import insert_rows, is_sqlite, run
 from db.clock import now_s
 from db.records import JobState, Span
 from db.schema import jobs, scorers
+from db.sigmoid import sigmoid
 from db.span_schema import span_requests, spans
 from db.store import Store
 
@@ -61,8 +62,8 @@ def spans_of_query(connection: Connection, job_id: int, query_no: int) -> dict[s
         job_id,
         query_no,
     )
-    for document_id, *span in rows:
-        found.setdefault(document_id, []).append(Span(*span))
+    for document_id, start, end, logit in rows:
+        found.setdefault(document_id, []).append(Span(start, end, sigmoid(logit), logit))
     return found
 
 

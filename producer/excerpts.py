@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
+def shortened(text: str, max_chars: int) -> str:
+    """`text`, its end cut and marked where it has more characters than that."""
+    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
+
+
 def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
     """The sentence of `passage` that shares the most telling words with `query`, cut to `max_chars`.
 
@@ -37,7 +42,7 @@ def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
             text = f"{text} {sentences[best + 1]}"
         elif best and not _SENTENCE_END.search(f"{text} "):  # so does a sentence that the window cuts off
             text = f"{sentences[best - 1]} {text}"
-    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
+    return shortened(text, max_chars)
 
 
 def _words(text: str) -> set[str]:

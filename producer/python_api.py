@@ -14,6 +14,7 @@ from db.results import results as stored_results
 from db.settings import Settings
 from db.store import open_store
 from producer.choices import settings_from
+from producer.errors import UsageError
 from producer.interruption import Interrupted, Interruption
 from producer.readers.candidates import CandidateSource
 from producer.readers.documents import DocumentSource
@@ -63,6 +64,7 @@ def run(
     name: str | None = None,
     top_k: int | None = None,
     min_score: float | None = None,
+    spans: int | None = None,
     publish: str | None = None,
     on_progress: Callable[[JobProgress], None] | None = None,
     **settings: Unpack[SettingsGiven],
@@ -71,6 +73,7 @@ def run(
 
     `corpus`, `queries` and `candidates` are paths, or Python values: documents and queries as mappings,
     tuples or a dict of texts by id; candidates as (query id, document id). No candidates means all pairs.
+    `spans=N` also finds the best clauses of each query's best N documents: each result's `spans`.
     `publish` names a ranking whose state the results become.
     `Collection("kb")` and `QuerySet("faq")` are those that the store keeps under these names.
     The same call again continues what was interrupted. Raises InputError, MissingPrerequisite,
@@ -82,7 +85,7 @@ def run(
             outcome = run_job(
                 store,
                 Inputs(corpus=corpus, queries=queries, candidates=candidates),
-                Wishes(name=name, top_k=top_k, min_score=min_score, publishing=_publishing(publish)),
+                _wishes(name, None, top_k, min_score, spans, publish),
                 chosen,
                 interruption=interruption,
                 screen=_Listener(on_progress),
@@ -101,6 +104,7 @@ def submit(
     priority: Priority | str | None = None,
     top_k: int | None = None,
     min_score: float | None = None,
+    spans: int | None = None,
     publish: str | None = None,
     **settings: Unpack[SettingsGiven],
 ) -> Submission:
@@ -111,13 +115,7 @@ def submit(
     """
     chosen = _settings(settings)
     urgency = None if priority is None else Priority(priority)
-    wishes = Wishes(
-        name=name,
-        priority=urgency,
-        top_k=top_k,
-        min_score=min_score,
-        publishing=_publishing(publish),
-    )
+    wishes = _wishes(name, urgency, top_k, min_score, spans, publish)
     with open_store(chosen.store, create=True) as store:
         inputs = Inputs(corpus=corpus, queries=queries, candidates=candidates)
         return send(store, inputs, wishes, chosen).submission
@@ -142,8 +140,21 @@ def results(
         return Ranking(url, find(opened, job), top_k, min_score)
 
 
-def _publishing(ranking: str | None) -> Publishing | None:
-    return None if ranking is None else Publishing(ranking=ranking, keep=None)
+def _wishes(
+    name: str | None,
+    priority: Priority | None,
+    top_k: int | None,
+    min_score: float | None,
+    spans: int | None,
+    publish: str | None,
+) -> Wishes:
+    """What is wished of a job, for `record`. Raises UsageError."""
+    if spans is not None and spans < 1:
+        raise UsageError(f"spans={spans} asks for nothing: give the number of documents of each query.")
+    publishing = None if publish is None else Publishing(ranking=publish, keep=None)
+    return Wishes(
+        name=name, priority=priority, top_k=top_k, min_score=min_score, spans=spans, publishing=publishing
+    )
 
 
 class _Listener(Screen):

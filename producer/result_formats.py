@@ -5,19 +5,18 @@ Writes to an open byte stream; knows nothing of paths, folders or renaming.
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import BinaryIO
 
-from db.records import ResultRow
-from db.sigmoid import sigmoid
+from db.records import ResultRow, Span
 from producer.errors import UsageError
 
 ROW_GROUP_ROWS = 2**16
-# Spans are many to a row: they are in JSONL and in the view result_spans.
-FLAT = tuple(name for name in ResultRow._fields if name != "spans")
 TREC_TAG = "rankmill"
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class ResultFormat(StrEnum):
@@ -31,17 +30,21 @@ class ResultFormat(StrEnum):
 
 def write_jsonl(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
     """One object a line; the span is an object of [start, end), failed pairs carry `error` and nulls."""
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     for row in rows:
-        stream.write(f"{encode(_line(row))}\n".encode())
+        stream.write(f"{_encode(_line(row))}\n".encode())
 
 
 def write_csv(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
-    """A header and one row a pair, the span in two columns; what a failed pair lacks is empty."""
+    """A header and one row a pair, the span in two columns; what a failed pair lacks is empty.
+
+    Spans that were asked for are many to a row: they stand in one cell, as JSONL spells them, so that rows
+    stay pairs and columns do not come and go.
+    """
     writer = csv.writer(_Utf8(stream), lineterminator="\n")
-    writer.writerow(FLAT)
+    writer.writerow(ResultRow._fields)
     for row in rows:
-        writer.writerow([_word(value) if isinstance(value, bool) else value for value in row[: len(FLAT)]])
+        cells = [_word(value) if isinstance(value, bool) else value for value in row[:-1]]
+        writer.writerow([*cells, _encode(_spans(row.spans)) if row.spans else None])
 
 
 def write_trec(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
@@ -56,10 +59,16 @@ def write_trec(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
 
 
 def write_parquet(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
-    """The CSV's columns, typed; one row group at a time is in memory."""
+    """The CSV's columns, typed, the spans as a list that is empty where there are none.
+
+    One row group at a time is in memory.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    span = pa.struct(
+        [("start", pa.int32()), ("end", pa.int32()), ("score", pa.float64()), ("logit", pa.float32())]
+    )
     schema = pa.schema(
         [
             pa.field("query_id", pa.string(), nullable=False),
@@ -75,14 +84,16 @@ def write_parquet(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
             ("query_truncated", pa.bool_()),
             pa.field("reused", pa.bool_(), nullable=False),
             ("error", pa.string()),
+            pa.field("spans", pa.list_(span), nullable=False),
         ]
     )
-    assert schema.names == list(FLAT)
+    assert schema.names == list(ResultRow._fields)
     remaining = iter(rows)
     with pq.ParquetWriter(pa.PythonFile(stream, mode="w"), schema) as writer:
         while group := list(islice(remaining, ROW_GROUP_ROWS)):
-            columns = zip(zip(*(row[: len(FLAT)] for row in group), strict=True), schema.types, strict=True)
-            arrays = [pa.array(values, type=type_) for values, type_ in columns]
+            *columns, spans = zip(*group, strict=True)
+            typed = zip([*columns, map(_spans, spans)], schema.types, strict=True)
+            arrays = [pa.array(values, type=type_) for values, type_ in typed]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
@@ -111,11 +122,12 @@ def _line(row: ResultRow) -> dict[str, object]:
     if row.error is not None:
         line["error"] = row.error
     if row.spans:
-        line["spans"] = [
-            {"start": span.start, "end": span.end, "score": sigmoid(span.logit), "logit": span.logit}
-            for span in row.spans
-        ]
+        line["spans"] = _spans(row.spans)
     return line
+
+
+def _spans(spans: Sequence[Span]) -> list[dict[str, float]]:
+    return [span._asdict() for span in spans]
 
 
 def _word(flag: bool) -> str:

@@ -66,6 +66,16 @@ def test_run_on_values_gives_ranked_rows_and_tells_progress() -> None:
     assert list(results(ranking.job_id, top_k=1)) == [rows[0], rows[2]]
 
 
+def test_run_finds_the_best_clauses_of_the_best_documents() -> None:
+    rows = list(run(DOCUMENTS, QUERIES, model="null", spans=1))
+    assert [len(row.spans) for row in rows] == [1, 0, 0] * 2
+    [span] = rows[0].spans
+    assert DOCUMENTS[rows[0].document_id][span.start : span.end] == DOCUMENTS[rows[0].document_id]
+    assert 0 < span.score < 1
+    with pytest.raises(UsageError, match="spans=0"):
+        run(DOCUMENTS, QUERIES, model="null", spans=0)
+
+
 def test_submit_watch_and_results_are_the_parts(redis_url: str) -> None:
     job = submit(DOCUMENTS, QUERIES, model="null", broker=redis_url, name="parts", priority="low")
     assert (job.is_new, job.num_pairs) == (True, 6)

@@ -1,4 +1,4 @@
-"""The read-only user of docs/downstream.md: sees the four views on PostgreSQL, and nothing else."""
+"""The read-only user of docs/downstream.md: sees the five views on PostgreSQL, and nothing else."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from db.store import open_store
 from tests.support.small_jobs import StandIn, submit
 
 PAGE = Path(__file__).parent.parent / "docs" / "downstream.md"
-VIEWS = ("latest_results", "changes", "ranked_results", "job_progress")
+VIEWS = ("latest_results", "changes", "ranked_results", "result_spans", "job_progress")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from db.records import ResultRow
+from db.records import ResultRow, Span
 from producer import result_formats
 from producer.errors import MissingPrerequisite, UsageError
 from producer.result_files import Written, plan_output, write_results
@@ -21,6 +22,11 @@ FAILED = ResultRow(
     "q1", "d3", None, None, None, None, None, None, None, None, None, False, "too long, by 3 tokens"
 )
 ROWS = [SCORED, UNICODE, FAILED]
+SPANS = (Span(3, 9, 0.75, 1.0986123085021973), Span(11, 17, 0.5, 0.0))
+SPANS_AS_OBJECTS = [
+    {"start": 3, "end": 9, "score": 0.75, "logit": 1.0986123085021973},
+    {"start": 11, "end": 17, "score": 0.5, "logit": 0.0},
+]
 
 
 def write(path: Path, rows: list[ResultRow] | Iterator[ResultRow], format: str | None = None) -> Written:
@@ -54,10 +60,10 @@ def test_csv_has_flat_columns_and_leaves_empty_what_failed_pairs_lack(tmp_path: 
     write(tmp_path / "out.csv", ROWS)
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == list(result_formats.FLAT)
+    assert list(rows[0]) == list(ResultRow._fields)
     assert (rows[0]["span_start"], rows[0]["reused"]) == ("3", "true")
     assert rows[1]["document_id"] == "документ,«2»"
-    assert rows[2] | {"error": ""} == dict.fromkeys(result_formats.FLAT, "") | {
+    assert rows[2] | {"error": ""} == dict.fromkeys(ResultRow._fields, "") | {
         "query_id": "q1",
         "document_id": "d3",
         "reused": "false",
@@ -67,8 +73,22 @@ def test_csv_has_flat_columns_and_leaves_empty_what_failed_pairs_lack(tmp_path: 
 def test_parquet_keeps_types_and_values(tmp_path: Path) -> None:
     write(tmp_path / "out.parquet", ROWS)
     table = pq.read_table(tmp_path / "out.parquet")
-    assert [ResultRow(**row) for row in table.to_pylist()] == ROWS
+    assert [ResultRow(**row | {"spans": tuple(row["spans"])}) for row in table.to_pylist()] == ROWS
     assert str(table.schema.field("logit").type) == "float"
+
+
+def test_spans_are_a_list_of_objects_and_in_csv_the_same_list_in_one_cell(tmp_path: Path) -> None:
+    rows = [SCORED._replace(spans=SPANS), UNICODE, FAILED]
+    for ending in ("jsonl", "csv", "parquet"):
+        write(tmp_path / f"out.{ending}", rows)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line.get("spans") for line in lines] == [SPANS_AS_OBJECTS, None, None]
+    with (tmp_path / "out.csv").open(newline="") as file:
+        cells = [row["spans"] for row in csv.DictReader(file)]
+    assert (json.loads(cells[0]), cells[1:]) == (SPANS_AS_OBJECTS, ["", ""])
+    column = pq.read_table(tmp_path / "out.parquet").column("spans")
+    assert column.to_pylist() == [SPANS_AS_OBJECTS, [], []]
+    assert str(column.type.value_type.field("logit").type) == "float"
 
 
 def test_parquet_is_written_one_row_group_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -12,12 +13,15 @@ from sqlalchemy import text
 from db import jobs
 from db.boundaries import MAX_CLAUSE_CHARS, clauses
 from db.drafts import draft
+from db.passages import passages
 from db.records import DocumentRow, JobRequest
 from db.refining import refine
 from db.results import results
+from db.sigmoid import sigmoid
 from db.slicing import slice_pairs
 from db.span_requests import open_requests, want_spans
 from db.store import Store
+from producer.command_line.tables import best_documents
 from tests.support.rankmill_command import Rankmill, write_inputs
 from tests.support.small_jobs import SPEC, Slicer, StandIn, queries
 from tests.support.texts import LONG
@@ -56,6 +60,7 @@ def test_the_best_clauses_of_each_querys_best_documents_are_stored_in_their_own_
     rows = list(results(store, job_id))
     assert [row.document_id for row in rows[:3]] == ["titled", "plain", "short"]
     for row in (rows[0], rows[1], rows[3], rows[4]):
+        assert [span.score for span in row.spans] == [sigmoid(span.logit) for span in row.spans]
         found = [TEXT[span.start : span.end] for span in row.spans]
         assert sorted(found) == sorted([RENT, NOTICE, LAW])
         assert [span.logit for span in row.spans] == sorted((span.logit for span in row.spans), reverse=True)
@@ -63,6 +68,28 @@ def test_the_best_clauses_of_each_querys_best_documents_are_stored_in_their_own_
     with store.reading() as connection:
         seen = connection.execute(text("SELECT DISTINCT document_id, span_no FROM result_spans")).all()
     assert sorted(map(tuple, seen)) == [(name, no) for name in ("plain", "titled") for no in (1, 2, 3)]
+    best = [TEXT[rows[no].spans[0].start : rows[no].spans[0].end] for no in (0, 1)]
+    shown = list(passages(store, job_id, top=3, max_queries=1))
+    assert [(passage.text, passage.is_clause) for passage in shown] == [
+        (best[0], True),
+        (best[1], True),
+        ("No.", False),
+    ]
+
+
+def test_what_run_shows_of_a_document_is_its_best_clause_cut_to_a_few_lines(
+    sqlite_store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longest = "The tenant, " * 40 + "pays."
+    job_id = submit(sqlite_store, [DocumentRow("d", f"Rent.\x1b[31m {longest}\n\nLaw.", 0, 1)], spans=1)
+    StandIn(sqlite_store).drain()
+    to_the_end(sqlite_store, job_id)
+    best_documents(sqlite_store, job_id, top=1, min_score=None)
+    shown = capsys.readouterr().out
+    assert "The tenant, The tenant," in shown
+    assert "…" in shown
+    assert "\x1b[31m" not in shown
+    assert "Law." not in shown
 
 
 def test_every_step_may_be_repeated_and_done_by_several(store: Store) -> None:

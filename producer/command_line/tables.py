@@ -13,7 +13,7 @@ from db.passages import Passage, passages
 from db.records import JobProgress, WorkerRow
 from db.store import Store
 from producer.doctor import Finding
-from producer.excerpts import excerpt, printable
+from producer.excerpts import excerpt, printable, shortened
 from producer.screen import duration, rate
 from producer.watching import average_pace, num_ended
 
@@ -25,7 +25,9 @@ _MOMENT_CHARS = 16  # 2026-03-01 02:00 stays on one line
 
 
 def best_documents(store: Store, job_id: int, *, top: int | None, min_score: float | None) -> None:
-    """Prints the best few documents of the first queries, each with the telling words of its best window."""
+    """Prints the best few documents of the first queries, each with its best clause where spans were found,
+    else with the telling words of its best window.
+    """
     console = Console(highlight=False, emoji=False, markup=False)
     shown = passages(
         store, job_id, top=min(top or SHOWN_DOCUMENTS, SHOWN_DOCUMENTS), max_queries=SHOWN_QUERIES
@@ -38,20 +40,21 @@ def best_documents(store: Store, job_id: int, *, top: int | None, min_score: flo
 
 
 def _heading(query_id: str, query_text: str) -> Text:
-    words = printable(query_text)
-    if len(words) > _MAX_QUERY_CHARS:
-        words = words[: _MAX_QUERY_CHARS - 1] + "…"
+    words = shortened(printable(query_text), _MAX_QUERY_CHARS)
     return Text.assemble((words, "bold"), (f"  ({printable(query_id)})", "dim"))
 
 
 def _ranking(best: list[Passage]) -> Table:
-    """Rank, score, and the document's id above the words of its best window."""
+    """Rank, score, and the document's id above the words of its passage."""
     table = Table(box=SIMPLE, show_header=False, show_edge=False, padding=(0, 1), expand=True)
     table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
     for passage in best:
-        words = excerpt(passage.text, passage.query_text, _MAX_EXCERPT_CHARS)
+        if passage.is_clause:
+            words = shortened(printable(passage.text), _MAX_EXCERPT_CHARS)
+        else:
+            words = excerpt(passage.text, passage.query_text, _MAX_EXCERPT_CHARS)
         cell = Text.assemble((printable(passage.document_id), "cyan"), "\n", words)
         table.add_row(str(passage.rank), f"{passage.score:.3f}", cell)
     return table
