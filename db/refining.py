@@ -8,17 +8,18 @@ Knows texts by their offsets; knows no model.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from db.boundaries import clauses
 from db.bulk import run, stream
 from db.drafts import draft
-from db.errors import EmptyDraft
+from db.errors import EmptyDraft, StoreBusy, UnknownId
 from db.jobs import progress
 from db.records import CandidateRow, DocumentRow, JobRequest, JobState, PairCost, QueryRow, ShardPlan
 from db.results import results
-from db.span_requests import asked_of, keep, note_refining
+from db.span_requests import Asked, asked_of, keep, note_refining
 from db.store import Store
 
 Slicer = Callable[[Iterator[PairCost]], Iterator[ShardPlan]]
@@ -27,6 +28,7 @@ QUERIES = """
 SELECT job_queries.query_id, texts.content FROM job_queries JOIN texts ON texts.id = job_queries.text_id
 WHERE job_queries.job_id = ? ORDER BY job_queries.query_no
 """
+QUERY_NUMBERS = "SELECT query_id, query_no FROM job_queries WHERE job_id = ?"
 # By document, so that one document's clauses meet. Parameters: the job, how many documents of each query.
 BEST_WINDOWS = """
 SELECT best.query_id, best.document_no, best.text_offset, best.span_start,
@@ -69,54 +71,58 @@ def refine(store: Store, job_id: int, slice_pairs: Slicer) -> int | None:
     """
     with store.reading() as connection:
         asked = asked_of(connection, job_id)
-    state = progress(store, job_id).state
-    if asked is None or asked.settled_at is not None or state is JobState.ACTIVE:
+    if asked is None or asked.settled_at is not None or asked.state == JobState.ACTIVE:
         return None
-    refining_job_id: int | None = asked.refining_job_id
-    if refining_job_id is None and state is JobState.DONE:  # nobody waits for the clauses of a cancelled job
-        refining_job_id = _begin(store, job_id, asked.num_documents, slice_pairs)
-    if refining_job_id is None:
-        store.write(lambda connection: keep(connection, job_id, []))
-        return None
-    if progress(store, refining_job_id).state is JobState.ACTIVE:
-        return refining_job_id
-    best = _best(store, job_id, refining_job_id, asked.max_spans)
-    store.write(lambda connection: keep(connection, job_id, best))
+    if asked.refining_job_id is None:
+        # Nobody waits for the clauses of a cancelled job.
+        begun_id = _begin(store, asked, slice_pairs) if asked.state == JobState.DONE else None
+        if begun_id is None:
+            store.write(partial(keep, asked=asked, rows=[]))
+            return None
+        store.write(partial(note_refining, asked=asked, refining_job_id=begun_id))
+        return refine(store, job_id, slice_pairs)
+    if progress(store, asked.refining_job_id).state is JobState.ACTIVE:
+        return asked.refining_job_id
+    store.write(partial(keep, asked=asked, rows=_best(store, asked, asked.refining_job_id)))
     return None
 
 
-def _begin(store: Store, job_id: int, num_documents: int, slice_pairs: Slicer) -> int | None:
-    """The job that scores the clauses, recorded if it is not yet; None when there is no clause."""
-    row = progress(store, job_id)
-    key = hashlib.sha256(f"spans of job {job_id}, {num_documents} documents".encode()).hexdigest()
-    request = JobRequest(key=key, name=None, scorer=row.scorer)
+def _begin(store: Store, asked: Asked, slice_pairs: Slicer) -> int | None:
+    """The job that scores the clauses, recorded if it is not yet; None when there is no clause.
+
+    Its key is the clauses: the same ones are the same job, and a job that went on has others.
+    """
+    found = hashlib.sha256(f"spans of job {asked.job_id}".encode())
+
+    def candidates() -> Iterator[CandidateRow]:
+        for line, clause in enumerate(_clauses(store, asked), 1):
+            found.update(f"\n{clause.query_id}\t{clause.clause_id}".encode())
+            yield CandidateRow(clause.query_id, clause.clause_id, line)
+
+    scorer = progress(store, asked.job_id).scorer
     with store.reading() as connection:
-        query_rows = list(run(connection, QUERIES, job_id))
+        query_rows = list(run(connection, QUERIES, asked.job_id))
     with draft(store) as sheet:
         sheet.add_queries(
             QueryRow(query_id, words, line) for line, (query_id, words) in enumerate(query_rows, 1)
         )
-        sheet.add_candidates(
-            CandidateRow(clause.query_id, clause.clause_id, line)
-            for line, clause in enumerate(_clauses(store, job_id, num_documents), 1)
-        )
-        sheet.add_documents(_documents(_clauses(store, job_id, num_documents)))
+        sheet.add_candidates(candidates())
+        sheet.add_documents(_documents(_clauses(store, asked)))
         try:
             sheet.check()
         except EmptyDraft:
             return None
-        submission = sheet.publish(request, slice_pairs)
+        except UnknownId as error:
+            raise StoreBusy("The job went on while its best clauses were read. Try again.") from error
+        request = JobRequest(key=found.hexdigest(), name=None, scorer=scorer)
+        return sheet.publish(request, slice_pairs).job_id
 
-    store.write(lambda connection: note_refining(connection, job_id, submission.job_id))
-    return submission.job_id
 
-
-def _clauses(store: Store, job_id: int, num_documents: int) -> Iterator[Clause]:
+def _clauses(store: Store, asked: Asked) -> Iterator[Clause]:
     """The clauses of the best windows, document by document. A title is not the document's own text."""
     with store.reading() as connection:
-        for query_id, document_no, offset, start, window in stream(
-            connection, BEST_WINDOWS, job_id, num_documents
-        ):
+        windows = stream(connection, BEST_WINDOWS, asked.job_id, asked.num_documents)
+        for query_id, document_no, offset, start, window in windows:
             skipped = max(0, offset - start)
             own = window[skipped:]
             place = start + skipped - offset
@@ -132,10 +138,10 @@ def _documents(found: Iterable[Clause]) -> Iterator[DocumentRow]:
             yield DocumentRow(clause_id, content, 0, line)
 
 
-def _best(store: Store, job_id: int, refining_job_id: int, max_spans: int) -> list[tuple[Any, ...]]:
+def _best(store: Store, asked: Asked, refining_job_id: int) -> list[tuple[Any, ...]]:
     """The rows to keep: of each query and document the clauses with the highest logits."""
     with store.reading() as connection:
-        numbers = dict(run(connection, "SELECT query_id, query_no FROM job_queries WHERE job_id = ?", job_id))
+        numbers = dict(run(connection, QUERY_NUMBERS, asked.job_id))
     kept: list[tuple[Any, ...]] = []
     counts: dict[tuple[int, int], int] = {}
     for row in results(store, refining_job_id):
@@ -144,6 +150,6 @@ def _best(store: Store, job_id: int, refining_job_id: int, max_spans: int) -> li
         document_no, start, end = map(int, row.document_id.split(":"))
         pair = (numbers[row.query_id], document_no)
         counts[pair] = span_no = counts.get(pair, 0) + 1
-        if span_no <= max_spans:
-            kept.append((job_id, *pair, span_no, start, end, row.logit))
+        if span_no <= asked.max_spans:
+            kept.append((asked.job_id, *pair, span_no, start, end, row.logit))
     return kept

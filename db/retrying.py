@@ -1,22 +1,22 @@
 """Trying again what a job gave up: its dead shards, and the failed pairs of those that are done.
 
-The job is active again and keeps its key, its name and every score it has.
+The job is active again and keeps its key, its name and every score it has; its spans are found anew.
 """
 
 from collections import Counter
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from db.cutting import Piece, count_pieces, cut
 from db.errors import JobCancelled, NameTaken, UnknownJob
 from db.records import JobState
 from db.schema import failed_pairs, jobs, pairs, shards
+from db.span_requests import look_again
+from db.states import IS_GIVEN_UP
 from db.store import Store
 from db.turns import latest_turn
-
-IS_GIVEN_UP = or_(shards.c.state == "dead", and_(shards.c.state == "done", shards.c.failed_pairs > 0))
 
 
 class Retried(NamedTuple):
@@ -60,6 +60,7 @@ def retry_failed(store: Store, job_id: int) -> Retried:
         again = update(jobs).where(jobs.c.id == job_id)
         connection.execute(again.values(state=JobState.ACTIVE, finished_at=None, turn=turn))
         count_pieces(connection, num_pieces)
+        look_again(connection, job_id)
         dead = sum(row.num_pairs for row in rows if row.state == "dead")
         return Retried(dead + sum(row.failed_pairs for row in rows if row.state == "done"), num_shards)
 

@@ -1,32 +1,59 @@
 """Spans in the store: what was asked for, and the clauses that were found. Scores nothing."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from db.bulk import insert_rows, is_sqlite, run
 from db.clock import now_s
 from db.records import JobState, Span
-from db.schema import jobs, scorers
+from db.schema import jobs, scorers, shards
 from db.sigmoid import sigmoid
 from db.span_schema import span_requests, spans
+from db.states import IS_GIVEN_UP
 from db.store import Store
 
 MAX_SPANS = 3
+OPEN_AGAIN = {"refining_job_id": None, "settled_at": None}
+
+
+class Asked(NamedTuple):
+    """What was asked of a job, how far it came, and in which state of the job that was seen."""
+
+    job_id: int
+    num_documents: int
+    max_spans: int
+    refining_job_id: int | None
+    settled_at: float | None
+    state: str
+    finished_at: float | None
 
 
 def want_spans(connection: Connection, job_id: int, num_documents: int, max_spans: int = MAX_SPANS) -> None:
-    """Asks for spans of each query's best documents. Of a job that was asked before more can be asked."""
+    """Asks for spans of each query's best documents. Of a job that was asked before more can be asked.
+
+    A job that gave up pairs is looked at again in any case: other jobs may have scored them since.
+    """
     insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    has_given_up = select(shards.c.id).where(shards.c.job_id == job_id, IS_GIVEN_UP).limit(1)
     row = insert(span_requests).values(job_id=job_id, num_documents=num_documents, max_spans=max_spans)
-    more = {"num_documents": num_documents, "refining_job_id": None, "settled_at": None}
+    more = case(
+        (span_requests.c.num_documents < num_documents, num_documents), else_=span_requests.c.num_documents
+    )
     connection.execute(
         row.on_conflict_do_update(
-            index_elements=["job_id"], set_=more, where=span_requests.c.num_documents < num_documents
+            index_elements=["job_id"],
+            set_={"num_documents": more, **OPEN_AGAIN},
+            where=or_(span_requests.c.num_documents < num_documents, has_given_up.exists()),
         )
     )
+
+
+def look_again(connection: Connection, job_id: int) -> None:
+    """Of a job that goes on: its best documents may be others when it ends, and so its spans."""
+    connection.execute(update(span_requests).where(span_requests.c.job_id == job_id).values(OPEN_AGAIN))
 
 
 def open_requests(store: Store, model: str) -> Sequence[int]:
@@ -45,9 +72,22 @@ def open_requests(store: Store, model: str) -> Sequence[int]:
         ).all()
 
 
-def asked_of(connection: Connection, job_id: int) -> Row[Any] | None:
+def asked_of(connection: Connection, job_id: int) -> Asked | None:
     """What was asked of this job, if anything."""
-    return connection.execute(select(span_requests).where(span_requests.c.job_id == job_id)).one_or_none()
+    asked = select(span_requests, jobs.c.state, jobs.c.finished_at).join(jobs)
+    row = connection.execute(asked.where(span_requests.c.job_id == job_id)).mappings().one_or_none()
+    return None if row is None else Asked(**row)
+
+
+def is_still(connection: Connection, asked: Asked) -> bool:
+    """Whether all is as it was seen: nobody retried the job or asked for more. True until the transaction's
+    end, because both rows are locked (the job first, as retrying does).
+    """
+    of_job = select(jobs.c.id).where(jobs.c.id == asked.job_id)
+    of_request = select(span_requests.c.job_id).where(span_requests.c.job_id == asked.job_id)
+    for rows in (of_job, of_request):
+        connection.execute(rows.with_for_update(key_share=True))
+    return asked_of(connection, asked.job_id) == asked
 
 
 def spans_of_query(connection: Connection, job_id: int, query_no: int) -> dict[str, list[Span]]:
@@ -67,15 +107,19 @@ def spans_of_query(connection: Connection, job_id: int, query_no: int) -> dict[s
     return found
 
 
-def note_refining(connection: Connection, job_id: int, refining_job_id: int) -> None:
-    is_asked = span_requests.c.job_id == job_id
-    connection.execute(update(span_requests).where(is_asked).values(refining_job_id=refining_job_id))
+def note_refining(connection: Connection, asked: Asked, refining_job_id: int) -> None:
+    """Records which job scores the clauses, unless the job went on or more was asked since."""
+    if is_still(connection, asked):
+        is_asked = span_requests.c.job_id == asked.job_id
+        connection.execute(update(span_requests).where(is_asked).values(refining_job_id=refining_job_id))
 
 
-def keep(connection: Connection, job_id: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Stores the spans and settles the request, in one step; a second time changes nothing."""
-    is_open = (span_requests.c.job_id == job_id) & span_requests.c.settled_at.is_(None)
-    settled = connection.execute(update(span_requests).where(is_open).values(settled_at=now_s()))
-    if settled.rowcount:
-        connection.execute(spans.delete().where(spans.c.job_id == job_id))
+def keep(connection: Connection, asked: Asked, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Stores the spans in place of those before and settles the request, in one step; a second time, or when
+    the job went on or more was asked since, it changes nothing.
+    """
+    if is_still(connection, asked):
+        is_asked = span_requests.c.job_id == asked.job_id
+        connection.execute(update(span_requests).where(is_asked).values(settled_at=now_s()))
+        connection.execute(spans.delete().where(spans.c.job_id == asked.job_id))
         insert_rows(connection, "spans", [column.name for column in spans.c], rows)

@@ -18,6 +18,9 @@ IS_FRESH = and_(IS_READY, shards.c.attempt == shards.c.num_releases)
 IS_SUSPECT = and_(IS_READY, shards.c.attempt > shards.c.num_releases)
 """Ready, and an attempt was lost: it may be what kills processes, so it is scored alone."""
 
+IS_GIVEN_UP = or_(shards.c.state == "dead", and_(shards.c.state == "done", shards.c.failed_pairs > 0))
+"""Ended, and some or all of its pairs were given up."""
+
 IS_ACTIVE = jobs.c.state == literal_column("'active'")
 RUNS = and_(IS_ACTIVE, jobs.c.paused_at.is_(None))
 """The job is not paused and has not ended."""

@@ -1,6 +1,7 @@
 """Spans: the best clauses of the best documents, found by a second job that anybody may begin or end."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -12,18 +13,21 @@ from sqlalchemy import text
 
 from db import jobs
 from db.boundaries import MAX_CLAUSE_CHARS, clauses
+from db.claims import load
 from db.drafts import draft
+from db.landing import complete
 from db.passages import passages
-from db.records import DocumentRow, JobRequest
+from db.records import DocumentRow, JobRequest, PairFailure
 from db.refining import refine
 from db.results import results
+from db.retrying import retry_failed
 from db.sigmoid import sigmoid
 from db.slicing import slice_pairs
-from db.span_requests import open_requests, want_spans
+from db.span_requests import asked_of, keep, note_refining, open_requests, want_spans
 from db.store import Store
 from producer.command_line.tables import best_documents
 from tests.support.rankmill_command import Rankmill, write_inputs
-from tests.support.small_jobs import SPEC, Slicer, StandIn, queries
+from tests.support.small_jobs import SPEC, Slicer, StandIn, queries, scored
 from tests.support.texts import LONG
 
 SLICER = partial(slice_pairs, shard_tokens=1000)
@@ -123,6 +127,87 @@ def test_a_job_asked_for_spans_when_it_has_ended_gets_them_and_more_documents_ca
         to_the_end(store, job_id)
         num_with = sum(bool(row.spans) for row in results(store, job_id))
         assert num_with == 2 * {1: 1, 3: 3, 2: 3}[asked]
+
+
+BAD = f"{TEXT} And longer than the others, so that it is the best of all."
+
+
+def land_without(store: Store, failing: str) -> None:
+    """Scores all that is ready but the pairs of this document."""
+    worker = StandIn(store)
+    while claims := worker.claim(budget_tokens=10**9):
+        for held in claims:
+            work = load(store, held)
+            result = scored(work)
+            bad = [pair[:2] for pair in result.scores if work.texts[pair.document_text_id] == failing]
+            kept = [pair for pair in result.scores if pair[:2] not in bad]
+            failures = [PairFailure(*pair, "cannot be read") for pair in bad]
+            complete(store, worker.engine_id, [replace(result, scores=kept, failures=failures)])
+
+
+def job_with_a_failed_pair(store: Store) -> int:
+    """Of its two documents the second is the better, but could not be scored."""
+    job_id = submit(store, [DocumentRow("good", TEXT, 0, 1), DocumentRow("better", BAD, 0, 2)], spans=1)
+    land_without(store, BAD)
+    to_the_end(store, job_id)
+    assert with_spans(store, job_id) == {"good"}
+    return job_id
+
+
+def with_spans(store: Store, job_id: int) -> set[str]:
+    return {row.document_id for row in results(store, job_id) if row.spans}
+
+
+def test_a_retried_job_gets_the_spans_of_those_that_are_best_then(store: Store) -> None:
+    job_id = job_with_a_failed_pair(store)
+    retry_failed(store, job_id)
+    assert refine(store, job_id, SLICER) is None, "a job that goes on is waited for"
+    assert list(open_requests(store, SPEC.model)) == []
+    StandIn(store).drain()
+    assert list(open_requests(store, SPEC.model)) == [job_id]
+    to_the_end(store, job_id)
+    assert with_spans(store, job_id) == {"better"}
+    assert list(open_requests(store, SPEC.model)) == []
+
+
+def test_a_job_that_failed_again_keeps_its_spans_and_scores_no_clause_twice(store: Store) -> None:
+    job_id = job_with_a_failed_pair(store)
+    retry_failed(store, job_id)
+    land_without(store, BAD)
+    to_the_end(store, job_id)
+    assert with_spans(store, job_id) == {"good"}
+    assert len(jobs.list_progress(store)) == 2
+
+
+def test_asked_for_again_a_job_whose_failed_pair_was_scored_by_another_gets_its_spans(store: Store) -> None:
+    job_id = job_with_a_failed_pair(store)
+    submit(store, [DocumentRow("better", BAD, 0, 1)], spans=None, key="other")
+    StandIn(store).drain()
+    store.write(partial(want_spans, job_id=job_id, num_documents=1))
+    to_the_end(store, job_id)
+    assert with_spans(store, job_id) == {"better"}
+
+
+def test_what_was_found_before_a_retry_is_not_kept_after_it(store: Store) -> None:
+    """As by a worker that stood still between reading the clauses' scores and writing them down."""
+    job_id = job_with_a_failed_pair(store)
+    with store.writing() as connection:
+        connection.execute(text("UPDATE span_requests SET settled_at = NULL"))
+    with store.reading() as connection:
+        seen = asked_of(connection, job_id)
+    assert seen is not None
+    assert seen.refining_job_id is not None
+    retry_failed(store, job_id)
+    for _ in range(2):  # while it goes on, and when it has ended
+        store.write(partial(keep, asked=seen, rows=[]))
+        store.write(partial(note_refining, asked=seen, refining_job_id=seen.refining_job_id))
+        with store.reading() as connection:
+            now = asked_of(connection, job_id)
+        assert now is not None
+        assert (now.settled_at, now.refining_job_id) == (None, None)
+        StandIn(store).drain()
+    to_the_end(store, job_id)
+    assert with_spans(store, job_id) == {"better"}
 
 
 def test_a_document_without_a_clause_has_no_spans_and_the_request_is_settled(store: Store) -> None:
