@@ -16,9 +16,11 @@ from celery import Celery
 from celery.events import EventReceiver
 
 from db.doorbell import queue_name
+from db.records import ScorerSpec
 from db.store import open_store
 from tests.support.drains import num_burned, states
 from tests.support.long_jobs import (
+    QUERIES,
     SHARDS_IN_HAND,
     SOON_S,
     assert_complete,
@@ -27,6 +29,7 @@ from tests.support.long_jobs import (
     ring,
     submit_long_job,
 )
+from tests.support.models import make_model
 from tests.support.small_jobs import submit
 from tests.support.store_rows import execute
 from tests.support.waiting import wait_until
@@ -75,6 +78,24 @@ def test_a_stop_releases_what_is_claimed_and_burns_no_attempt(
         assert set(left) == {"done", "ready"}, worker.words()
         assert num_burned(store) == 0
         assert "has left; nothing is claimed by it" in worker.words()
+
+
+def test_a_stop_in_the_middle_of_a_models_claim_burns_no_attempt(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    model = str(make_model("bert", tmp_path / "model"))
+    clauses = [f"clause {number} " + "says what the parties owe " * 60 for number in range(100)]
+    with open_store(sqlite_url) as store:
+        submit(store, document_texts=clauses, query_texts=QUERIES[:10], scorer=ScorerSpec(model=model))
+        with worker_process(
+            sqlite_url, redis_url, tmp_path / "log", model=model, rescue_s=0.5, batch_tokens=512
+        ) as worker:
+            worker.wait_for("claimed ")
+            assert worker.stop() == 0
+            assert "has left; nothing is claimed by it" in worker.words()
+        assert set(states(store)) <= {"done", "ready"}
+        assert states(store)["ready"] > 0, "too late, the job was done"
+        assert num_burned(store) == 0
 
 
 def test_two_workers_share_a_job(store_url: str, redis_url: str, tmp_path: Path) -> None:

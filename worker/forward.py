@@ -5,7 +5,8 @@ Knows batches and an encoder; knows nothing of pairs and shards.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor
 
 from worker.batches import Batch
 from worker.cross_encoder import Encoder
-from worker.errors import Stopped
 from worker.packing import Cost
 
 log = logging.getLogger("rankmill.worker")
@@ -34,6 +34,16 @@ class Budget:
         self.tokens = min(self._full, self.tokens + max(1, self._full // 200))
 
 
+class Ran(NamedTuple):
+    """Logits by sequence index, NaN where there is none; reasons of those that cannot be had; and which
+    were not run because a stop was asked.
+    """
+
+    logits: NDArray[np.float32]
+    reasons: dict[int, str]
+    left: Collection[int]
+
+
 class Forward:
     """Logits of batches; the device is waited for once, at the end."""
 
@@ -42,20 +52,13 @@ class Forward:
         self.cost = cost
         self.budget = budget
 
-    def run(
-        self, batches: Sequence[Batch], num_sequences: int, should_stop: Callable[[], bool]
-    ) -> tuple[NDArray[np.float32], dict[int, str]]:
-        """Logits by sequence index (NaN where none was run) and reasons of those that cannot be had.
-
-        Raises Stopped between batches when `should_stop` says yes.
-        """
+    def run(self, batches: Sequence[Batch], num_sequences: int, should_stop: Callable[[], bool]) -> Ran:
+        """Runs batch after batch until `should_stop` says yes between two of them."""
         logits = np.full(num_sequences, np.nan, np.float32)
         reasons: dict[int, str] = {}
         done: list[tuple[Batch, Tensor]] = []
         waiting = deque(batches)
-        while waiting:
-            if should_stop():
-                raise Stopped
+        while waiting and not should_stop():
             batch = waiting.popleft()
             if len(batch.indexes) > 1 and batch.cost(self.cost) > self.budget.tokens:
                 waiting.extendleft(reversed(batch.split(self.cost)))
@@ -75,7 +78,7 @@ class Forward:
         if done:
             order = np.concatenate([np.asarray(batch.indexes) for batch, _ in done])
             logits[order] = torch.cat([found for _, found in done]).cpu().numpy()
-        return logits, reasons
+        return Ran(logits, reasons, {index for batch in waiting for index in batch.indexes})
 
     def _try(self, batch: Batch) -> Tensor | None:
         """The batch's logits, or None when the device has too little memory for it."""

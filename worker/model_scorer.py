@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from db.records import EngineFacts, ShardResult, ShardWork
 from worker.batches import Batch, Layout, PairSequence
 from worker.cross_encoder import Encoder
+from worker.errors import Stopped
 from worker.forward import Forward
 from worker.limits import Limits
 from worker.packing import pack
@@ -79,11 +80,15 @@ class ModelScorer:
 
     def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
         assert isinstance(prepared, PreparedBatches), "prepared by another scorer: a bug"
-        logits, reasons = self.forward.run(prepared.batches, len(prepared.sequences), should_stop)
-        lost = [int(index) for index in np.flatnonzero(~np.isfinite(logits)) if index not in reasons]
-        if lost:
-            self._score_exactly(prepared, lost, logits, reasons, should_stop)
-        return [conclude(shard, logits, prepared.lengths, reasons) for shard in prepared.shards]
+        logits, reasons, left = self.forward.run(prepared.batches, len(prepared.sequences), should_stop)
+        missing = set(np.flatnonzero(~np.isfinite(logits)).tolist()) - reasons.keys()
+        if missing and not left:
+            missing = self._score_exactly(prepared, sorted(missing), logits, reasons, should_stop)
+        whole = [shard for shard in prepared.shards if missing.isdisjoint(range(shard.first, shard.end))]
+        results = [conclude(shard, logits, prepared.lengths, reasons) for shard in whole]
+        if missing:
+            raise Stopped(results)
+        return results
 
     def _groups(self, shards: Sequence[PlannedShard]) -> Iterable[tuple[int, int]]:
         """Ranges of sequences packed together: all on a GPU, which wants large batches; on a CPU each
@@ -103,17 +108,20 @@ class ModelScorer:
         logits: NDArray[np.float32],
         reasons: dict[int, str],
         should_stop: Callable[[], bool],
-    ) -> None:
-        """Score again in fp32, one by one, what came out infinite or not a number."""
+    ) -> set[int]:
+        """Score again in fp32, one by one, what is not finite. Returns what a stop left undone."""
         log.warning("not_finite", extra={"fields": {"num_sequences": len(lost), "dtype": self.facts.dtype}})
         if self._exact is None and self._make_exact is not None:
             self._exact = self._make_exact()
+        left: set[int] = set()
         if self._exact is not None:
             exact = Forward(self._exact, self.forward.cost, self.forward.budget)
             batches = [self._lay_out(prepared.sequences, [index]) for index in lost]
-            again, reasons_again = exact.run(batches, len(prepared.sequences), should_stop)
-            logits[list(lost)] = again[list(lost)]
-            reasons.update(reasons_again)
+            ran = exact.run(batches, len(prepared.sequences), should_stop)
+            logits[list(lost)] = ran.logits[list(lost)]
+            reasons.update(ran.reasons)
+            left.update(ran.left)
         for index in lost:
-            if not np.isfinite(logits[index]):
+            if index not in left and not np.isfinite(logits[index]):
                 reasons.setdefault(index, NOT_FINITE)
+        return left

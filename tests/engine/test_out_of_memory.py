@@ -12,7 +12,6 @@ from tests.support.texts import DOCUMENTS, LONG, QUERIES
 from tests.support.works import all_pairs, make_work, score_work
 from worker.batches import Batch
 from worker.cross_encoder import Encoder
-from worker.errors import Stopped
 from worker.forward import Budget
 from worker.model_scorer import ModelScorer
 
@@ -109,12 +108,3 @@ def test_any_other_error_is_not_taken_for_lack_of_memory(scorer: ModelScorer) ->
     scorer.forward.encoder = Broken()
     with pytest.raises(RuntimeError, match="illegal memory access"):
         score_work(scorer, make_work(PAIRS))
-
-
-def test_scoring_stops_between_batches_when_asked(scorer: ModelScorer) -> None:
-    memory = small(scorer, 10_000)
-    prepared = scorer.prepare([make_work(PAIRS)])
-    assert len(prepared.batches) > 2
-    with pytest.raises(Stopped):
-        scorer.score(prepared, lambda: len(memory.seen) >= 2)
-    assert len(memory.seen) == 2
