@@ -1,13 +1,18 @@
 """How much of a job's pairs was read: in windows, whole, or with an end cut off; of what is scored so far."""
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from db.bulk import run
+from db.bulk import many, one_of, run
+from db.records import JobProgress
 from db.store import Store
 
-# count(*) FILTER is known to both databases.
+MAX_PAIRS = 200_000
+"""So many are counted in half a second or so, which a person does not notice."""
+
+# count(*) FILTER is known to both databases. For the condition on the jobs.
 CUTS = """
-SELECT count(*),
+SELECT pairs.job_id, count(*),
     count(*) FILTER (WHERE scores.num_windows > 1),
     count(*) FILTER (WHERE scores.truncated),
     count(*) FILTER (WHERE scores.query_truncated)
@@ -19,7 +24,7 @@ JOIN job_documents
 JOIN scores ON scores.scorer_id = jobs.scorer_id
     AND scores.document_text_id = job_documents.text_id
     AND scores.query_text_id = job_queries.text_id
-WHERE pairs.job_id = ?
+WHERE pairs.{} GROUP BY pairs.job_id
 """
 
 
@@ -32,7 +37,28 @@ class Cuts(NamedTuple):
     num_query_truncated: int
 
 
+NOTHING_READ = Cuts(0, 0, 0, 0)
+
+
 def cuts(store: Store, job_id: int) -> Cuts:
     """The counts of one job, from all its scores: about as much work as reading its results."""
+    return _counted(store, [job_id])[job_id]
+
+
+def cuts_of_some(store: Store, rows: Iterable[JobProgress]) -> Mapping[int, Cuts]:
+    """The counts by job, of as many jobs as have no more than MAX_PAIRS together; the first come first."""
+    left, chosen = MAX_PAIRS, list[int]()
+    for row in rows:
+        if row.num_pairs <= left:
+            left -= row.num_pairs
+            chosen.append(row.job_id)
+    return _counted(store, chosen)
+
+
+def _counted(store: Store, job_ids: list[int]) -> dict[int, Cuts]:
     with store.reading() as connection:
-        return Cuts(*run(connection, CUTS, job_id).fetchone())
+        statement = CUTS.format(one_of(connection, "job_id"))
+        found = {
+            job_id: Cuts(*counts) for job_id, *counts in run(connection, statement, many(connection, job_ids))
+        }
+    return {job_id: found.get(job_id, NOTHING_READ) for job_id in job_ids}

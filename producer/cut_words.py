@@ -1,4 +1,4 @@
-"""What was cut, in a sentence. Pure; knows the counts and no store."""
+"""What was cut, in a sentence and in a cell of a table. Pure; knows the counts and no store."""
 
 from db.cuts import Cuts
 from producer.screen import counted
@@ -9,6 +9,22 @@ def told(cuts: Cuts) -> str:
     if not cuts.num_read:
         return ""
     return f"{_windows(cuts)}; {_ends(cuts)}"
+
+
+def briefly(cuts: Cuts | None) -> str:
+    """ "whole", or "212 in windows, 1 cut"; "…" when it was not counted, empty when nothing is read yet."""
+    if cuts is None:
+        return "…"
+    parts = [
+        f"{number:,} {what}"
+        for number, what in (
+            (cuts.num_windowed, "in windows"),
+            (cuts.num_truncated, "cut"),
+            (cuts.num_query_truncated, "with the query cut"),
+        )
+        if number
+    ]
+    return ", ".join(parts) if parts else "whole" if cuts.num_read else ""
 
 
 def _windows(cuts: Cuts) -> str:

@@ -18,26 +18,30 @@ def status(
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Show where jobs stand and which workers are alive; of one job also what of it was read,
-    published and told.
+    """Show where jobs stand, what of them was read, and which workers are alive; of one job also what of it
+    was published and told.
 
     Example: rankmill status tonight
     """
     from rich.console import Console
 
-    from db.cuts import cuts
+    from db.cuts import cuts, cuts_of_some
     from db.jobs import find, list_progress, progress
     from db.workers import workers
     from producer.command_line.afterwards import afterwards_facts, afterwards_lines
-    from producer.command_line.records_as_json import job_facts, worker_facts
+    from producer.command_line.records_as_json import cut_facts, job_facts, worker_facts
     from producer.command_line.summary import print_json
     from producer.command_line.tables import jobs_table, workers_table
     from producer.cut_words import told
     from producer.screen import diagnostics
 
     with opened_store(store) as opened:
-        rows = list_progress(opened, limit) if job is None else [progress(opened, find(opened, job))]
-        read = None if job is None else cuts(opened, rows[0].job_id)
+        if job is None:
+            rows = list_progress(opened, limit)
+            read = cuts_of_some(opened, rows)
+        else:
+            rows = [progress(opened, find(opened, job))]
+            read = {rows[0].job_id: cuts(opened, rows[0].job_id)}
         ending = [] if job is None else afterwards_lines(opened, rows[0].job_id)
         alive = workers(opened)
         if json_:
@@ -46,7 +50,7 @@ def status(
                     "store": opened.safe_url,
                     "jobs": [
                         job_facts(row)
-                        | (read._asdict() if read else {})
+                        | cut_facts(read.get(row.job_id))
                         | ({} if job is None else afterwards_facts(opened, row.job_id))
                         for row in rows
                     ],
@@ -56,9 +60,12 @@ def status(
             return
         console = Console(highlight=False, emoji=False, markup=False)
         diagnostics().print(f"store: {opened.safe_url}")
-    console.print(jobs_table(rows) if rows else "no jobs yet: rankmill run or rankmill submit makes one")
-    if read is not None and read.num_read:
-        console.print(told(read))
+    no_jobs = "no jobs yet: rankmill run or rankmill submit makes one"
+    console.print(jobs_table(rows, read) if rows else no_jobs)
+    if job is not None and (sentence := told(read[rows[0].job_id])):
+        console.print(sentence)
+    if len(read) < len(rows):
+        console.print("…: too many pairs to count for a list; rankmill status JOB counts them")
     for line in ending:
         console.print(line, soft_wrap=True)
     console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from db.cuts import Cuts
 from db.records import JobProgress, WorkerRow
 from producer.watching import average_pace, num_ended
 
@@ -11,6 +12,11 @@ def job_facts(row: JobProgress) -> dict[str, Any]:
     facts = asdict(row) | {"num_ended": num_ended(row), "pairs_per_s": average_pace(row)}
     del facts["now"]
     return facts
+
+
+def cut_facts(cuts: Cuts | None) -> dict[str, int | None]:
+    """Nulls where it was not counted."""
+    return dict.fromkeys(Cuts._fields) if cuts is None else cuts._asdict()
 
 
 def worker_facts(row: WorkerRow) -> dict[str, Any]:

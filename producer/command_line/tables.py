@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from db.cuts import Cuts
 from db.passages import Passage, passages
 from db.records import JobProgress, WorkerRow
 from db.store import Store
+from producer.cut_words import briefly
 from producer.doctor import Finding
 from producer.excerpts import excerpt, printable, shortened
 from producer.screen import duration, rate
@@ -60,13 +62,14 @@ def _ranking(best: list[Passage]) -> Table:
     return table
 
 
-def jobs_table(rows: list[JobProgress]) -> Table:
-    """Jobs, newest first."""
+def jobs_table(rows: list[JobProgress], read: Mapping[int, Cuts]) -> Table:
+    """Jobs, newest first, with what of their pairs was read, for those that `read` has."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
     for title in ("job", "name", "state", "model"):
         table.add_column(title, overflow="fold")
     for title in ("done", "failed", "pairs/s", "age"):
         table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("read")
     for row in rows:
         table.add_row(
             str(row.job_id),
@@ -77,6 +80,7 @@ def jobs_table(rows: list[JobProgress]) -> Table:
             f"{row.num_failed:,}",
             rate(average_pace(row)),
             duration(row.now - row.created_at),
+            briefly(read.get(row.job_id)),
         )
     return table
 
