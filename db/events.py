@@ -31,6 +31,7 @@ _WORDS: Mapping[str, str] = {
     "model_loaded": "loaded model {model} on {device} as {dtype} in {seconds:.1f} s",
     "model_problem": "nothing is claimed for model {model} before {retry_s:.0f} s have passed: {problem}",
     "claimed": "claimed {num_shards} shards of jobs {job_ids}: {num_pairs:,} pairs, {num_tokens:,} tokens",
+    "scored": "scored {num_tokens:,} tokens, {tokens_per_s:,.0f} tokens/s: {words}",
     "landed": "landed {num_shards} shards: {num_scores:,} scores, {num_failures:,} failed pairs",
     "lease_lost": "shard {shard_id} is no longer ours (attempt {attempt}); its scores were not needed",
     "group_failed": "scoring {num_shards} shards together failed, each is tried alone: {reason}",

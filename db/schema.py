@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema revision this program knows, oldest first; the last is the one it needs."""
 
 metadata = MetaData(
@@ -204,6 +204,7 @@ workers = Table(
     Column("landed_at", Double),
     Column("stopped_at", Double),
     Column("problem", Text),
+    Column("telemetry", Text),
     Index("ix_workers_running", "machine", **only_where("stopped_at IS NULL")),
     sqlite_autoincrement=True,
 )

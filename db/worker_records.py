@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from db.telemetry import Telemetry
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """A worker process as the store knows it; `problem` is what keeps it from working, if anything."""
+    """A worker process as the store knows it; `problem` is what keeps it from working, if anything, and
+    `telemetry` is of its drain at work, or of the last one.
+    """
 
     worker_id: int
     host: str
@@ -18,6 +22,7 @@ class WorkerRow:
     last_seen_at: float
     stopped_at: float | None
     problem: str | None
+    telemetry: Telemetry | None
     now: float
 
 

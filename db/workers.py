@@ -11,6 +11,7 @@ from db.schema import shards
 from db.schema import workers as table
 from db.states import IS_CLAIMED
 from db.store import Store
+from db.telemetry import Telemetry, from_json, to_json
 from db.texts import storable
 
 ALIVE_S = 90
@@ -59,6 +60,11 @@ def report_problem(store: Store, worker_id: int, problem: str | None) -> None:
 def note_landing(store: Store, worker_id: int) -> None:
     """Notes that this worker has stored scores."""
     change(store, worker_id, landed_at=now_s())
+
+
+def note_telemetry(store: Store, worker_id: int, telemetry: Telemetry) -> None:
+    """Notes what the worker's drain computes and waits for."""
+    change(store, worker_id, telemetry=to_json(telemetry))
 
 
 def has_landed(store: Store, process: ProcessIdentity) -> bool:
@@ -121,6 +127,7 @@ def workers(store: Store, *, only_alive: bool = True) -> list[WorkerRow]:
             last_seen_at=row.last_seen_at,
             stopped_at=row.stopped_at,
             problem=row.problem,
+            telemetry=None if row.telemetry is None else from_json(row.telemetry),
             now=row.now,
         )
         for row in found

@@ -15,11 +15,13 @@ import pytest
 from db.errors import StoreUnavailable
 from db.events import JsonFormatter, TextFormatter, reason_of, sentence, setup_logging
 from db.settings import Settings
+from db.telemetry import Telemetry
 from tests.support.waiting import wait_until
 from worker.parent_watch import watch
 from worker.report import DrainReport
 from worker.stopping import CHILD_SIGNAL, Stop, tell
 
+TEN_S = Telemetry(device_s=9.0, tokens_s=0.5, store_s=0.5)
 CLAIMED = {"num_shards": 3, "job_ids": [7], "num_pairs": 1640, "num_tokens": 812344}
 
 
@@ -93,14 +95,14 @@ def test_libraries_speak_up_only_when_something_is_wrong() -> None:
     [
         (DrainReport(), "nothing was ready"),
         (
-            DrainReport(job_ids={7}, num_shards=3, num_pairs=1640, num_tokens=812344, scoring_s=10.0),
+            DrainReport(job_ids={7}, num_shards=3, num_pairs=1640, num_tokens=812344, telemetry=TEN_S),
             "job 7: 3 shards, 1,640 pairs, 812,344 tokens, 81,234 tokens/s",
         ),
         (
             DrainReport(
-                job_ids={2, 1}, num_shards=1, num_pairs=1, num_tokens=5, scoring_s=1.0, num_failed_pairs=1
+                job_ids={2, 1}, num_shards=1, num_pairs=1, num_tokens=50, telemetry=TEN_S, num_failed_pairs=1
             ),
-            "jobs 1, 2: 1 shard, 1 pair, 5 tokens, 5 tokens/s, 1 pair failed",
+            "jobs 1, 2: 1 shard, 1 pair, 50 tokens, 5 tokens/s, 1 pair failed",
         ),
         (
             DrainReport(job_ids=set(range(9)), num_failed_shards=1, num_lost=2, num_released=3),

@@ -19,6 +19,7 @@ from db.failpoints import reach
 from db.records import Claim, ScorerSpec, ShardResult
 from db.store import Store
 from worker.landing import Landing
+from worker.ledger import Ledger
 from worker.lookout import Lookout
 from worker.patience import STORE_TROUBLE
 from worker.presence import Presence
@@ -63,6 +64,7 @@ class Conductor:
         self._terms, self._stop, self._on_more = terms, stop, on_more
         self._ends_at = time.monotonic() + terms.drain_s
         self._report = DrainReport()
+        self._ledger = Ledger()
         self._landing = Landing(
             store, presence, self._report, stop, lease_s=terms.lease_s, max_attempts=terms.max_attempts
         )
@@ -115,7 +117,7 @@ class Conductor:
 
     def _pipe(self, seated: Seated) -> None:
         """Scores group after group. Whatever ends it, what was scored has landed and the rest is released."""
-        started = time.monotonic()
+        self._ledger.begin()
         with (
             self._lookout() as self._watch,
             ThreadPoolExecutor(1, "ahead") as ahead,
@@ -124,15 +126,19 @@ class Conductor:
             landed: Future[None] = landing.submit(lambda: None)
             try:
                 upcoming = ahead.submit(self._fetch, seated, has_free_hands=True)
-                while (group := upcoming.result()) is not None and not self._stop():
+                while (group := self._next(upcoming)) is not None and not self._stop():
                     if (self._num_groups and self._is_over()) or self._recall(group):
                         break  # released below; a slice scores one group, however short it is
                     self._num_groups += 1
                     if not group.is_suspect:  # what is in hand beside a suspect would be lost with it
                         upcoming = ahead.submit(self._fetch, seated)
-                    results = self._scoring.score(seated, group, ahead, partial(self._between_batches, group))
+                    with self._ledger.scoring(seated.scorer):
+                        results = self._scoring.score(
+                            seated, group, ahead, partial(self._between_batches, group)
+                        )
                     reach("after_forward")
                     landed.result()
+                    self._close_group()
                     landed = landing.submit(self._landing.land, seated.engine_id, results)
                     if self._scoring.suspicion or self._is_recalled or group.is_suspect:
                         break
@@ -146,7 +152,17 @@ class Conductor:
                 with suppress(Exception):
                     landed.result()
                 self._landing.release(self._presence.held)
-                self._report.scoring_s += time.monotonic() - started
+                self._close_group()
+
+    def _next(self, upcoming: Future[Group | None]) -> Group | None:
+        group = upcoming.result()
+        self._ledger.waited_for_group(group.preparing_since if group else None)
+        return group
+
+    def _close_group(self) -> None:
+        self._ledger.waited_for_store()
+        self._ledger.close_group()
+        self._report.telemetry = self._presence.telemetry = self._ledger.total
 
     def _fetch(self, seated: Seated, *, has_free_hands: bool = False) -> Group | None:
         """Claims and makes ready what the device scores next; None when nothing is ready, time is over,
@@ -168,6 +184,7 @@ class Conductor:
             if self._stop():
                 break
             self._load(claim, group)
+        group.preparing_since = time.monotonic()
         try:
             group.prepared = seated.scorer.prepare(group.works) if group.works else None
         except Exception as error:

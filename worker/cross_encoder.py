@@ -28,6 +28,9 @@ class Encoder(Protocol):
     def logits(self, batch: Batch) -> Tensor:
         """Float32 logits on the device, in the batch's order. Does not wait for the device."""
 
+    def num_computed_tokens(self, batch: Batch) -> int:
+        """How many tokens go through the model for this batch: its own, and padding or idle ones."""
+
 
 class PackedEncoder:
     """Runs a model of a known family over all sequences laid end to end."""
@@ -60,6 +63,9 @@ class PackedEncoder:
         else:
             pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
         return self._head_of(pooled).reshape(-1)[: len(lengths)]
+
+    def num_computed_tokens(self, batch: Batch) -> int:
+        return max(batch.num_tokens, CPU_LEAST_ROWS) if self._device.type == "cpu" else batch.num_tokens
 
     def _enough(self, rows: Tensor) -> Tensor:
         """Rows of tokens, and on a CPU idle ones behind them that nobody attends to."""
@@ -97,6 +103,9 @@ class PaddedEncoder:
             inputs["token_type_ids"] = _padded(types, mask, 0)
         logits: Tensor = self._model(**inputs).logits
         return logits.float().reshape(-1)
+
+    def num_computed_tokens(self, batch: Batch) -> int:
+        return len(batch.indexes) * int(batch.lengths.max())
 
 
 def upload(batch: Batch, device: torch.device) -> Tensor:

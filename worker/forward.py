@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from db.telemetry import Telemetry
 from worker.batches import Batch
 from worker.cross_encoder import Encoder
 from worker.packing import Cost
@@ -45,12 +46,13 @@ class Ran(NamedTuple):
 
 
 class Forward:
-    """Logits of batches; the device is waited for once, at the end."""
+    """Logits of batches; the device is waited for once, at the end. `counts` sums up what was computed."""
 
     def __init__(self, encoder: Encoder, cost: Cost, budget: Budget) -> None:
         self.encoder = encoder
         self.cost = cost
         self.budget = budget
+        self.counts = Telemetry()
 
     def run(self, batches: Sequence[Batch], num_sequences: int, should_stop: Callable[[], bool]) -> Ran:
         """Runs batch after batch until `should_stop` says yes between two of them."""
@@ -66,6 +68,7 @@ class Forward:
             found = self._try(batch)
             if found is not None:
                 done.append((batch, found))
+                self._count(batch)
                 self.budget.recover()
             elif len(batch.indexes) > 1:
                 self.budget.lower(batch.cost(self.cost))
@@ -79,6 +82,15 @@ class Forward:
             order = np.concatenate([np.asarray(batch.indexes) for batch, _ in done])
             logits[order] = torch.cat([found for _, found in done]).cpu().numpy()
         return Ran(logits, reasons, {index for batch in waiting for index in batch.indexes})
+
+    def _count(self, batch: Batch) -> None:
+        self.counts += Telemetry(
+            num_batches=1,
+            num_tokens=batch.num_tokens,
+            num_computed_tokens=self.encoder.num_computed_tokens(batch),
+            cost=batch.cost(self.cost),
+            budget=self.budget.tokens,
+        )
 
     def _try(self, batch: Batch) -> Tensor | None:
         """The batch's logits, or None when the device has too little memory for it."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from db.records import EngineFacts, ShardResult, ShardWork
+from db.telemetry import Telemetry
 from worker.batches import Batch, Layout, PairSequence
 from worker.cross_encoder import Encoder
 from worker.errors import Stopped
@@ -90,6 +91,10 @@ class ModelScorer:
             raise Stopped(results)
         return results
 
+    def take_counts(self) -> Telemetry:
+        counts, self.forward.counts = self.forward.counts, Telemetry()
+        return counts
+
     def _groups(self, shards: Sequence[PlannedShard]) -> Iterable[tuple[int, int]]:
         """Ranges of sequences packed together: all on a GPU, which wants large batches; on a CPU each
         shard alone, so that a shard's batches are the same whatever it was claimed with."""
@@ -121,6 +126,7 @@ class ModelScorer:
             logits[list(lost)] = ran.logits[list(lost)]
             reasons.update(ran.reasons)
             left.update(ran.left)
+            self.forward.counts += exact.counts
         for index in lost:
             if index not in left and not np.isfinite(logits[index]):
                 reasons.setdefault(index, NOT_FINITE)

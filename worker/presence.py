@@ -13,6 +13,7 @@ from db.errors import StoreError
 from db.events import reason_of
 from db.records import Claim
 from db.store import Store
+from db.telemetry import Telemetry
 
 _RETRY_S = 1.0
 
@@ -44,6 +45,9 @@ class Presence:
         self._leaving: int | None = None
         self._held: dict[int, Claim] = {}
         self._has_landed = False
+        self.telemetry: Telemetry | None = None
+        """Of the drain at work, or of the last: a heartbeat takes it to the store."""
+        self._told_telemetry: Telemetry | None = None
         self._believed_since = time.monotonic()
         self._is_ended = threading.Event()
         self._heartbeat = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
@@ -107,6 +111,7 @@ class Presence:
         """Gives up this row and all its claims; the next use registers another. Never raises StoreError."""
         with self._lock:
             self._held.clear()
+            self._told_telemetry = None
             if self._worker_id is not None:
                 self._worker_id, self._leaving = None, self._worker_id
             try:
@@ -141,3 +146,6 @@ class Presence:
         claims.renew(self._store, self.worker_id, self._lease_s, self.held)
         with self._lock:
             self._believed_since = max(self._believed_since, asked_at)
+        if (telemetry := self.telemetry) is not None and telemetry != self._told_telemetry:
+            workers.note_telemetry(self._store, self.worker_id, telemetry)
+            self._told_telemetry = telemetry

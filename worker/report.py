@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from db.telemetry import Telemetry
+
 
 @dataclass(slots=True)
 class DrainReport:
-    """Counts of one drain. `scoring_s` leaves out loading the model; `num_lost` are shards another
+    """Counts of one drain. `telemetry` leaves out loading the model; `num_lost` are shards another
     worker had taken over by the time their scores came; `num_left` are shards still ready when the slice
     ended or a stop was asked; `problem` is what kept this drain from going on.
     """
@@ -18,20 +20,22 @@ class DrainReport:
     num_failed_shards: int = 0
     num_lost: int = 0
     num_released: int = 0
-    scoring_s: float = 0.0
+    telemetry: Telemetry = field(default_factory=Telemetry)
     problem: str | None = None
     num_left: int = 0
 
     def line(self) -> str:
-        """For example `job 7: 3 shards, 1,640 pairs, 812,344 tokens, 81,234 tokens/s`."""
+        """For example `job 7: 3 shards, 1,640 pairs, 812,344 tokens, 81,234 tokens/s, 199 batches, …`."""
         parts = []
         if self.num_shards:
             parts += [
                 _count(self.num_shards, "shard"),
                 _count(self.num_pairs, "pair"),
                 _count(self.num_tokens, "token"),
-                f"{self.num_tokens / max(self.scoring_s, 1e-3):,.0f} tokens/s",
+                f"{self.num_tokens / max(self.telemetry.seconds, 1e-3):,.0f} tokens/s",
             ]
+        if self.telemetry.num_batches:
+            parts.append(self.telemetry.words())
         if self.num_failed_pairs:
             parts.append(f"{_count(self.num_failed_pairs, 'pair')} failed")
         for num, word in (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from db.records import EngineFacts, ShardResult, ShardWork
+from db.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +42,6 @@ class Scorer(Protocol):
         A pair that cannot be scored becomes a failure of its shard and disturbs no other.
         `should_stop` is asked between batches. Raises Stopped, with what is whole by then, when it says yes.
         """
+
+    def take_counts(self) -> Telemetry:
+        """What was computed since this was last called; times are not known here."""

@@ -23,12 +23,15 @@ log = logging.getLogger("rankmill.worker")
 
 @dataclass(slots=True)
 class Group:
-    """Shards claimed together on their way to be scored; `error` is what went wrong in preparing them."""
+    """Shards claimed together on their way to be scored; `error` is what went wrong in preparing them, and
+    `preparing_since` the monotonic time when their texts were there.
+    """
 
     works: list[ShardWork] = field(default_factory=list)
     done: list[ShardResult] = field(default_factory=list)
     prepared: Prepared | None = None
     error: Exception | None = None
+    preparing_since: float | None = None
 
     @property
     def claims(self) -> list[Claim]:

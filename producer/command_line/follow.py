@@ -69,6 +69,10 @@ def status(
     for line in ending:
         console.print(line, soft_wrap=True)
     console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")
+    for one in alive:
+        if one.telemetry is not None and one.telemetry.num_batches:
+            pace = f"{one.telemetry.tokens_per_s:,.0f} tokens/s"
+            console.print(f"worker {one.worker_id}: {pace}, {one.telemetry.words()}", soft_wrap=True)
 
 
 def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json = False) -> None:

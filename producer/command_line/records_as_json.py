@@ -20,6 +20,6 @@ def cut_facts(cuts: Cuts | None) -> dict[str, int | None]:
 
 
 def worker_facts(row: WorkerRow) -> dict[str, Any]:
-    facts = asdict(row)
+    facts = asdict(row) | {"telemetry": row.telemetry.facts() if row.telemetry else None}
     del facts["now"], facts["broker_digest"]
     return facts

@@ -33,6 +33,9 @@ class Overflowing:
                 logits[place] = self.value
         return logits
 
+    def num_computed_tokens(self, batch: Batch) -> int:
+        return self.encoder.num_computed_tokens(batch)
+
 
 @pytest.fixture
 def bf16(load: LoadScorer) -> Iterator[ModelScorer]:

@@ -31,6 +31,9 @@ class SmallMemory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return self.encoder.logits(batch)
 
+    def num_computed_tokens(self, batch: Batch) -> int:
+        return self.encoder.num_computed_tokens(batch)
+
 
 @pytest.fixture
 def scorer(load: LoadScorer) -> Iterator[ModelScorer]:
@@ -104,6 +107,9 @@ def test_any_other_error_is_not_taken_for_lack_of_memory(scorer: ModelScorer) ->
 
         def logits(self, batch: Batch) -> torch.Tensor:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        def num_computed_tokens(self, batch: Batch) -> int:
+            return batch.num_tokens
 
     scorer.forward.encoder = Broken()
     with pytest.raises(RuntimeError, match="illegal memory access"):

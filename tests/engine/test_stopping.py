@@ -43,6 +43,9 @@ class Counting:
                 logits[place] = math.inf
         return logits
 
+    def num_computed_tokens(self, batch: Batch) -> int:
+        return self.encoder.num_computed_tokens(batch)
+
 
 def num_batches_of(prepared: Prepared, num_shards: int) -> int:
     """How many batches the first shards take; their batches come first and hold nothing of others."""
