@@ -25,7 +25,7 @@ Ranking = dict[str, float]
 def read(folder: Path, name: str) -> dict[str, str]:
     path = next(path for path in (folder / name, folder / f"{name}.gz") if path.is_file())
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    rows = [json.loads(line) for line in content.decode().splitlines()]
+    rows = [json.loads(line) for line in content.splitlines()]
     return {row["_id"]: " ".join(filter(None, [row.get("title"), row["text"]])) for row in rows}
 
 
