@@ -72,7 +72,8 @@ def main() -> None:
     document_tokens = sum(map(len, scorers[first].tokenization.encode(dict(enumerate(contracts))).values()))
     notes = (
         f"{len(contracts)} contracts of {document_tokens:,} tokens together, each with {len(questions)} "
-        f"of the questions; {asked.rounds} rounds in turn. Tokenising is not counted: it is the same for all. "
+        f"of the questions; {asked.rounds} rounds in turn. "
+        "Tokenising is not counted: it is the same for all. "
         "Operations are those of the layers: linear work for each token, attention by its sequence's length."
     )
     title = f"Smaller windows, a model of {LAYERS}x{WIDTH} with random weights, fp32"
