@@ -18,6 +18,7 @@ from db.events import reason_of
 from db.failpoints import reach
 from db.records import Claim, ScorerSpec, ShardResult
 from db.store import Store
+from worker.heap import Heap
 from worker.landing import Landing
 from worker.ledger import Ledger
 from worker.lookout import Lookout
@@ -65,6 +66,7 @@ class Conductor:
         self._ends_at = time.monotonic() + terms.drain_s
         self._report = DrainReport()
         self._ledger = Ledger()
+        self._heap = Heap()
         self._landing = Landing(
             store, presence, self._report, stop, lease_s=terms.lease_s, max_attempts=terms.max_attempts
         )
@@ -163,6 +165,7 @@ class Conductor:
         self._ledger.waited_for_store()
         self._ledger.close_group()
         self._report.telemetry = self._presence.telemetry = self._ledger.total
+        self._heap.tidy()
 
     def _fetch(self, seated: Seated, *, has_free_hands: bool = False) -> Group | None:
         """Claims and makes ready what the device scores next; None when nothing is ready, time is over,
