@@ -11,9 +11,9 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 
+from benchmarks.ranking import tau
 from db.records import LongDocuments, Precision, ScorerSpec
 from tests.support.works import score_pairs
 from worker.assembly import assemble
@@ -54,11 +54,6 @@ def order(scores: Ranking) -> list[str]:
 def overlap(one: Ranking, other: Ranking) -> float:
     shared = set(order(one)[:TOP]) & set(order(other)[:TOP])
     return len(shared) / min(TOP, len(one))
-
-
-def tau(one: Ranking, other: Ranking) -> float:
-    signs = [(one[a] > one[b]) == (other[a] > other[b]) for a, b in combinations(one, 2)]
-    return 2 * sum(signs) / len(signs) - 1
 
 
 def ndcg(scores: Ranking, relevant: set[str]) -> float:

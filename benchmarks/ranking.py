@@ -1,9 +1,13 @@
-"""nDCG@10 from result lines and qrels. Knows TREC's definition, gain = grade, log2 discount."""
+"""nDCG@10 from result lines and qrels, and how far two rankings agree.
+
+Knows TREC's definition: gain = grade, log2 discount.
+"""
 
 import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 
 Qrels = dict[str, dict[str, int]]
@@ -30,3 +34,9 @@ def ndcg_at_10(rankings: Mapping[str, Iterable[str]], qrels: Qrels) -> float:
 
 def _discounted(grades: list[int]) -> float:
     return sum(grade / math.log2(position + 2) for position, grade in enumerate(grades))
+
+
+def tau(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """Kendall's tau of two scorings of the same documents; 1 where there is nothing to order."""
+    signs = [(one[a] > one[b]) == (other[a] > other[b]) for a, b in combinations(one, 2)]
+    return 2 * sum(signs) / len(signs) - 1 if signs else 1.0

@@ -1,0 +1,16 @@
+#!/bin/sh
+# One command on a machine with a GPU: everything asked of it in one table, in under 8 minutes, and then the
+# tests marked gpu. Wants nothing from the internet; peers are shown where they can be imported.
+#
+#     benchmarks/gpu.sh
+#     DEVICE=cpu SIZE=2x64 benchmarks/gpu.sh     tries the command itself where there is no GPU
+set -u
+cd "$(dirname "$0")/.." || exit 1
+python=${PYTHON:-python3}
+[ -x .venv/bin/python ] && python=${PYTHON:-.venv/bin/python}
+export HF_HUB_OFFLINE=1
+
+timeout 420 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
+status=$?
+timeout 55 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/engine/test_gpu.py || status=$?
+exit $status

@@ -1,0 +1,1 @@
+"""This engine and its peers: the same weights, the same pairs, in turn, in one run."""

@@ -1,0 +1,79 @@
+"""Who competes on which device."""
+
+from dataclasses import dataclass
+
+OURS = "rankmill"
+USUAL = "usual code, fp32"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contestant: its module under benchmarks.contestants, what it needs, and how it is to compute."""
+
+    name: str
+    module: str
+    package: str
+    precision: str
+    environment: str | None = None
+    options: tuple[str, ...] = ()
+
+
+def usual(precision: str) -> Entry:
+    return Entry(f"usual code, {precision}", "usual_code", "transformers", precision)
+
+
+def cross_encoder(precision: str) -> Entry:
+    name = f"sentence-transformers, {precision}"
+    return Entry(name, "cross_encoder", "sentence_transformers", precision, "openvino")
+
+
+def int8(backend: str, title: str) -> Entry:
+    package = {"onnx": "onnxruntime", "openvino": "openvino"}[backend]
+    name, options = f"sentence-transformers, {title} int8", (f"backend={backend}",)
+    return Entry(name, "cross_encoder", package, "int8", backend, options)
+
+
+def flag(precision: str) -> Entry:
+    name = f"FlagEmbedding, {precision}"
+    return Entry(name, "flag_reranker", "FlagEmbedding", precision, "flagembedding")
+
+
+def infinity(precision: str) -> Entry:
+    return Entry(f"infinity, {precision}", "infinity_engine", "infinity_emb", precision, "infinity")
+
+
+def ours(precision: str, *options: str, name: str = OURS) -> Entry:
+    return Entry(name, "rankmill_engine", "torch", precision, None, options)
+
+
+YARDSTICK = "matrix rate"
+
+
+def yardstick(precision: str) -> Entry:
+    """`precision` as PyTorch names it."""
+    return Entry(YARDSTICK, "matrix_rate", "torch", precision)
+
+
+def line_up(device: str, own_precision: str) -> list[Entry]:
+    """All of them, the usual code first: the others are compared with it. `own_precision`: what ours computes
+    in when it may choose."""
+    if device.startswith("cuda"):
+        return [
+            usual("fp32"),
+            usual("fp16"),
+            cross_encoder("fp16"),
+            flag("fp16"),
+            infinity("fp16"),
+            ours("auto"),
+        ]
+    entries = [
+        usual("fp32"),
+        cross_encoder("fp32"),
+        int8("onnx", "ONNX"),
+        int8("openvino", "OpenVINO"),
+        flag("fp32"),
+        infinity("fp32"),
+    ]
+    if own_precision != "float32":  # the same engine in the others' number format
+        entries.append(ours("fp32", name="rankmill, fp32"))
+    return [*entries, ours("auto")]
