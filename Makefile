@@ -80,9 +80,9 @@ wheel: setup ## build dist/rankmill-*.whl
 	$(BIN)/python -m build --wheel --outdir dist .
 
 .PHONY: bench
-bench: setup ## measure a million pairs on both stores and, with CUAD=DIR, the contracts and the kills (long)
-	$(BIN)/python -m benchmarks.million_pairs --on sqlite
-	$(BIN)/python -m benchmarks.million_pairs --on postgresql
+bench: setup ## measure a million pairs, urgent jobs and killed workers; with CUAD=DIR the contracts and the kills (long)
+	@for store in sqlite postgresql; do for part in million_pairs urgent killed_workers; do \
+		$(BIN)/python -m benchmarks.$$part --on $$store; done; done
 	@for part in cuad kills; do [ -z '$(CUAD)' ] || $(BIN)/python -m benchmarks.$$part --cuad '$(CUAD)'; done
 
 .PHONY: clean

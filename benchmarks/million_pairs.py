@@ -108,12 +108,18 @@ def wait_for_drain(store: object, job_id: int) -> tuple[float, float]:
     raise SystemExit("the job was not drained in 15 minutes")
 
 
-def write_inputs(folder: Path, num_queries: int, num_documents: int, num_candidates: int) -> None:
-    """Short texts of 6 to 20 words, from a fixed seed."""
+def write_inputs(
+    folder: Path,
+    num_queries: int,
+    num_documents: int,
+    num_candidates: int,
+    num_words: tuple[int, int] = (6, 20),
+) -> None:
+    """Texts of so many words at least and at most, from a fixed seed."""
     chance = random.Random(1)
     with (folder / "corpus.jsonl").open("w") as corpus:
         for number in range(num_documents):
-            text = " ".join(chance.choices(WORDS, k=chance.randint(6, 20)))
+            text = " ".join(chance.choices(WORDS, k=chance.randint(*num_words)))
             corpus.write(json.dumps({"_id": f"d{number}", "title": "", "text": f"{text} {number}"}) + "\n")
     with (folder / "queries.jsonl").open("w") as queries:
         for number in range(num_queries):

@@ -10,6 +10,7 @@ from db.bulk import is_sqlite, run
 from db.changes import FEED, change_row
 from db.clock import now_s
 from db.errors import ReceiverTaken
+from db.failpoints import reach
 from db.publication_records import ChangeRow
 from db.publication_schema import deliveries, delivery_refusals, rankings
 from db.store import Store
@@ -112,9 +113,12 @@ def advance(store: Store, delivery_id: int, *, after: int, to: int, refused: Map
         cursor: int = connection.execute(
             select(deliveries.c.cursor).where(deliveries.c.id == delivery_id)
         ).scalar_one()
+        reach("before_cursor_commit")
         return cursor
 
-    return store.write(move)
+    cursor = store.write(move)
+    reach("after_cursor_commit")
+    return cursor
 
 
 def note_refusals(connection: Connection, delivery_id: int, refused: Mapping[int, str]) -> None:

@@ -9,6 +9,8 @@ import re
 from db.broker_url import is_rabbitmq
 
 DRAIN_TASK = "rankmill.drain"
+CELERYS_QUEUE = "celery"
+"""Where an application of Celery's listens that names no queue."""
 # A message may be at work this long before its broker offers it to another worker. The store's leases bring
 # its work back long before; it only must not come too early.
 VISIBILITY_S = 6 * 3600
@@ -27,3 +29,14 @@ def queue_arguments(broker: str | None) -> dict[str, object]:
     if not is_rabbitmq(broker):
         return {}
     return {"x-queue-type": "quorum", "x-consumer-timeout": VISIBILITY_S * 1000}
+
+
+def task_and_queue(address: str) -> tuple[str, str]:
+    """Somebody else's task and the queue it goes to, of TASK or TASK@QUEUE."""
+    task, _, queue = address.partition("@")
+    return task, queue or CELERYS_QUEUE
+
+
+def no_queue(queue: str) -> str:
+    """Why a task cannot be sent, in words."""
+    return f"RabbitMQ has no queue {queue}: start a worker of yours that listens to it, or name another queue"

@@ -31,6 +31,8 @@ Point = Literal[
     "before_publication_commit",
     "after_publication_commit",
     "after_receiver_accepted",
+    "before_cursor_commit",
+    "after_cursor_commit",
     "after_notice_sent",
     "before_sync_commit",
 ]

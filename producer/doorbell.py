@@ -13,8 +13,9 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from db.broker_url import is_rabbitmq, safe_broker_url, scheme_of, without_passwords_of
-from db.doorbell import DRAIN_TASK, queue_arguments, queue_name
+from db.doorbell import DRAIN_TASK, no_queue, queue_arguments, queue_name, task_and_queue
 from db.failpoints import reach
+from db.notices import NotTold
 from producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
@@ -73,14 +74,28 @@ class Doorbell:
                     confirm_timeout=_TIMEOUT_S,
                 )
 
-    def send(self, task: str, job_id: int) -> None:
-        """Sends a task of somebody else's, `TASK` or `TASK@QUEUE`, with the job's id; the queue is Celery's
-        default unless named."""
-        name, _, queue = task.partition("@")
+    def send(self, address: str, job_id: int) -> None:
+        """Sends a task of somebody else's, `TASK` or `TASK@QUEUE`, with the job's id, into a queue as it is:
+        of what kind is its owner's affair, so it is not declared. Raises NotTold when there is none.
+        """
+        task, queue = task_and_queue(address)
+        returned: list[object] = []
         with self._translated():
+            if is_rabbitmq(self._broker):
+                self._connection.default_channel.events["basic_return"].add(
+                    lambda *what: returned.append(what)
+                )
             self._celery.send_task(
-                name, args=(job_id,), queue=queue or None, connection=self._connection, retry=False
+                task,
+                args=(job_id,),
+                queue=Queue(queue, no_declare=True),  # type: ignore[no-untyped-call]
+                mandatory=True,
+                connection=self._connection,
+                retry=False,
+                confirm_timeout=_TIMEOUT_S,
             )
+        if returned:
+            raise NotTold(no_queue(queue))
 
     def _queue(self, model: str) -> Queue:
         """The queue of a model's doorbells, declared as the worker declares it."""

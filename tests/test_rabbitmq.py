@@ -2,16 +2,19 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import amqp
 import pytest
 from celery import Celery
 
 from db.doorbell import queue_name
+from db.notices import Notice, NotTold, Teller
 from db.settings import Settings
 from db.store import open_store
+from producer.settling import tellers_of as producers_tellers
 from tests.support.long_jobs import SOON_S, assert_complete, half_way, is_done, ring, submit_long_job
 from tests.support.pickled import send_pickle
 from tests.support.ports import free_port
@@ -24,6 +27,7 @@ from tests.support.web_page import Site
 from tests.support.worker_process import WorkerProcess, worker_process
 from worker.app import configure
 from worker.doorbell import Doorbell as WorkersDoorbell
+from worker.settling import tellers_of as workers_tellers
 
 QUEUE = queue_name("null")
 AUTH = "ann:correct-horse"
@@ -177,6 +181,32 @@ def test_doorbells_do_not_pile_up_while_nobody_listens(broker: RabbitMQ) -> None
     for _ in range(3):
         doorbell.ring(5, only_if_silent=True)
     assert num_messages(broker) == 1
+
+
+@pytest.mark.parametrize("tellers_of", [producers_tellers, workers_tellers])
+def test_a_task_at_a_jobs_end_goes_into_a_queue_of_any_kind_and_into_none_that_is_missing(
+    broker: RabbitMQ, tellers_of: Callable[[Settings], Mapping[str, Teller]]
+) -> None:
+    send = tellers_of(Settings(broker=broker.url, model="null"))["task"]
+    notice = Notice(notice_id=1, job_id=5, kind="task", address="", num_tries=1, finished_at=0.0)
+    kinds: dict[str, dict[str, Any]] = {
+        "quorum": {"durable": True, "arguments": {"x-queue-type": "quorum"}},
+        "classic": {"durable": True},
+        "fleeting": {"durable": False},
+    }
+    with broker.connection() as connection:
+        channel = connection.channel()
+        for name, kind in kinds.items():
+            channel.queue_declare(name, auto_delete=False, **kind)
+            send(notice._replace(address=f"shop.reindex@{name}"), {})
+            message = wait_until(lambda: channel.basic_get(name, no_ack=True), SOON_S, "the task")  # noqa: B023
+            assert (json.loads(message.body)[0], message.headers["task"]) == ([5], "shop.reindex")
+            channel.queue_delete(name)
+    for address, queue in (("shop.reindex@missing", "missing"), ("shop.reindex", "celery")):
+        with pytest.raises(NotTold, match=f"RabbitMQ has no queue {queue}: start a worker of yours"):
+            send(notice._replace(address=address), {})
+        with broker.connection() as connection, pytest.raises(amqp.NotFound):
+            connection.channel().queue_declare(queue, passive=True)
 
 
 def test_a_queue_that_was_declared_otherwise_is_told_with_its_remedy(

@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
+from kombu.entity import Queue
 
 from db import webhooks
+from db.broker_url import is_rabbitmq
+from db.doorbell import no_queue, task_and_queue
 from db.events import reason_of
 from db.notices import Notice, NotTold, Teller, tell_due
 from db.publications import settle_due
 from db.settings import Settings
 from db.store import Store
-from worker.app import app, transport_options
+from worker.app import BROKER_TIMEOUT_S, app, transport_options
 from worker.rounds import Rounds
 
 log = logging.getLogger("rankmill.worker")
@@ -69,15 +72,26 @@ def tellers_of(settings: Settings) -> dict[str, Teller]:
     )
 
     def send(notice: Notice, _told: Mapping[str, Any]) -> None:
-        name, _, queue = notice.address.partition("@")
+        name, queue = task_and_queue(notice.address)
+        returned: list[object] = []
         try:
             with sender.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0.2)
+                if is_rabbitmq(settings.broker):
+                    connection.default_channel.events["basic_return"].add(lambda *what: returned.append(what))
                 sender.send_task(
-                    name, args=(notice.job_id,), queue=queue or None, connection=connection, retry=False
+                    name,
+                    args=(notice.job_id,),
+                    queue=Queue(queue, no_declare=True),  # type: ignore[no-untyped-call]  # its owner does
+                    mandatory=True,
+                    connection=connection,
+                    retry=False,
+                    confirm_timeout=BROKER_TIMEOUT_S,
                 )
         except Exception as error:  # every transport has its own family of errors
             raise NotTold(f"the broker did not take the task: {reason_of(error)}") from error
+        if returned:
+            raise NotTold(no_queue(queue))
 
     tellers: dict[str, Teller] = {"task": send}
     if (secret := settings.webhook_secret) is not None:

@@ -27,7 +27,8 @@ def main() -> int:
                 outcomes = play_rounds(scene, asked.seed, numbers, lambda line: print(line, flush=True))
         except AssertionError as failure:
             print(failure, file=sys.stderr)
-            again = f"python -m tests.chaos --on {dialect} --seed {asked.seed} --rounds {asked.rounds}"
+            rounds = f"--first {asked.first} --rounds {asked.rounds}"
+            again = f"python -m tests.chaos --on {dialect} --seed {asked.seed} {rounds}"
             print(f"again: {again}", file=sys.stderr)
             return 1
         rows = [("seed", asked.seed), *figures(outcomes)]

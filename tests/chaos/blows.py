@@ -13,9 +13,11 @@ import psutil
 from sqlalchemy import update
 
 from db import claims
-from db.errors import StoreError
+from db.errors import NothingToRollBackTo, StoreError, UnknownRanking
+from db.publications import roll_back
 from db.schema import workers
 from db.store import open_store
+from tests.chaos.courier import TROUBLES
 from tests.chaos.errands import ring
 from tests.chaos.scene import LEASE_S, Scene
 from tests.support.outages import cut_connections, frozen, no_changes
@@ -157,6 +159,19 @@ def fill_disk(scene: Scene, chance: random.Random) -> None:
     ballast.unlink()
 
 
+def follow(scene: Scene, chance: random.Random) -> None:
+    """Somebody begins to deliver whatever is published, to a receiver in trouble."""
+    courier = scene.courier_of(chance.choice(sorted(scene.couriers)))
+    courier.receiver.plan(*chance.choices(("ok", *TROUBLES), k=chance.randint(0, 4)))
+    courier.start(scene.store, follow=True)
+
+
+def bring_back(scene: Scene, chance: random.Random) -> None:
+    """A ranking is rolled back while the next state of it may be on its way."""
+    with suppress(StoreError, NothingToRollBackTo, UnknownRanking):
+        roll_back(scene.store, chance.choice(sorted(scene.couriers)))
+
+
 def children_of(worker: WorkerProcess) -> list[int]:
     try:
         return [child.pid for child in psutil.Process(worker.pid).children()]
@@ -177,6 +192,8 @@ EVERYWHERE: tuple[Blow, ...] = (
     rescue_at_once,
     live_in_another_hour,
     lock_store,
+    follow,
+    bring_back,
 )
 ON_POSTGRESQL: tuple[Blow, ...] = (cut_off, kill_database, turn_read_only)
 ON_A_SMALL_DISK: tuple[Blow, ...] = (fill_disk,)

@@ -9,7 +9,7 @@ from db import results
 from db.changes import changes
 from db.errors import UnknownRanking
 from db.publication_records import Change, ChangeRow
-from db.publication_schema import publish_requests
+from db.publication_schema import publications, publish_requests, rankings
 from db.publish_requests import is_unsettled
 from db.rankings import find
 from db.schema import jobs
@@ -55,6 +55,19 @@ class Reader:
             if told.get(pair) != stands.get(pair)
         ]
         return self.complaints + wrong
+
+
+def published_jobs(store: Store, ranking: str) -> tuple[set[int], int | None]:
+    """The jobs whose states the ranking still has, and the one of the state that stands."""
+    of_ranking = (
+        select(publications.c.id, publications.c.job_id, rankings.c.publication_id)
+        .join(rankings, rankings.c.id == publications.c.ranking_id)
+        .where(rankings.c.name == ranking)
+    )
+    with store.reading() as connection:
+        found = connection.execute(of_ranking).all()
+    standing = next((row.job_id for row in found if row.id == row.publication_id), None)
+    return {row.job_id for row in found}, standing
 
 
 def all_settled(store: Store) -> bool:

@@ -14,7 +14,8 @@ from db.schema import jobs, shards
 from tests.chaos.blows import Blow
 from tests.chaos.deaths import Arrangement
 from tests.chaos.errands import Errand, ring
-from tests.chaos.reader import all_settled
+from tests.chaos.laps import Lap, caught_up
+from tests.chaos.reader import all_settled, published_jobs
 from tests.chaos.scene import Scene
 from tests.chaos.verdict import complaints_about, shortened
 
@@ -25,17 +26,19 @@ RANKINGS = ("even", "odd")
 
 @dataclass(frozen=True)
 class Plan:
-    """`blows` are (name, seconds of peace before it)."""
+    """`blows` are (name, seconds of peace before it); `laps` are deliveries before the last and calm one."""
 
     number: int
     seed: str
     errands: Sequence[Errand]
     blows: Sequence[tuple[str, float]]
+    laps: Sequence[str] = ()
 
     def __str__(self) -> str:
         parts = [f"{len(self.errands)} job(s)"]
         parts += [f"poison {errand.poison}" for errand in self.errands if errand.poison]
         parts += [name for name, _ in self.blows]
+        parts += self.laps
         return ", ".join(parts)
 
 
@@ -53,19 +56,31 @@ class Outcome:
 
 
 def plan_round(
-    seed: int, number: int, names: Sequence[str], *, together: int = 1, poisons: Sequence[str] = POISONS
+    seed: int,
+    number: int,
+    names: Sequence[str],
+    laps: Sequence[str] = (),
+    *,
+    together: int = 1,
+    poisons: Sequence[str] = POISONS,
 ) -> Plan:
-    """Round `number` of a run. The first rounds deal each poison and each blow once, so many together."""
+    """Round `number` of a run. The first rounds deal each poison, each blow and each lap once, so many
+    together.
+    """
     own_seed = f"{seed}/{number}"
     chance = random.Random(own_seed)
     deals = [names[start : start + together] for start in range(0, len(names), together)]
+    num_laps = -(-len(laps) // max(1, len(deals)))
     poison: str | None
     blows: Sequence[str]
+    run: Sequence[str]
     if number < len(deals):
         blows, poison = deals[number], dict(enumerate(poisons)).get(number)
+        run = laps[number * num_laps : (number + 1) * num_laps]
     else:
         poison = chance.choice(poisons) if poisons and chance.random() < 0.12 else None
         blows = chance.choices(names, k=chance.choice((1, 1, 2, 3)))
+        run = chance.choices(laps, k=chance.choice((0, 0, 1))) if laps else ()
     main = Errand(
         key=f"round {own_seed}",
         texts_of=f"round {own_seed}",
@@ -81,10 +96,16 @@ def plan_round(
         errands.append(
             Errand(f"second of round {own_seed}", share, 3, 20, 4, poison if share == main.texts_of else None)
         )
-    return Plan(number, own_seed, errands, [(name, 0.8 * chance.random()) for name in blows])
+    return Plan(number, own_seed, errands, [(name, 0.8 * chance.random()) for name in blows], run)
 
 
-def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow], arranged: Mapping[str, Arrangement]) -> Outcome:
+def play(
+    scene: Scene,
+    plan: Plan,
+    blows: Mapping[str, Blow],
+    arranged: Mapping[str, Arrangement],
+    laps: Mapping[str, Lap],
+) -> Outcome:
     """Plays a round to its end and looks at what the store holds then."""
     chance = random.Random(f"{plan.seed} strikes")
     for name, _ in plan.blows:
@@ -94,6 +115,7 @@ def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow], arranged: Mapping[
     for errand in plan.errands:
         if errand.ranking:
             scene.reader_of(errand.ranking)
+            scene.courier_of(errand.ranking)
     started = time.monotonic()
     submitted = {errand.submit(scene.store): errand for errand in plan.errands}
     for job_id in submitted:
@@ -108,21 +130,36 @@ def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow], arranged: Mapping[
     complaints = [] if has_ended else [f"not over after {END_S:g} s"]
     for job_id, errand in submitted.items():
         complaints += [f"job {job_id}: {complaint}" for complaint in complaints_about(scene, job_id, errand)]
-    complaints += complaints_of_readers(scene, submitted)
+    complaints += complaints_downstream(scene, submitted, [laps[name] for name in plan.laps], chance)
     num_shards, num_wasted = claims_spent(scene, list(submitted))
     num_pairs = sum(errand.num_queries * errand.num_documents for errand in plan.errands)
     return Outcome(plan, seconds, num_pairs, num_shards, num_wasted, scene.longest_silence_s, complaints)
 
 
-def complaints_of_readers(scene: Scene, submitted: Mapping[int, Errand]) -> list[str]:
-    """Whoever reads a feed was told what stands now, once every job that ended is published."""
+def complaints_downstream(
+    scene: Scene, submitted: Mapping[int, Errand], laps: Sequence[Lap], chance: random.Random
+) -> list[str]:
+    """The main job is published; who reads the feed and who is delivered to have what stands now, after
+    whatever befalls the deliveries.
+    """
+    job_id, ranking = next((job_id, errand.ranking) for job_id, errand in submitted.items() if errand.ranking)
     if not scene.wait(lambda: all_settled(scene.store), END_S):
-        return ["a job that ended was not published"]
+        return [f"ranking {ranking}: a job that ended was not published"]
+    published, standing = published_jobs(scene.store, ranking)
+    if job_id not in published or standing is None:
+        return [f"ranking {ranking}: job {job_id} is not among its states: {published}"]
+    courier = scene.courier_of(ranking)
+    if courier.is_under_way():
+        caught_up(scene, courier)
+    for lap in laps:
+        lap(scene, courier, chance)
     return [
-        f"ranking {errand.ranking}: {complaint}"
-        for job_id, errand in submitted.items()
-        if errand.ranking
-        for complaint in shortened(scene.reader_of(errand.ranking).complaints_about(scene.store, job_id))
+        f"ranking {ranking}: {complaint}"
+        for complaints in (
+            scene.reader_of(ranking).complaints_about(scene.store, standing),
+            courier.complaints_about(scene.store),
+        )
+        for complaint in shortened(complaints)
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from db.store import open_store
 from tests.chaos.blows import blows_for
 from tests.chaos.deaths import arrangements
+from tests.chaos.laps import laps
 from tests.chaos.rounds import Outcome, plan_round, play
 from tests.chaos.scene import Scene
 from tests.chaos.servers import MortalPostgres
@@ -64,12 +65,12 @@ def play_rounds(
     scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[str], None], **dealing: Any
 ) -> list[Outcome]:
     """Plays rounds; the first that goes wrong ends the run with what is wrong and how to play it again."""
-    blows, arranged = blows_for(scene), arrangements()
+    blows, arranged, run = blows_for(scene), arrangements(), laps()
     names = [*blows, *arranged]
     outcomes = []
     for number in numbers:
-        plan = plan_round(seed, number, names, **dealing)
-        outcome = play(scene, plan, blows, arranged)
+        plan = plan_round(seed, number, names, list(run), **dealing)
+        outcome = play(scene, plan, blows, arranged, run)
         say(
             f"round {number}: {plan}: {outcome.num_pairs} pairs, {outcome.seconds:.1f} s, "
             f"{outcome.num_wasted} of {outcome.num_shards} shards again, "
@@ -90,6 +91,7 @@ def figures(outcomes: Sequence[Outcome]) -> list[tuple[str, object]]:
     return [
         ("rounds", len(outcomes)),
         ("blows", sum(len(outcome.plan.blows) for outcome in outcomes)),
+        ("deliveries disturbed", sum(len(outcome.plan.laps) for outcome in outcomes)),
         ("pairs", sum(outcome.num_pairs for outcome in outcomes)),
         ("lost, double, other scores, stuck", 0),
         ("shards", num_shards),

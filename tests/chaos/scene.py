@@ -4,8 +4,9 @@ Whatever dies is started again, as a supervisor would do it. Knows processes; kn
 """
 
 import random
+import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from db.errors import StoreError
 from db.schema import shards
 from db.states import IS_OPEN
 from db.store import Store, open_store
+from tests.chaos.courier import Courier
 from tests.chaos.reader import Reader
 from tests.chaos.servers import MortalPostgres, MortalRedis
-from tests.support.worker_process import WorkerProcess
+from tests.support.worker_process import WorkerProcess, end_with_stacks
 
 HOOKS = Path(__file__).parent / "hooks"
 LEASE_S = 2.0
@@ -58,6 +60,8 @@ class Scene:
         self.workers: list[WorkerProcess] = []
         self.leaving: list[WorkerProcess] = []
         self.readers: dict[str, Reader] = {}
+        self.couriers: dict[str, Courier] = {}
+        self.hooks = {"PYTHONPATH": str(HOOKS), "CHAOS_FOLDER": str(folder)}
         self.num_started = 0
         self.longest_silence_s = 0.0
         self._num_ended = 0
@@ -68,15 +72,10 @@ class Scene:
     def start_worker(self, **variables: str) -> WorkerProcess:
         """One more worker; `variables` are for its environment only."""
         self.num_started += 1
-        hooks: Mapping[str, str] = {
-            "PYTHONPATH": str(HOOKS),
-            "CHAOS_PACE_S": str(PACE_S),
-            "CHAOS_CLAIM_TOKENS": str(CLAIM_TOKENS),
-            "CHAOS_FOLDER": str(self.folder),
-        }
+        pace = {"CHAOS_PACE_S": str(PACE_S), "CHAOS_CLAIM_TOKENS": str(CLAIM_TOKENS)}
         log = self.folder / f"worker-{self.num_started}.log"
         worker = WorkerProcess(
-            self.store.url, self.broker.url, log, variables={**hooks, **variables}, **SETTINGS
+            self.store.url, self.broker.url, log, variables={**self.hooks, **pace, **variables}, **SETTINGS
         )
         self.workers.append(worker)
         return worker
@@ -113,10 +112,12 @@ class Scene:
         time.sleep(LOOK_S)
 
     def _listen(self) -> None:
-        """Notes whether shards end, and reads the feeds."""
-        for reader in self.readers.values():
-            with suppress(StoreError):
+        """Notes whether shards end, reads the feeds, and looks how far they are delivered."""
+        with suppress(StoreError):
+            for reader in self.readers.values():
                 reader.read(self.store)
+            for courier in self.couriers.values():
+                courier.listen(self.store)
         ended = select(func.count()).where(~IS_OPEN).select_from(shards)
         with suppress(StoreError), self.store.reading() as connection:
             num_ended = connection.execute(ended).scalar_one()
@@ -127,6 +128,12 @@ class Scene:
     def reader_of(self, ranking: str) -> Reader:
         """Who reads the feed of that ranking all the time."""
         return self.readers.setdefault(ranking, Reader(ranking))
+
+    def courier_of(self, ranking: str) -> Courier:
+        """Who delivers that ranking to its receiver."""
+        if ranking not in self.couriers:
+            self.couriers[ranking] = Courier(ranking, self.folder, self.hooks)
+        return self.couriers[ranking]
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Whether `condition` came true in time; a store that is away is asked again."""
@@ -146,14 +153,17 @@ class Scene:
     def end(self) -> list[str]:
         """Stops everyone softly; gives what is wrong with how they ended."""
         complaints = []
+        for courier in self.couriers.values():
+            courier.end()
         for worker in self.workers:
             worker.process.terminate()
         for worker in [*self.workers, *self.leaving]:
             try:
                 worker.process.wait(STOP_S)
-            except Exception:
-                complaints.append(f"{worker.log.name}: did not stop")
-                worker.kill()
+            except subprocess.TimeoutExpired:
+                end_with_stacks(worker.everyone())
+                worker.process.wait()
+                complaints.append(f"{worker.log.name} did not stop:\n{worker.words()[-12_000:]}")
         complaints += [
             f"{worker.log.name}: exit code {worker.process.returncode}"
             for worker in self.workers

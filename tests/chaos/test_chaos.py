@@ -4,11 +4,12 @@ import pytest
 
 from tests.chaos.blows import blows_for
 from tests.chaos.deaths import arrangements
+from tests.chaos.laps import laps
 from tests.chaos.rounds import plan_round
 from tests.chaos.run import play_rounds, scene_on
 
 SEED = 20261124
-TOGETHER = 6
+TOGETHER = 10
 NAMES = [f"blow {number}" for number in range(12)]
 
 
@@ -21,6 +22,8 @@ def test_whatever_dies_every_pair_ends_once_with_the_score_of_a_calm_run(dialect
         outcomes = play_rounds(scene, SEED, numbers, told.append, together=TOGETHER, poisons=())
     struck = [name for outcome in outcomes for name, _ in outcome.plan.blows]
     assert sorted(struck) == sorted(names), told
+    assert sorted(name for outcome in outcomes for name in outcome.plan.laps) == sorted(laps()), told
+    assert sum(courier.num_killed for courier in scene.couriers.values()) >= 1, told
 
 
 def test_a_round_can_be_played_again() -> None:

@@ -121,12 +121,12 @@ def worker_process(
             try:
                 worker.process.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                _end_with_stacks(everyone)
+                end_with_stacks(everyone)
                 worker.process.wait()
                 raise AssertionError(f"the worker did not stop:\n{worker.words()}") from None
 
 
-def _end_with_stacks(processes: Sequence[psutil.Process]) -> None:
+def end_with_stacks(processes: Sequence[psutil.Process]) -> None:
     """Ends processes that hang; what each of their threads was doing stands in the log then."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):

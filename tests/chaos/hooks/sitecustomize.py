@@ -1,5 +1,6 @@
-"""Python runs this first in every worker process of a chaos round: the null scorer takes its time and can be
-poisoned, and the process may live in a wrong hour. Configured by CHAOS_* variables; knows nothing else.
+"""Python runs this first in every process of a chaos round: the null scorer takes its time and can be
+poisoned, changes are delivered in small chunks and haste, and the process may live in a wrong hour.
+Configured by CHAOS_* variables; knows nothing else.
 """
 
 import importlib.abc
@@ -7,13 +8,14 @@ import importlib.machinery
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 CLOCK_OFF_S = float(os.environ.get("CHAOS_CLOCK_OFF_S", "0"))
 PACE_S = float(os.environ.get("CHAOS_PACE_S", "0"))
 CLAIM_TOKENS = int(os.environ.get("CHAOS_CLAIM_TOKENS", "0"))
+CHUNK_ROWS = int(os.environ.get("CHAOS_CHUNK_ROWS", "0"))
 EXIT_CODE = 66
 
 
@@ -73,11 +75,26 @@ def slow_and_mortal(module: ModuleType) -> None:
     module.NullScorer = PacedScorer  # type: ignore[attr-defined]
 
 
-class NullScorerFinder(importlib.abc.MetaPathFinder):
-    """Finds worker.null_scorer as usual and changes it as soon as it is loaded."""
+def hasty(module: ModuleType) -> None:
+    """Lets a delivery take CHAOS_CHUNK_ROWS changes at once, and try again soon."""
+    module.CHUNK_ROWS = CHUNK_ROWS  # type: ignore[attr-defined]
+    module.FIRST_PAUSE_S, module.MAX_PAUSE_S = 0.02, 0.2  # type: ignore[attr-defined]
+    module.LOOK_EVERY_S = 0.1  # type: ignore[attr-defined]
+
+
+def impatient(module: ModuleType) -> None:
+    """Lets a receiver that says nothing be given up after a second."""
+    module.REQUEST_S = 1.0  # type: ignore[attr-defined]
+
+
+class ChangingFinder(importlib.abc.MetaPathFinder):
+    """Finds these modules as usual and changes each as soon as it is loaded."""
+
+    def __init__(self, changes: Mapping[str, Callable[[ModuleType], None]]) -> None:
+        self._changes = changes
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name != "worker.null_scorer":
+        if name not in self._changes:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
@@ -86,14 +103,16 @@ class NullScorerFinder(importlib.abc.MetaPathFinder):
 
         def execute_and_change(module: ModuleType) -> None:
             execute(module)
-            slow_and_mortal(module)
+            self._changes[name](module)
 
         spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
         return spec
 
 
 if PACE_S or CLAIM_TOKENS:
-    sys.meta_path.insert(0, NullScorerFinder())
+    sys.meta_path.insert(0, ChangingFinder({"worker.null_scorer": slow_and_mortal}))
+if CHUNK_ROWS:
+    sys.meta_path.insert(0, ChangingFinder({"producer.delivering": hasty, "producer.receivers": impatient}))
 if CLOCK_OFF_S:
     _right_time = time.time
     time.time = lambda: _right_time() + CLOCK_OFF_S

@@ -1,0 +1,185 @@
+"""A job of 100,000 pairs with a worker killed every five seconds, to its right end, against a calm run.
+
+Two workers take turns at being killed (kill -9) and are started again at once, as a supervisor would. They
+have the null scorer, made slow by the chaos suite's hooks: with two workers each lives for ten seconds, which
+is what a model takes to load on a busy machine. Run: python -m benchmarks.killed_workers --on sqlite
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+from sqlalchemy import func, select
+
+from benchmarks import processes
+from benchmarks.million_pairs import private_redis, store_url, write_inputs
+from benchmarks.report import publish
+from db.jobs import progress
+from db.records import JobState
+from db.schema import scores, shards
+from db.states import IS_OPEN
+from db.store import Store, open_store
+
+NUM_WORKERS = 2
+HOOKS = Path(__file__).parents[1] / "tests" / "chaos" / "hooks"
+INPUTS = ("corpus.jsonl", "queries.jsonl", "candidates.tsv")
+LOOK_S = 0.2
+END_S = 3600.0
+
+
+class Supervised:
+    """Workers that are started again when they end. Its log is one for all."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._environment, self._log = {**os.environ, **environment}, log
+        self._workers = [self._start() for _ in range(NUM_WORKERS)]
+        self.num_killed = 0
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [*processes.RANKMILL, "worker"], env=self._environment, stdout=log, stderr=log
+            )
+
+    def kill_the_next(self) -> None:
+        """kill -9 of the one that lives longest; another takes its place."""
+        victim = self._workers.pop(0)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        self.num_killed += 1
+        self._workers.append(self._start())
+
+    def end(self) -> None:
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.wait(120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--on", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--model", default="null")
+    parser.add_argument("--pace", type=float, default=0.7, help="seconds the null scorer takes for a shard")
+    parser.add_argument("--queries", type=int, default=1_000)
+    parser.add_argument("--documents", type=int, default=2_000)
+    parser.add_argument("--candidates", type=int, default=100, help="per query")
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between kills")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="killed-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        write_inputs(folder, asked.queries, asked.documents, asked.candidates, num_words=(60, 140))
+        slow = {"PYTHONPATH": str(HOOKS), "CHAOS_PACE_S": str(asked.pace), "CHAOS_CLAIM_TOKENS": "65536"}
+        calm_rows, calm = measure(asked.on, folder / "calm", folder, asked.model, slow, None)
+        killed_rows, killed = measure(asked.on, folder / "killed", folder, asked.model, slow, asked.every)
+        left_behind = len(of_folder(folder))
+    differences = [abs(logit - killed[pair]) for pair, logit in calm.items() if pair in killed]
+    rows = [
+        ("pairs", len(calm)),
+        ("pairs lost", len(calm.keys() - killed.keys())),
+        ("pairs never asked for", len(killed.keys() - calm.keys())),
+        ("logits equal to the calm run's, bit for bit", sum(difference == 0 for difference in differences)),
+        ("largest difference of a logit", f"{max(differences):.1e}"),
+        *((f"calm run: {what}", figure) for what, figure in calm_rows),
+        *((f"killed run: {what}", figure) for what, figure in killed_rows),
+        ("processes left behind", left_behind),
+    ]
+    notes = (
+        f"Model {asked.model}, {asked.pace:g} s a shard; {NUM_WORKERS} workers with default settings; one "
+        f"was killed every {asked.every:g} s and started again at once. Other work ran on the machine."
+    )
+    title = f"{len(calm):,} pairs with a worker killed every {asked.every:g} s, {asked.on}"
+    publish(f"killed_workers_{asked.on}", title, ("what", "figure"), rows, notes)
+    if calm.keys() != killed.keys() or left_behind:
+        raise SystemExit("the killed run ended otherwise than the calm one")
+
+
+def measure(
+    on: str, folder: Path, inputs: Path, model: str, slow: Mapping[str, str], every_s: float | None
+) -> tuple[list[tuple[str, object]], dict[tuple[str, str], float]]:
+    """What a run cost, and its logits by pair; calm without `every_s`."""
+    folder.mkdir(mode=0o755)
+    with store_url(on, folder, None) as url, private_redis(folder) as broker:
+        environment = {"RANKMILL_STORE": url, "RANKMILL_BROKER": broker, "RANKMILL_MODEL": model}
+        processes.run([*processes.RANKMILL, "migrate"], environment)
+        files = [f"--{Path(file).stem}={inputs / file}" for file in INPUTS]
+        _, _, output = processes.run([*processes.RANKMILL, "submit", *files, "--json"], environment)
+        job_id = int(json.loads(output)["job_id"])
+        with open_store(url) as store:
+            num_shards = count(store, shards.c.job_id == job_id)
+            started = time.monotonic()
+            workers = Supervised({**environment, **slow}, folder / "log")
+            try:
+                while_it_lasts(store, job_id, workers, every_s)
+                seconds = time.monotonic() - started
+            finally:
+                workers.end()
+            rows = [("seconds", seconds), ("kills", workers.num_killed), *spent(store, job_id, num_shards)]
+        results = folder / "results.jsonl"
+        output_flags = ["--output", str(results)]
+        processes.run([*processes.RANKMILL, "results", str(job_id), *output_flags], environment)
+    logits: dict[tuple[str, str], float] = {}
+    with results.open() as lines:
+        for line in map(json.loads, lines):
+            pair = (line["query_id"], line["document_id"])
+            if pair in logits or line["logit"] is None:
+                raise SystemExit(f"{pair} shows twice or has no score")
+            logits[pair] = line["logit"]
+    return rows, logits
+
+
+def while_it_lasts(store: Store, job_id: int, workers: Supervised, every_s: float | None) -> None:
+    """Kills every so often until the job has ended."""
+    started = killed_at = time.monotonic()
+    while progress(store, job_id).state is JobState.ACTIVE:
+        now = time.monotonic()
+        if now - started > END_S:
+            raise SystemExit(f"not over after {END_S:g} s")
+        if every_s is not None and now - killed_at >= every_s:
+            killed_at = now
+            workers.kill_the_next()
+        time.sleep(LOOK_S)
+
+
+def spent(store: Store, job_id: int, num_shards: int) -> list[tuple[str, object]]:
+    """What the job's shards took."""
+    of_job = shards.c.job_id == job_id
+    burned = func.sum(shards.c.attempt - shards.c.num_releases)
+    with store.reading() as connection:
+        num_ended, num_attempts = connection.execute(
+            select(func.count(), burned).where(of_job, ~IS_OPEN)
+        ).one()
+        num_scores = connection.scalar(select(func.count()).where(scores.c.job_id == job_id))
+    return [
+        ("shards", num_shards),
+        ("shards in the end, after cutting suspects", num_ended),
+        ("attempts lost", int(num_attempts) - num_ended),
+        ("scores stored", num_scores),
+        ("shards left open", count(store, of_job & IS_OPEN)),
+    ]
+
+
+def count(store: Store, condition: object) -> int:
+    with store.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(shards).where(condition)) or 0  # type: ignore[arg-type]
+
+
+def of_folder(folder: Path) -> list[psutil.Process]:
+    """Processes that were started for this measurement and are still there."""
+    return [
+        process
+        for process in psutil.process_iter(["environ"])
+        if str(folder) in str(process.info["environ"] or "")
+    ]
+
+
+if __name__ == "__main__":
+    main()
