@@ -38,23 +38,31 @@ from tests.chaos.errands import Errand
 Errand(**json.loads(sys.argv[2])).submit(open_store(sys.argv[1]))
 """
 
+Death = Callable[[Scene, random.Random], str]
 Arrangement = Callable[[Scene, random.Random, Sequence[Errand]], None]
 
 
-def of_worker(point: str, actions: Sequence[str] = ACTIONS) -> Arrangement:
-    """A worker takes another's place that dies, raises or hangs the first few times it comes to `point`."""
+def of_worker(point: str, actions: Sequence[str] = ACTIONS) -> Death:
+    """What a worker's environment says that dies, raises or hangs the first few times it comes to `point`."""
 
-    def arrange(scene: Scene, chance: random.Random, errands: Sequence[Errand]) -> None:
-        del errands
+    def plan(scene: Scene, chance: random.Random) -> str:
         nth = chance.randint(1, 4) if actions is ACTIONS else 1
         once = scene.folder / f"{point}-{scene.num_started}"
-        plan = f"{point}:{chance.choice(actions)}:{nth}:once={once}"
-        leaving = scene.any_worker(chance)
-        leaving.process.terminate()
-        coming = scene.replace(leaving, **{VARIABLE: plan})
-        scene.wait(lambda: "takes shards of model" in coming.words(), READY_S)
+        return f"{point}:{chance.choice(actions)}:{nth}:once={once}"
 
-    return arrange
+    return plan
+
+
+def put_in_place(scene: Scene, chance: random.Random, deaths: Sequence[Death]) -> None:
+    """Workers take the places of others that die these deaths, each of them several when they are many."""
+    scene.supervise()
+    leaving = chance.sample(scene.workers, min(len(deaths), len(scene.workers)))
+    coming = []
+    for number, worker in enumerate(leaving):
+        plans = [death(scene, chance) for death in deaths[number :: len(leaving)]]
+        worker.process.terminate()
+        coming.append(scene.replace(worker, **{VARIABLE: ";".join(plans)}))
+    scene.wait(lambda: all("takes shards of model" in worker.words() for worker in coming), READY_S)
 
 
 def of_submitter(point: str) -> Arrangement:
@@ -76,18 +84,29 @@ def of_submitter(point: str) -> Arrangement:
     return arrange
 
 
-def arrangements() -> dict[str, Arrangement]:
-    """By name, everything that can be arranged."""
-    of_workers = {f"worker dies {point}": of_worker(point) for point in OF_WORKERS}
+def deaths_of_workers() -> dict[str, Death]:
+    """By name."""
+    of_scorers = {f"worker dies {point}": of_worker(point) for point in OF_WORKERS}
     # A heartbeat that hangs in the middle of its transaction would lock a SQLite store with nobody at work;
     # between a drain and its acknowledgement nothing can hang, and no watchdog looks.
     for point in ("during_heartbeat", "before_ack"):
-        of_workers[f"worker dies {point}"] = of_worker(point, ("kill", "exit", "raise"))
+        of_scorers[f"worker dies {point}"] = of_worker(point, ("kill", "exit", "raise"))
     of_publishers = {
         f"publisher dies {point}": of_worker(point, ("kill", "raise")) for point in OF_PUBLISHERS
     }
-    return (
-        of_workers
-        | of_publishers
-        | {f"submitter dies {point}": of_submitter(point) for point in OF_SUBMITTERS}
-    )
+    return of_scorers | of_publishers
+
+
+def deaths_of_submitters() -> dict[str, Arrangement]:
+    """By name."""
+    return {f"submitter dies {point}": of_submitter(point) for point in OF_SUBMITTERS}
+
+
+def arrange(scene: Scene, chance: random.Random, names: Sequence[str], errands: Sequence[Errand]) -> None:
+    """Arranges those deaths among `names` that come before anything is submitted, or at a point to come."""
+    of_workers, of_submitters = deaths_of_workers(), deaths_of_submitters()
+    if chosen := [of_workers[name] for name in names if name in of_workers]:
+        put_in_place(scene, chance, chosen)
+    for name in names:
+        if name in of_submitters:
+            of_submitters[name](scene, chance, errands)

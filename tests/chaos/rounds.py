@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from db.schema import jobs, shards
 from tests.chaos.blows import Blow
-from tests.chaos.deaths import Arrangement
+from tests.chaos.deaths import arrange
 from tests.chaos.errands import Errand, ring
 from tests.chaos.laps import Lap, caught_up
 from tests.chaos.reader import all_settled, published_jobs
@@ -99,18 +99,10 @@ def plan_round(
     return Plan(number, own_seed, errands, [(name, 0.8 * chance.random()) for name in blows], run)
 
 
-def play(
-    scene: Scene,
-    plan: Plan,
-    blows: Mapping[str, Blow],
-    arranged: Mapping[str, Arrangement],
-    laps: Mapping[str, Lap],
-) -> Outcome:
+def play(scene: Scene, plan: Plan, blows: Mapping[str, Blow], laps: Mapping[str, Lap]) -> Outcome:
     """Plays a round to its end and looks at what the store holds then."""
     chance = random.Random(f"{plan.seed} strikes")
-    for name, _ in plan.blows:
-        if name in arranged:
-            arranged[name](scene, chance, plan.errands)
+    arrange(scene, chance, [name for name, _ in plan.blows], plan.errands)
     scene.begin_round()
     for errand in plan.errands:
         if errand.ranking:

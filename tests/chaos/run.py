@@ -11,7 +11,7 @@ from typing import Any
 
 from db.store import open_store
 from tests.chaos.blows import blows_for
-from tests.chaos.deaths import arrangements
+from tests.chaos.deaths import deaths_of_submitters, deaths_of_workers
 from tests.chaos.laps import laps
 from tests.chaos.rounds import Outcome, plan_round, play
 from tests.chaos.scene import Scene
@@ -61,16 +61,21 @@ def ended_well(scene: Scene) -> Iterator[Scene]:
     assert not complaints, "\n".join([scene.words(), *complaints])
 
 
+def names_for(scene: Scene) -> list[str]:
+    """Everything that can happen here."""
+    return [*blows_for(scene), *deaths_of_workers(), *deaths_of_submitters()]
+
+
 def play_rounds(
     scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[str], None], **dealing: Any
 ) -> list[Outcome]:
     """Plays rounds; the first that goes wrong ends the run with what is wrong and how to play it again."""
-    blows, arranged, run = blows_for(scene), arrangements(), laps()
-    names = [*blows, *arranged]
+    blows, run = blows_for(scene), laps()
+    names = names_for(scene)
     outcomes = []
     for number in numbers:
         plan = plan_round(seed, number, names, list(run), **dealing)
-        outcome = play(scene, plan, blows, arranged, run)
+        outcome = play(scene, plan, blows, run)
         say(
             f"round {number}: {plan}: {outcome.num_pairs} pairs, {outcome.seconds:.1f} s, "
             f"{outcome.num_wasted} of {outcome.num_shards} shards again, "

@@ -2,11 +2,9 @@
 
 import pytest
 
-from tests.chaos.blows import blows_for
-from tests.chaos.deaths import arrangements
 from tests.chaos.laps import laps
 from tests.chaos.rounds import plan_round
-from tests.chaos.run import play_rounds, scene_on
+from tests.chaos.run import names_for, play_rounds, scene_on
 
 SEED = 20261124
 TOGETHER = 10
@@ -17,7 +15,7 @@ NAMES = [f"blow {number}" for number in range(12)]
 def test_whatever_dies_every_pair_ends_once_with_the_score_of_a_calm_run(dialect: str) -> None:
     told: list[str] = []
     with scene_on(dialect) as scene:
-        names = [*blows_for(scene), *arrangements()]
+        names = names_for(scene)
         numbers = range(-(-len(names) // TOGETHER))
         outcomes = play_rounds(scene, SEED, numbers, told.append, together=TOGETHER, poisons=())
     struck = [name for outcome in outcomes for name, _ in outcome.plan.blows]
