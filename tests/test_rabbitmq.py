@@ -54,7 +54,7 @@ def num_messages(broker: RabbitMQ) -> int:
         return int(connection.channel().queue_declare(QUEUE, passive=True).message_count)
 
 
-def test_the_same_commands_work_with_rabbitmq_and_its_messages_carry_ids_only(
+def test_the_same_commands_work_with_rabbitmq_whose_messages_are_ids_in_json_and_nothing_else(
     broker: RabbitMQ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -83,6 +83,12 @@ def test_the_same_commands_work_with_rabbitmq_and_its_messages_carry_ids_only(
             monitor.wait_until(lambda: "10 pairs" in flower.answer("/api/tasks")[1], "the task's line")
             with broker.connection() as connection, pytest.raises(amqp.NotFound):
                 connection.channel().queue_declare("celery_delayed_0", passive=True)
+            send_pickle(broker.url, tmp_path / "touched")
+            worker.wait_for("Refusing to deserialize")
+            assert in_process("submit", *flags, "--max-length", "64") == 0
+            assert in_process("watch", "2") == 0
+            assert not (tmp_path / "touched").exists()
+            capsys.readouterr()
             assert worker.stop() == 0
     assert in_process("results", "1") == 0
     assert len(capsys.readouterr().out.splitlines()) == 10
@@ -218,19 +224,3 @@ def test_a_queue_that_was_declared_otherwise_is_told_with_its_remedy(
     assert worker.wait_until_ended(60) == 3
     assert "rabbitmqctl delete_queue" in worker.words()
     assert "Traceback" not in worker.words()
-
-
-def test_a_message_in_pickle_form_is_refused_unread_and_the_worker_goes_on(
-    broker: RabbitMQ, sqlite_url: str, tmp_path: Path
-) -> None:
-    with (
-        open_store(sqlite_url) as store,
-        worker_process(sqlite_url, broker.url, tmp_path / "log", rescue_s=3600) as worker,
-    ):
-        worker.wait_until_ready()
-        send_pickle(broker.url, tmp_path / "touched")
-        worker.wait_for("Refusing to deserialize")
-        job_id = submit(store).job_id
-        ring(broker.url)
-        wait_until(is_done(store, job_id), SOON_S, "the job that is rung for in JSON")
-        assert not (tmp_path / "touched").exists()
