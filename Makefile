@@ -16,7 +16,6 @@ STAMP := $(VENV)/.set-up-$(shell printf %s '$(CURDIR)' | cksum | cut -d ' ' -f 1
 # Two test processes at once; the tests of one file share a process, and with it its database server.
 TEST_PROCESSES ?= 2
 PYTEST_ARGS ?=
-CUAD ?=
 MAX_FILE_LINES := 300
 
 ##@ Try it
@@ -79,11 +78,18 @@ docs: setup ## write the generated parts of README.md and docs/ anew
 wheel: setup ## build dist/rankmill-*.whl
 	$(BIN)/python -m build --wheel --outdir dist .
 
+# make bench DATA=DIR BENCH='peers million_pairs urgent killed_workers cuad kills' measures everything; DIR holds
+# data sets in BEIR layout, for the last two cuad.
+BENCH ?= peers
+DATA ?=
 .PHONY: bench
-bench: setup ## measure a million pairs, urgent jobs and killed workers; with CUAD=DIR the contracts and the kills (long)
-	@for store in sqlite postgresql; do for part in million_pairs urgent killed_workers; do \
-		$(BIN)/python -m benchmarks.$$part --on $$store; done; done
-	@for part in cuad kills; do [ -z '$(CUAD)' ] || $(BIN)/python -m benchmarks.$$part --cuad '$(CUAD)'; done
+bench: setup ## measure the engine beside its peers in environments of their own (long); BENCH names other benchmarks
+	@[[ ' $(BENCH) ' != *' peers '* ]] || PYTHON='$(CURDIR)/$(BIN)/python' benchmarks/peers.sh
+	@for part in $(BENCH); do case $$part in \
+		peers) $(BIN)/python -m benchmarks.peers $(if $(DATA),--data '$(DATA)') ;; \
+		cuad | kills) $(BIN)/python -m benchmarks.$$part --cuad '$(DATA)/cuad' ;; \
+		*) for store in sqlite postgresql; do $(BIN)/python -m benchmarks.$$part --on $$store; done ;; \
+	esac; done
 
 .PHONY: clean
 clean: ## remove what the other targets made, the environment included

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.contestants.protocol import Pairs, Setup, read_pairs, scoring, serve
 
+BATCH = 32  # its default
 CALIBRATION_TOKENS = 384
 
 
@@ -26,8 +27,12 @@ def load(setup: Setup) -> Any:
         arguments = {"backend": backend, "model_kwargs": {"file_name": quantize(setup)}}
     model = CrossEncoder(setup.model, max_length=setup.max_length, device=setup.device, **arguments)
 
+    batch = int(setup.options.get("batch", BATCH))
+
     def score(pairs: Pairs) -> list[float]:
-        found = model.predict(list(pairs), activation_fn=torch.nn.Identity(), show_progress_bar=False)
+        found = model.predict(
+            list(pairs), batch_size=batch, activation_fn=torch.nn.Identity(), show_progress_bar=False
+        )
         return [float(logit) for logit in found]
 
     return scoring(score)

@@ -8,6 +8,7 @@ import argparse
 import importlib.metadata
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -21,6 +22,8 @@ Order = dict[str, Any]
 Answer = dict[str, Any]
 PACKAGES = ("torch", "transformers", "sentence-transformers", "openvino", "onnxruntime", "FlagEmbedding")
 REASON_CHARS = 200
+# Addresses that a process with PyTorch takes without using memory.
+ADDRESSES_BYTES = 4 * 10**9
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ def serve(load: Callable[[Setup], Callable[[Order], Answer]]) -> None:
     asked = parser.parse_args()
     options = dict(option.split("=", 1) for option in asked.option)
     say = _own_stdout()
+    if asked.device == "cpu":
+        _stay_within_memory()
     try:
         answer = load(Setup(asked.model, asked.device, asked.precision, asked.max_length, options))
     except Exception as error:
@@ -78,8 +83,22 @@ def reason_of(error: BaseException) -> str:
 
 def peak_bytes() -> int:
     """The largest resident size of this process so far."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would begin with the size of the process that started this one
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        if peak is not None:
+            return int(peak[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _stay_within_memory() -> None:
+    """Whoever wants more memory than is free gets an error, and the machine does not end some process."""
+    status = Path("/proc/meminfo")
+    free = re.search(r"MemAvailable:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    if free is not None:
+        limit = ADDRESSES_BYTES + int(0.7 * int(free[1]) * 1024)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _answered(answer: Callable[[Order], Answer], order: Order) -> Answer:

@@ -53,6 +53,9 @@ def _asked() -> tuple[Plan, list[str]]:
     parser.add_argument("--rounds", type=int, default=3, help="fewer are made of what takes minutes a round")
     parser.add_argument("--pairs", type=int, help="of short and mixed; by default what the device can bear")
     parser.add_argument("--long-tokens", type=int, help="tokens read of a long pair")
+    parser.add_argument(
+        "--who", nargs="+", default=[], help="only contestants with one of these words in their names"
+    )
     parser.add_argument("--device", help="cpu or cuda; by default cuda where there is one")
     parser.add_argument(
         "--peer-python",
@@ -72,6 +75,7 @@ def _asked() -> tuple[Plan, list[str]]:
         rounds=asked.rounds,
         pairs=asked.pairs,
         long_tokens=asked.long_tokens,
+        who=asked.who,
         pythons=pythons,
     )
     return plan, asked.parts

@@ -34,7 +34,7 @@ def compare(plan: Plan, size: str) -> None:
     for max_length, alike in groupby(workloads, lambda workload: workload.max_length):
         terms = plan.terms(size, max_length)
         precision = own_precision(terms)
-        entries = [*line_up(plan.device, precision), yardstick(precision)]
+        entries = [*line_up(plan.device, precision, plan.who), yardstick(precision)]
         with scratch() as folder, Contest(entries, terms, Path(folder)) as contest:
             for workload in alike:
                 contest.run(workload, plan.rounds, enough_s=SLOW_ROUND_S)

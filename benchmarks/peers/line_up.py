@@ -1,9 +1,12 @@
 """Who competes on which device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 OURS = "rankmill"
 USUAL = "usual code, fp32"
+# These two hold all of attention at once: 32 pairs, the longest of 1,200 tokens, took 15 GB with 6x384.
+INT8_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ def cross_encoder(precision: str) -> Entry:
 
 def int8(backend: str, title: str) -> Entry:
     package = {"onnx": "onnxruntime", "openvino": "openvino"}[backend]
-    name, options = f"sentence-transformers, {title} int8", (f"backend={backend}",)
+    name = f"sentence-transformers, {title} int8"
+    options = (f"backend={backend}", f"batch={INT8_BATCH}")
     return Entry(name, "cross_encoder", package, "int8", backend, options)
 
 
@@ -54,9 +58,16 @@ def yardstick(precision: str) -> Entry:
     return Entry(YARDSTICK, "matrix_rate", "torch", precision)
 
 
-def line_up(device: str, own_precision: str) -> list[Entry]:
-    """All of them, the usual code first: the others are compared with it. `own_precision`: what ours computes
-    in when it may choose."""
+def line_up(device: str, own_precision: str, who: Sequence[str] = ()) -> list[Entry]:
+    """The usual code first, for the others are compared with it, and ours last; between them all others, or
+    those with a word of `who` in their names. `own_precision`: what ours computes in when it may choose.
+    """
+    entries = _all(device, own_precision)
+    between = [one for one in entries[1:-1] if not who or any(word in one.name for word in who)]
+    return [entries[0], *between, entries[-1]]
+
+
+def _all(device: str, own_precision: str) -> list[Entry]:
     if device.startswith("cuda"):
         return [
             usual("fp32"),

@@ -30,7 +30,7 @@ class Amounts(NamedTuple):
 CPU_AMOUNTS = {
     "2x64": Amounts(32, 32, 1, 1024, 32, 1024),
     "demo": Amounts(256, 256, 1, 2048, 256, 8192),
-    "6x384": Amounts(128, 128, 1, 1024, 64, 8192),
+    "6x384": Amounts(64, 64, 1, 1024, 64, 8192),
     "12x768": Amounts(64, 64, 1, 512, 24, 4096),
 }
 CPU_OTHER = Amounts(32, 32, 1, 512, 8, 2048)
@@ -47,6 +47,7 @@ class Plan:
     pairs: int | None
     long_tokens: int | None
     pythons: Mapping[str, str]
+    who: Sequence[str] = ()
 
     @classmethod
     def of(cls, *, device: str | None, sizes: Sequence[str] | None, **rest: object) -> "Plan":
