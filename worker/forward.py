@@ -16,6 +16,7 @@ from torch import Tensor
 from db.telemetry import Telemetry
 from worker.batches import Batch
 from worker.cross_encoder import Encoder
+from worker.memory import is_out_of_memory
 from worker.packing import Cost
 
 log = logging.getLogger("rankmill.worker")
@@ -96,7 +97,9 @@ class Forward:
         """The batch's logits, or None when the device has too little memory for it."""
         try:
             return self.encoder.logits(batch)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             log.warning(
                 "out_of_memory",
                 extra={

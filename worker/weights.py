@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from worker.checkpoint import Checkpoint
 from worker.errors import ArchitectureUnsupported, BrokenWeights, TokenizerUnsupported
+from worker.memory import is_out_of_memory
 
 # Tokenizers without a limit say so with a number of this kind.
 NO_LIMIT = 10**9
@@ -51,7 +52,7 @@ def load_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype)
             output_loading_info=True,
         )
     except (SafetensorError, OSError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             raise
         raise BrokenWeights(checkpoint.model, " ".join(str(error).split())[:300]) from error
     except (ValueError, KeyError) as error:

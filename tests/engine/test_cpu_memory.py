@@ -1,0 +1,73 @@
+"""A CPU whose process may have no more memory: the same event as on a GPU, where there is really none."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.engine.conftest import ModelDirectory
+from worker.memory import is_out_of_memory
+
+PROGRAM = """
+import json, logging, resource, sys
+import torch
+from db.records import Precision, ScorerSpec
+from tests.support.texts import DOCUMENTS, QUERIES
+from tests.support.works import all_pairs, make_work
+from worker.assembly import assemble
+
+events = []
+class Ear(logging.Handler):
+    def emit(self, record):
+        events.append(record.getMessage())
+logging.getLogger("rankmill.worker").addHandler(Ear())
+torch.set_num_threads(1)
+scorer = assemble(ScorerSpec(model=sys.argv[1], precision=Precision.FP32), 2**30, "cpu")
+pairs = all_pairs(QUERIES, DOCUMENTS)
+prepared = scorer.prepare([make_work(pairs * 15)])
+assert len(prepared.batches) == 1
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 80 * 2**20
+before = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+(result,) = scorer.score(prepared, lambda: False)
+resource.setrlimit(resource.RLIMIT_AS, before)
+print(json.dumps({
+    "events": events,
+    "num_failures": len(result.failures),
+    "num_scores": len(result.scores),
+    "num_pairs": len(prepared.sequences),
+}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_a_process_that_gets_no_more_memory_splits_its_batches_and_scores_every_pair(
+    model_directory: ModelDirectory,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(model_directory("bert"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "out_of_memory" in found["events"]
+    assert found["num_failures"] == 0
+    assert found["num_scores"] == found["num_pairs"] > 1000
+
+
+def test_only_the_allocator_s_own_words_are_taken_for_lack_of_memory() -> None:
+    said = "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you tried to …"
+    assert is_out_of_memory(RuntimeError(said))
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not is_out_of_memory(ValueError(said))
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60)
+    assert is_out_of_memory(caught.value)
