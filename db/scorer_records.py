@@ -5,12 +5,13 @@ from enum import StrEnum
 
 
 class Precision(StrEnum):
-    """The precision class a scorer asks for; `auto` is FP16 on CUDA and bf16 or fp32 on CPU."""
+    """The precision class a scorer asks for; `auto` is FP16 on CUDA and bf16 or fp32 on CPU, never int8."""
 
     AUTO = "auto"
     FP16 = "fp16"
     BF16 = "bf16"
     FP32 = "fp32"
+    INT8 = "int8"
 
 
 class LongDocuments(StrEnum):
@@ -55,7 +56,8 @@ class EngineFacts:
     """What really computed a score: recorded where scores land.
 
     Digests are SHA-256 in hex, the weights' with the model's config.
-    `device` and `dtype` are as PyTorch names them ("cpu", "bfloat16").
+    `device` and `dtype` are as PyTorch names them ("cpu", "bfloat16"); the dtype is "int8" where linear
+    layers multiply 8-bit integers.
     """
 
     weights_digest: str

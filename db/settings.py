@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     )
     model: str = Field(DEFAULT_MODEL, description="Hub id, directory, `demo` or `null`")
     revision: str | None = Field(None, description="Revision of a hub model: a branch, tag or commit")
-    precision: Precision = Field(Precision.AUTO, description="auto, fp16 (CUDA only), bf16 or fp32")
+    precision: Precision = Field(
+        Precision.AUTO, description="auto, fp16 (CUDA only), bf16, fp32 or int8 (CPU only)"
+    )
     max_length: int | None = Field(
         None, ge=16, description="Tokens of one sequence; the model's own limit by default"
     )

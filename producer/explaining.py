@@ -12,7 +12,7 @@ from db.settings import Settings
 from producer.worker_side import ask_worker
 
 # By the format of the numbers: rounding in another order stays far below, another model far above.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 1e-1}
 
 
 class Verdict(StrEnum):

@@ -6,20 +6,20 @@ from typing import Any
 
 import torch
 
-from db.records import EngineFacts, ScorerSpec
+from db.records import EngineFacts, Precision, ScorerSpec
 from worker import families
 from worker.attention import run_by_run
 from worker.batches import Layout
 from worker.checkpoint import Checkpoint, find_checkpoint
 from worker.cross_encoder import Encoder, PackedEncoder, PaddedEncoder
-from worker.errors import TokenizerUnsupported
+from worker.errors import QuantizationRefused, TokenizerUnsupported
 from worker.forward import Budget, Forward
 from worker.limits import limits_of
 from worker.model_scorer import ModelScorer
 from worker.packing import Cost
 from worker.precision import choose_device, choose_dtype
 from worker.program import program_version
-from worker.self_test import choose_encoder
+from worker.self_test import choose_encoder, quantize
 from worker.tokenization import NoTemplate, PairTemplate, Tokenization, derive_template
 from worker.weights import load_model, load_tokenizer, tokenizer_limit
 
@@ -53,13 +53,16 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     layout = Layout(template, families.first_position(config, family))
     probe = tokenization.encode({0: PROBE})[0]
     encoder = choose_encoder(model, family, layout, probe, limits.max_length)
+    is_int8 = spec.precision is Precision.INT8
+    if is_int8 and (difference := quantize(encoder, layout, probe, limits.max_length)) is not None:
+        raise QuantizationRefused(spec.model, difference)
     budget_tokens = batch_tokens or _default_batch_tokens(config, device, dtype)
     cost = Cost(families.attention_length(config), encoder.is_padded)
     facts = EngineFacts(
         weights_digest=checkpoint.weights_digest(),
         tokenizer_digest=checkpoint.tokenizer_digest(),
         device=device.type,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype="int8" if is_int8 else str(dtype).removeprefix("torch."),
         program_version=program_version(),
     )
     log.info(

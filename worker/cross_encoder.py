@@ -43,6 +43,7 @@ class PackedEncoder:
         self._family = family
         stock = getattr(model, family.base)
         self._base = with_shortcuts(stock) if family.has_bert_layers else stock
+        self.layers = layers_of(self._base)
         self._head = family.head(model)
         self._device = device
 
@@ -84,6 +85,7 @@ class PaddedEncoder:
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self._model = model
+        self.layers = layers_of(model.base_model)
         self._device = device
         config: Any = model.config
         self._padding_id = int(config.pad_token_id or 0)
@@ -106,6 +108,12 @@ class PaddedEncoder:
 
     def num_computed_tokens(self, batch: Batch) -> int:
         return len(batch.indexes) * int(batch.lengths.max())
+
+
+def layers_of(base: Any) -> nn.Module:
+    """An encoder's layers, without a pooler beside them, which is of the head."""
+    layers: nn.Module = getattr(base, "encoder", base)
+    return layers
 
 
 def upload(batch: Batch, device: torch.device) -> Tensor:

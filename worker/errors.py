@@ -142,6 +142,16 @@ class PrecisionUnsupported(ModelError):
         )
 
 
+class QuantizationRefused(ModelError):
+    """In 8-bit integers this model gives other scores than in fp32."""
+
+    def __init__(self, model: str, difference: float) -> None:
+        super().__init__(
+            f"Model {model!r} does not bear int8: on trial pairs its logits are up to {difference:.2g} off "
+            "those in fp32. Use --precision auto."
+        )
+
+
 class DeviceUnavailable(ModelError):
     """The device asked for is not there."""
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from worker.attention import Segments
 
@@ -21,24 +20,26 @@ class FusedSelfAttention(nn.Module):
         self.num_attention_heads = stock.num_attention_heads
         self.attention_head_size = stock.attention_head_size
         self.scaling = stock.scaling
-        self.query, self.key, self.value = stock.query, stock.key, stock.value
         parts = (stock.query, stock.key, stock.value)
-        self._weight = share([part.weight for part in parts])
-        self._bias = share([part.bias for part in parts])
+        self.projection = nn.Linear(
+            stock.query.in_features, sum(part.out_features for part in parts), device="meta"
+        )
+        self.projection.weight = share([part.weight for part in parts])
+        self.projection.bias = share([part.bias for part in parts])
 
     def forward(self, hidden_states: Tensor, *_: Any, segments: Segments, **__: Any) -> tuple[Tensor, None]:
-        projected = linear(hidden_states.squeeze(0), self._weight, self._bias)
+        projected = self.projection(hidden_states.squeeze(0))
         heads = projected.view(-1, 3, self.num_attention_heads, self.attention_head_size)
         query, key, value = heads.unbind(1)
         attended = segments.kernel(query, key, value, segments, self.scaling, None)
         return attended.flatten(1).unsqueeze(0), None
 
 
-def share(parts: list[nn.Parameter]) -> Tensor:
+def share(parts: list[nn.Parameter]) -> nn.Parameter:
     """The parameters one below the other, each of them from now on a view of its place there."""
     whole = torch.cat([part.detach() for part in parts])
     start = 0
     for part in parts:
         part.data = whole[start : start + len(part)]
         start += len(part)
-    return whole
+    return nn.Parameter(whole, requires_grad=False)

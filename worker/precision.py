@@ -7,6 +7,7 @@ import torch
 
 from db.records import Precision
 from worker.errors import DeviceUnavailable, PrecisionUnsupported
+from worker.quantization import can_quantize
 
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -30,7 +31,10 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """The number format a precision class means on a device. Raises PrecisionUnsupported."""
+    """The number format a precision class means on a device; weights that are quantised are loaded in fp32.
+
+    Raises PrecisionUnsupported.
+    """
     match precision:
         case Precision.FP32:
             return torch.float32
@@ -43,10 +47,21 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
             if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
                 raise PrecisionUnsupported(precision.value, torch.cuda.get_device_name(device))
             return torch.bfloat16
+        case Precision.INT8:
+            check_int8(device)
+            return torch.float32
         case Precision.AUTO:
             if device.type == "cuda":
                 return torch.float16
             return torch.bfloat16 if cpu_computes_bf16() else torch.float32
+
+
+def check_int8(device: torch.device) -> None:
+    """Raises PrecisionUnsupported where 8-bit integers are not multiplied."""
+    if device.type != "cpu":
+        raise PrecisionUnsupported(Precision.INT8.value, "a GPU")
+    if not can_quantize():
+        raise PrecisionUnsupported(Precision.INT8.value, "this build of PyTorch")
 
 
 def cpu_computes_bf16(cpu_description: Path = Path("/proc/cpuinfo")) -> bool:

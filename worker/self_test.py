@@ -12,20 +12,24 @@ from torch import Tensor, nn
 
 from worker import attention
 from worker.batches import Batch, Layout, PairSequence
-from worker.cross_encoder import Encoder, PackedEncoder, PaddedEncoder
+from worker.cross_encoder import PackedEncoder, PaddedEncoder
 from worker.families import Family
+from worker.memory import is_out_of_memory
+from worker.quantization import quantize_linears
 from worker.tokenization import TokenizedText
 
 log = logging.getLogger("rankmill.worker")
 
 # Half precision computes in another order here than there; these are far below what a mistake does.
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+# A trained model's logits on trial pairs were seen to move by a fifth of this, a random one's by half of it.
+INT8_TOLERANCE = 0.5
 DOCUMENT_TOKENS = (3, 30, 30, 333)
 
 
 def choose_encoder(
     model: nn.Module, family: Family | None, layout: Layout, probe: TokenizedText, max_length: int
-) -> Encoder:
+) -> PackedEncoder | PaddedEncoder:
     """The fastest encoder that agrees with the stock model on sequences made of the probe's tokens."""
     parameter = next(model.parameters())
     device, dtype = parameter.device, parameter.dtype
@@ -43,9 +47,9 @@ def choose_encoder(
             untyped_model.set_attn_implementation(attention.PACKED_ATTENTION)
             encoder = PackedEncoder(model, family, kernel, device)
             found = encoder.logits(batch)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             log.warning("fast_path_failed", extra={"fields": {**fields, "error": str(error)[:300]}})
             continue
         if agrees(found, expected, dtype):
@@ -55,6 +59,19 @@ def choose_encoder(
     log.warning("fell_back_to_padded", extra={"fields": {"model_class": type(model).__name__}})
     untyped_model.set_attn_implementation(stock_attention)
     return PaddedEncoder(model, device)
+
+
+def quantize(
+    encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
+) -> float | None:
+    """Has all of an encoder but its head multiply integers; its fp32 weights go. Returns by how much its
+    logits then differ if that is too much.
+    """
+    batch = _probe_batch(layout, probe, max_length)
+    expected = encoder.logits(batch)
+    quantize_linears(encoder.layers)
+    difference = float((encoder.logits(batch) - expected).abs().max())
+    return None if difference <= INT8_TOLERANCE * max(1.0, float(expected.abs().max())) else difference
 
 
 def agrees(found: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:

@@ -100,7 +100,8 @@ PrecisionChoice = Annotated[
     typer.Option(
         "--precision",
         rich_help_panel=SCORER,
-        help="auto is FP16 on CUDA, and bf16 or fp32 on CPU by what it has.",
+        help="auto is FP16 on CUDA, and bf16 or fp32 on CPU by what it has; int8 (CPU only) is faster and "
+        "changes scores a little.",
     ),
 ]
 MaxLength = Annotated[

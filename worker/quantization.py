@@ -1,0 +1,63 @@
+"""Linear layers in 8-bit integers on a CPU: weights scaled by output channel, activations by row.
+
+A row's scale is its own, and integers add up exactly: what becomes of a row depends on no other of its batch.
+Knows linear layers; knows neither models nor batches.
+"""
+
+import torch
+from torch import Tensor, nn
+
+# A processor without VNNI adds pairs of products up in 16 bits, where 2 * 255 * 63 does not overflow. So it
+# is everywhere: all processors multiply the same integers. Rows need the eighth bit more than weights do:
+# they have outliers.
+ROW_STEPS, WEIGHT_STEPS = 255, 63
+TINY = 1e-30
+
+
+class QuantizedLinear(nn.Module):
+    """Stands in a linear layer's place: float32 in and out, integers between.
+
+    A row is its least value and so many steps above it; what the least value alone gives is added apart.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach().float()
+        self._scales = weight.abs().amax(1).clamp_min_(TINY) / WEIGHT_STEPS
+        steps = torch.round(weight / self._scales[:, None]).to(torch.int8)
+        self._weight = torch.ops.onednn.qlinear_prepack(steps, None)
+        self._zeros = torch.zeros(len(steps), dtype=torch.int32)
+        self._sums = steps.sum(1) * self._scales
+        self._bias = torch.zeros(len(steps)) if linear.bias is None else linear.bias.detach().float().clone()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        least = rows.amin(-1, keepdim=True)
+        extent = (rows.amax(-1, keepdim=True) - least).clamp_min_(TINY)
+        density = ROW_STEPS / extent
+        steps = torch.addcmul(0.5 - least * density, rows, density).to(torch.uint8)
+        return torch.addcmul(self._bias, self._multiply(steps), extent).addcmul_(least, self._sums)
+
+    def _multiply(self, steps: Tensor) -> Tensor:
+        """What rows between 0 and 1 give, from their steps."""
+        products: Tensor = torch.ops.onednn.qlinear_pointwise(
+            *(steps, 1 / ROW_STEPS, 0),
+            *(self._weight, self._scales, self._zeros),
+            None,
+            *(1.0, 0, torch.float32),
+            *("none", [], ""),
+        )
+        return products
+
+
+def quantize_linears(module: nn.Module) -> None:
+    """Puts a quantised layer in the place of every linear one below `module`."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.Linear):
+            setattr(module, name, QuantizedLinear(child))
+        else:
+            quantize_linears(child)
+
+
+def can_quantize() -> bool:
+    """Whether this PyTorch multiplies 8-bit integers: builds without oneDNN do not."""
+    return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")
