@@ -63,7 +63,7 @@ def clauses(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(text: str, start: int, end: int, clause_ends: list[int]) -> Iterator[tuple[int, int]]:
-    """Parts of a long sentence, cut after a clause or between words; a word without end stays whole."""
+    """Parts of a long sentence, cut after a clause or between words, or else behind a word without end."""
     while end - start > MAX_CLAUSE_CHARS:
         latest = start + MAX_CLAUSE_CHARS
         found = bisect_right(clause_ends, latest) - 1
@@ -71,10 +71,12 @@ def _parts(text: str, start: int, end: int, clause_ends: list[int]) -> Iterator[
         if cut <= start:
             cut = text.rfind(" ", start + 1, latest)
         if cut <= start:
-            break
+            spaces = text.find(" ", latest, end)
+            cut = min([*clause_ends[found + 1 : found + 2], end if spaces < 0 else spaces, end])
         yield start, cut
         start = cut
-    yield start, end
+    if start < end:
+        yield start, end
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
