@@ -10,7 +10,7 @@ python=${PYTHON:-python3}
 [ -x .venv/bin/python ] && python=${PYTHON:-.venv/bin/python}
 export HF_HUB_OFFLINE=1
 
-timeout 420 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
+timeout --signal=INT --kill-after=15 400 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
 status=$?
-timeout 55 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/engine/test_gpu.py || status=$?
+timeout 60 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/engine/test_gpu.py || status=$?
 exit $status
