@@ -87,4 +87,5 @@ def _all(device: str, own_precision: str) -> list[Entry]:
     ]
     if own_precision != "float32":  # the same engine in the others' number format
         entries.append(ours("fp32", name="rankmill, fp32"))
+    entries.append(ours("int8", name="rankmill, int8"))
     return [*entries, ours("auto")]
