@@ -15,12 +15,13 @@ from worker.cross_encoder import Encoder, PackedEncoder, PaddedEncoder
 from worker.errors import QuantizationRefused, TokenizerUnsupported
 from worker.forward import Budget, Forward
 from worker.limits import limits_of
+from worker.memory import peak_bytes, tokens_within
 from worker.model_scorer import ModelScorer
 from worker.packing import Cost
 from worker.precision import choose_device, choose_dtype
 from worker.program import program_version
-from worker.self_test import choose_encoder, quantize
-from worker.tokenization import NoTemplate, PairTemplate, Tokenization, derive_template
+from worker.self_test import choose_encoder, longest_sequences, quantize
+from worker.tokenization import NoTemplate, PairTemplate, Tokenization, TokenizedText, derive_template
 from worker.weights import load_model, load_tokenizer, tokenizer_limit
 
 log = logging.getLogger("rankmill.worker")
@@ -56,7 +57,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     is_int8 = spec.precision is Precision.INT8
     if is_int8 and (difference := quantize(encoder, layout, probe, limits.max_length)) is not None:
         raise QuantizationRefused(spec.model, difference)
-    budget_tokens = batch_tokens or _default_batch_tokens(config, device, dtype)
+    budget_tokens = batch_tokens or _fitting_batch_tokens(encoder, layout, probe, limits.max_length, device)
     cost = Cost(families.attention_length(config), encoder.is_padded)
     facts = EngineFacts(
         weights_digest=checkpoint.weights_digest(),
@@ -109,12 +110,16 @@ def _exact(
     return PackedEncoder(exact, family, run_by_run, device)
 
 
-def _default_batch_tokens(config: object, device: torch.device, dtype: torch.dtype) -> int:
+def _fitting_batch_tokens(
+    encoder: Encoder, layout: Layout, probe: TokenizedText, max_length: int, device: torch.device
+) -> int:
     """As large as pays: a CPU's caches like small batches, a GPU large ones within half its free memory."""
     if device.type != "cuda":
         return CPU_BATCH_TOKENS
+
+    def needs(num_tokens: int) -> tuple[int, int]:
+        batch = longest_sequences(layout, probe, max_length, num_tokens)
+        return batch.num_tokens, peak_bytes(encoder, batch, device)
+
     free_bytes, _ = torch.cuda.mem_get_info(device)
-    hidden = int(getattr(config, "hidden_size", 1024))
-    inner = int(getattr(config, "intermediate_size", 4 * hidden) or 4 * hidden)
-    bytes_per_token = dtype.itemsize * (2 * inner + 8 * hidden)
-    return max(1024, min(CUDA_BATCH_TOKENS, free_bytes // 2 // bytes_per_token))
+    return tokens_within(free_bytes // 2, CUDA_BATCH_TOKENS, needs)

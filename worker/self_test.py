@@ -93,6 +93,16 @@ def _probe_batch(layout: Layout, probe: TokenizedText, max_length: int) -> Batch
     return layout.batch(sequences, range(len(sequences)))
 
 
+def longest_sequences(layout: Layout, probe: TokenizedText, max_length: int, num_tokens: int) -> Batch:
+    """A batch of about so many tokens in sequences as long as they get: for these a token needs the most."""
+    ids = np.resize(probe.ids, max_length)
+    text = TokenizedText(ids, ids, ids)
+    room = max_length - layout.template.num_special_tokens - 1
+    longest = PairSequence(text, 1, text, 0, min(room, num_tokens))
+    num_sequences = max(1, num_tokens // layout.length(longest))
+    return layout.batch([longest] * num_sequences, range(num_sequences))
+
+
 @torch.inference_mode()
 def _plain_logits(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
     num_tokens = batch.num_tokens

@@ -74,6 +74,19 @@ def test_long_documents_are_read_in_windows(model_directory: ModelDirectory) -> 
     assert math.isclose(found.logit, expected.logit, abs_tol=5e-2)
 
 
+def test_a_batch_as_large_as_was_found_at_start_fits_and_counts_as_one(
+    model_directory: ModelDirectory,
+) -> None:
+    scorer = on_gpu(model_directory("xlm-roberta"), Precision.FP16)
+    assert 1024 <= scorer.forward.budget.tokens <= 65_536
+    scorer.take_counts()
+    work = make_work(PAIRS[:200] * 40)
+    (result,) = scorer.score(scorer.prepare([work]), lambda: False)
+    counts = scorer.take_counts()
+    assert len(result.failures) == 0
+    assert counts.num_computed_tokens == counts.num_tokens, "a GPU needs no idle rows"
+
+
 def test_a_device_that_really_runs_out_of_memory_is_lived_through(model_directory: ModelDirectory) -> None:
     scorer = on_gpu(model_directory("xlm-roberta"), Precision.FP32, batch_tokens=2**24)
     expected = [score.logit for score in score_pairs(scorer, PAIRS[:200])]
