@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, select, update
 
 from db.burning import burn
 from db.clock import now_s
@@ -49,18 +49,24 @@ class Fate(Enum):
 def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
     """Returns every shard whose lease has run out, and ends jobs that have nothing open left.
 
-    A claimant that lives on this machine is busy, not gone: it has `living_s` seconds more.
+    A claimant that lives on this machine is busy, not gone: it has `living_s` seconds more, unless it was
+    heard of since and did not renew this lease. Then it does not know of the claim, whose answer got lost.
     """
     is_late = and_(IS_CLAIMED, shards.c.lease_until < now_s())
+    is_unknown = exists().where(
+        workers.c.id == shards.c.claimant, workers.c.last_seen_at > shards.c.lease_until
+    )
     fates = fates_of(store, claimants().where(workers.c.id.in_(select(shards.c.claimant).where(is_late))))
-    has_time = and_(shards.c.claimant.in_(fates[Fate.ALIVE]), shards.c.lease_until >= now_s() - living_s)
+    is_of_living = shards.c.claimant.in_(fates[Fate.ALIVE])
+    has_time = and_(is_of_living, ~is_unknown, shards.c.lease_until >= now_s() - living_s)
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_ended(connection, fates, max_attempts, is_late)
         left = give_back(connection, and_(is_late, shards.c.claimant.in_(fates[Fate.LEFT])))
+        lost = give_back(connection, and_(is_late, is_of_living, is_unknown))
         silent = burn(connection, and_(is_late, ~has_time), SILENT, max_attempts)
         finish_jobs(connection, overdue(connection))
-        return total(rescued, left, silent)
+        return total(rescued, left, lost, silent)
 
     return store.write(bring_back)
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from db import jobs
-from db.claims import fail, rescue, rescue_orphans
+from db.claims import fail, renew, rescue, rescue_orphans
 from db.records import JobState, Rescued
 from db.rescue import KILLS_PER_ATTEMPT, LIVING_S
 from db.schema import workers as table
@@ -216,6 +216,7 @@ def test_a_claimant_seen_alive_on_this_machine_is_given_more_than_its_lease(
 ) -> None:
     submit(store)
     StandIn(store).claim(lease_s=-1)
+    execute(store, "UPDATE workers SET last_seen_at = 0")
     if machine == "elsewhere":
         execute(store, "UPDATE workers SET machine = 'elsewhere'")
     assert rescue(store, 3).num_returned == (machine == "elsewhere")
@@ -234,3 +235,26 @@ def test_a_claim_that_came_through_after_its_workers_farewell_is_returned_and_bu
     execute(store, "UPDATE shards SET lease_until = 1 WHERE state = 'claimed'")
     assert rescue(store, 3) == Rescued(num_returned=1, num_dead=0)
     assert {row["attempt"] - row["num_releases"] for row in rows(store, "shards")} == {0}
+
+
+def test_a_claim_whose_answer_got_lost_is_returned_when_its_lease_ends_though_its_process_lives(
+    store: Store,
+) -> None:
+    """The process tried again and claimed others: its heartbeat renews those it knows of, and no more."""
+    submit(store)
+    stand_in = StandIn(store)
+    stand_in.claim(lease_s=-1)
+    execute(store, "UPDATE workers SET last_seen_at = 0")
+    assert rescue(store, 3) == NOBODY, "it may be busy"
+    renew(store, stand_in.worker_id, 60, [])
+    assert rescue(store, 3) == Rescued(num_returned=1, num_dead=0)
+    assert {row["attempt"] - row["num_releases"] for row in rows(store, "shards")} == {0}
+
+
+def test_a_claim_that_its_living_process_renews_late_stays_with_it(store: Store) -> None:
+    submit(store)
+    stand_in = StandIn(store)
+    claims = stand_in.claim()
+    run_out(store, *claims)
+    renew(store, stand_in.worker_id, 60, claims)
+    assert rescue(store, 3) == NOBODY

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func, select, text, update
 
 from db.records import Claim
-from db.schema import metadata, shards
+from db.schema import metadata, shards, workers
 from db.store import Store
 
 
@@ -33,10 +33,12 @@ def states(store: Store) -> list[str]:
 
 
 def run_out(store: Store, *claims: Claim) -> None:
-    """Lets the leases of these claims have ended a second ago, without waiting for it."""
+    """Lets the leases of these claims have ended long ago, and nothing be heard of the claimants since."""
     ids = [claim.shard_id for claim in claims]
+    claimants = {claim.worker_id for claim in claims}
     with store.writing() as connection:
         connection.execute(update(shards).where(shards.c.id.in_(ids)).values(lease_until=1.0))
+        connection.execute(update(workers).where(workers.c.id.in_(claimants)).values(last_seen_at=0.0))
 
 
 def execute(store: Store, statement: str) -> None:
