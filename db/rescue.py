@@ -57,13 +57,12 @@ def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Re
         workers.c.id == shards.c.claimant, workers.c.last_seen_at > shards.c.lease_until
     )
     fates = fates_of(store, claimants().where(workers.c.id.in_(select(shards.c.claimant).where(is_late))))
-    is_of_living = shards.c.claimant.in_(fates[Fate.ALIVE])
-    has_time = and_(is_of_living, ~is_unknown, shards.c.lease_until >= now_s() - living_s)
+    has_time = and_(shards.c.claimant.in_(fates[Fate.ALIVE]), shards.c.lease_until >= now_s() - living_s)
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_ended(connection, fates, max_attempts, is_late)
         left = give_back(connection, and_(is_late, shards.c.claimant.in_(fates[Fate.LEFT])))
-        lost = give_back(connection, and_(is_late, is_of_living, is_unknown))
+        lost = give_back(connection, and_(is_late, is_unknown))
         silent = burn(connection, and_(is_late, ~has_time), SILENT, max_attempts)
         finish_jobs(connection, overdue(connection))
         return total(rescued, left, lost, silent)
