@@ -1,8 +1,8 @@
 """A job of 100,000 pairs with a worker killed every five seconds, to its right end, against a calm run.
 
-Two workers take turns at being killed (kill -9) and are started again at once, as a supervisor would. They
-have the null scorer, made slow by the chaos suite's hooks: with two workers each lives for ten seconds, which
-is what a model takes to load on a busy machine. Run: python -m benchmarks.killed_workers --on sqlite
+Four workers take turns at being killed (kill -9) and are started again at once, as a supervisor would. They
+have the null scorer, made slow by the chaos suite's hooks: each lives for twenty seconds, which a model
+may take to load on a busy machine. Run: python -m benchmarks.killed_workers --on sqlite
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from db.schema import scores, shards
 from db.states import IS_OPEN
 from db.store import Store, open_store
 
-NUM_WORKERS = 2
+NUM_WORKERS = 4
 HOOKS = Path(__file__).parents[1] / "tests" / "chaos" / "hooks"
 INPUTS = ("corpus.jsonl", "queries.jsonl", "candidates.tsv")
 LOOK_S = 0.2
@@ -45,7 +46,7 @@ class Supervised:
     def _start(self) -> "subprocess.Popen[bytes]":
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [*processes.RANKMILL, "worker"], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", "worker"], env=self._environment, stdout=log, stderr=log
             )
 
     def kill_the_next(self) -> None:
@@ -67,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--on", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--model", default="null")
-    parser.add_argument("--pace", type=float, default=0.7, help="seconds the null scorer takes for a shard")
+    parser.add_argument("--pace", type=float, default=1.0, help="seconds the null scorer takes for a shard")
     parser.add_argument("--queries", type=int, default=1_000)
     parser.add_argument("--documents", type=int, default=2_000)
     parser.add_argument("--candidates", type=int, default=100, help="per query")
