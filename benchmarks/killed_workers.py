@@ -115,7 +115,8 @@ def main() -> None:
     ]
     notes = (
         f"Model {asked.model}, {asked.pace:g} s a shard; {NUM_WORKERS} workers with default settings; one "
-        f"at work was killed every {asked.every:g} s and started again at once. The machine was busy."
+        f"at work was killed every {asked.every:g} s and started again at once. "
+        "Killed was the parent process; its child ended with it."
     )
     title = f"{len(calm):,} pairs with a worker killed every {asked.every:g} s, {asked.on}"
     publish(f"killed_workers_{asked.on}", title, ("what", "figure"), rows, notes)
@@ -174,14 +175,15 @@ def spent(store: Store, job_id: int, num_shards: int) -> list[tuple[str, object]
     of_job = shards.c.job_id == job_id
     burned = func.sum(shards.c.attempt - shards.c.num_releases)
     with store.reading() as connection:
-        num_ended, num_attempts = connection.execute(
-            select(func.count(), burned).where(of_job, ~IS_OPEN)
+        num_ended, num_attempts, num_claims = connection.execute(
+            select(func.count(), burned, func.sum(shards.c.attempt)).where(of_job, ~IS_OPEN)
         ).one()
         num_scores = connection.scalar(select(func.count()).where(scores.c.job_id == job_id))
     return [
         ("shards", num_shards),
         ("shards in the end, after cutting suspects", num_ended),
         ("attempts lost", int(num_attempts) - num_ended),
+        ("claims beyond one for each shard", int(num_claims) - num_ended),
         ("scores stored", num_scores),
         ("shards left open", count(store, of_job & IS_OPEN)),
     ]

@@ -18,13 +18,13 @@ from tests.support.drains import num_burned, states
 from tests.support.outages import away
 from tests.support.ports import free_port
 from tests.support.small_jobs import StandIn, submit
+from tests.support.store_rows import run_out
 from tests.support.waiting import wait_until
 from worker.app import configure
 from worker.doorbell import Doorbell
 from worker.rescue import RescueRounds
 
 SOON_S = 30.0
-LONG_S = 10**6
 
 
 def rescue_rounds(store: Store, broker_url: str, *, rescue_s: float = 0.05) -> RescueRounds:
@@ -62,7 +62,7 @@ def test_ready_shards_nobody_heard_of_are_rung_for_once(store: Store, redis_url:
 
 def test_expired_leases_come_back_and_are_rung_for(store: Store, redis_url: str) -> None:
     submit(store)
-    StandIn(store).claim(budget_tokens=10**9, lease_s=-LONG_S)
+    run_out(store, *StandIn(store).claim(budget_tokens=10**9))
     rescue_rounds(store, redis_url).round()
     assert states(store) == {"ready": 3}
     assert num_burned(store) == 3
@@ -71,7 +71,7 @@ def test_expired_leases_come_back_and_are_rung_for(store: Store, redis_url: str)
 
 def test_two_rounds_at_once_bring_back_each_shard_once(store: Store, redis_url: str) -> None:
     submit(store, document_texts=[f"clause {number}" for number in range(40)])
-    StandIn(store).claim(budget_tokens=10**9, lease_s=-LONG_S)
+    run_out(store, *StandIn(store).claim(budget_tokens=10**9))
     barrier = threading.Barrier(4)
 
     def rescue() -> int:
