@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select, update
 
 from db.burning import burn
 from db.clock import now_s
@@ -61,11 +61,11 @@ def rescue(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Re
 
     def bring_back(connection: Connection) -> Rescued:
         rescued = return_ended(connection, fates, max_attempts, is_late)
-        left = give_back(connection, and_(is_late, shards.c.claimant.in_(fates[Fate.LEFT])))
-        lost = give_back(connection, and_(is_late, is_unknown))
+        has_left = shards.c.claimant.in_(fates[Fate.LEFT])
+        unheld = give_back(connection, and_(is_late, or_(has_left, is_unknown)))
         silent = burn(connection, and_(is_late, ~has_time), SILENT, max_attempts)
         finish_jobs(connection, overdue(connection))
-        return total(rescued, left, lost, silent)
+        return total(rescued, unheld, silent)
 
     return store.write(bring_back)
 
