@@ -3,6 +3,7 @@
 For tests only. Unless RANKMILL_FAILPOINTS is set, `reach` does nothing. It holds entries separated by
 semicolons, each `point:action`, `point:action:nth` or either with `:once=PATH` behind it: act when this
 process reaches the point for the nth time (1 by default), and only if no process has made the file PATH yet.
+`point:wait:nth:until=PATH` holds up the thread that reached the point until somebody makes the file PATH.
 """
 
 import os
@@ -68,10 +69,12 @@ def plans_from(text: str) -> Mapping[str, Plan]:
 
 def _plan_from(entry: str) -> tuple[str, Plan]:
     what, _, once = entry.partition(":once=")
+    what, _, until = what.partition(":until=")
     point, action, *nth = what.split(":")
-    if point not in POINTS or action not in ACTIONS or len(nth) > 1:
-        raise ValueError(f"{VARIABLE}: {entry!r} names no point of {POINTS} or no action of {tuple(ACTIONS)}")
-    return point, Plan(ACTIONS[action], int(nth[0]) if nth else 1, Path(once) if once else None)
+    actions = {**ACTIONS, "wait": _wait_for(Path(until))} if until else ACTIONS
+    if point not in POINTS or action not in actions or len(nth) > 1:
+        raise ValueError(f"{VARIABLE}: {entry!r} names no point of {POINTS} or no action of {tuple(actions)}")
+    return point, Plan(actions[action], int(nth[0]) if nth else 1, Path(once) if once else None)
 
 
 def _is_first(path: Path) -> bool:
@@ -80,6 +83,14 @@ def _is_first(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _wait_for(path: Path) -> Callable[[], None]:
+    def wait() -> None:
+        while not path.exists():
+            time.sleep(0.01)
+
+    return wait
 
 
 def _signal_self(number: signal.Signals) -> Callable[[], None]:

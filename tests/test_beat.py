@@ -17,6 +17,8 @@ from producer.nights import ask
 from tests.support.rankmill_command import Rankmill, in_process
 from tests.support.waiting import wait_until
 
+LISTENS = "every minute what is due"
+
 
 @pytest.fixture
 def rankmill(tmp_path: Path, sqlite_url: str, redis_url: str) -> Rankmill:
@@ -46,6 +48,11 @@ def make_due(store: Store, seconds_ago: int = 5) -> None:
         run(connection, "UPDATE schedules SET next_at = ?", moment)
 
 
+def start_beat(rankmill: Rankmill, command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(command, cwd=rankmill.folder, env=rankmill.environment, stderr=output)
+
+
 def is_submitted(store: Store) -> bool:
     with store.reading() as connection:
         found = run(connection, "SELECT count(*) FROM nights WHERE state = 'submitted'").fetchone()
@@ -58,25 +65,18 @@ def test_beats_submit_what_is_due_and_stop_when_asked(
 ) -> None:
     make_due(store)
     program = str(Path(sys.executable).with_name(command[0]))
-    beats = [
-        subprocess.Popen(
-            [program, *command[1:], "beat"],
-            cwd=rankmill.folder,
-            env=rankmill.environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    logs = [rankmill.folder / "one.log", rankmill.folder / "two.log"]
+    beats = [start_beat(rankmill, [program, *command[1:], "beat"], log) for log in logs]
     try:
         wait_until(lambda: is_submitted(store), 60, "the night's job")
+        wait_until(lambda: all(LISTENS in log.read_text() for log in logs), 60, "both beats to listen")
     finally:
         for beat in beats:
             beat.send_signal(signal.SIGTERM)
-        said = [beat.communicate(timeout=60)[1] for beat in beats]
+        exit_codes = [beat.wait(60) for beat in beats]
     assert [job.name for job in list_progress(store)] == ["kb"]
-    assert [beat.returncode for beat in beats] == [0, 0]
-    assert "Traceback" not in "".join(said)
+    assert exit_codes == [0, 0]
+    assert "Traceback" not in "".join(log.read_text() for log in logs)
 
 
 def test_somebody_must_ask_and_check_says_when_nobody_does(rankmill: Rankmill, store: Store) -> None:

@@ -74,8 +74,21 @@ def test_a_process_may_stand_still_at_a_point() -> None:
         process.wait()
 
 
+def test_a_thread_may_wait_at_a_point_until_a_file_is_made(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    plan = {VARIABLE: f"before_ack:wait:2:until={gate}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", TWICE], env=os.environ | plan, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "once\n"
+        assert process.poll() is None
+        gate.touch()
+        assert process.communicate(timeout=SOON_S) == ("twice\n", None)
+
+
 @pytest.mark.parametrize(
-    "plan", ["nowhere:kill", "before_ack", "before_ack:explode", "before_ack:kill:often"]
+    "plan", ["nowhere:kill", "before_ack", "before_ack:explode", "before_ack:kill:often", "before_ack:wait"]
 )
 def test_a_plan_that_cannot_be_read_is_refused(plan: str) -> None:
     with pytest.raises(ValueError, match=r"."):

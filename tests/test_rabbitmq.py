@@ -15,7 +15,15 @@ from db.notices import Notice, NotTold, Teller
 from db.settings import Settings
 from db.store import open_store
 from producer.settling import tellers_of as producers_tellers
-from tests.support.long_jobs import SOON_S, assert_complete, half_way, is_done, ring, submit_long_job
+from tests.support.long_jobs import (
+    SOON_S,
+    assert_complete,
+    half_way,
+    is_done,
+    pauses_at,
+    ring,
+    submit_long_job,
+)
 from tests.support.pickled import send_pickle
 from tests.support.ports import free_port
 from tests.support.rabbitmq import PASSWORD, RabbitMQ
@@ -122,15 +130,19 @@ def test_a_wrong_password_is_told_and_nothing_is_recorded(
 def test_the_broker_is_killed_with_a_job_under_way_and_the_next_job_is_heard_of(
     broker: RabbitMQ, sqlite_url: str, tmp_path: Path
 ) -> None:
+    gate = tmp_path / "gate"
     with (
         open_store(sqlite_url) as store,
-        worker_process(sqlite_url, broker.url, tmp_path / "log", rescue_s=0.5) as worker,
+        worker_process(
+            sqlite_url, broker.url, tmp_path / "log", rescue_s=0.5, failpoints=pauses_at(gate)
+        ) as worker,
     ):
         worker.wait_until_ready()
         job_id = submit_long_job(store)
         ring(broker.url)
         with half_way(store, job_id):
             broker.kill()
+        gate.touch()
         wait_until(is_done(store, job_id), SOON_S, "the job to be done without its broker")
         assert_complete(store, job_id)
         broker.start()
@@ -144,7 +156,8 @@ def test_what_a_killed_worker_had_heard_is_said_again_at_once(
     broker: RabbitMQ, sqlite_url: str, tmp_path: Path
 ) -> None:
     with open_store(sqlite_url) as store:
-        with worker_process(sqlite_url, broker.url, tmp_path / "one") as one:
+        pauses = pauses_at(tmp_path / "never made")
+        with worker_process(sqlite_url, broker.url, tmp_path / "one", failpoints=pauses) as one:
             one.wait_until_ready()
             job_id = submit_long_job(store)
             ring(broker.url)
@@ -160,16 +173,19 @@ def test_what_a_killed_worker_had_heard_is_said_again_at_once(
 def test_a_drain_longer_than_rabbitmq_waits_for_costs_a_connection_and_no_worker(
     impatient: RabbitMQ, sqlite_url: str, tmp_path: Path
 ) -> None:
-    broker = impatient
+    broker, gate = impatient, tmp_path / "gate"
     with (
         open_store(sqlite_url) as store,
-        worker_process(sqlite_url, broker.url, tmp_path / "log", rescue_s=0.5) as worker,
+        worker_process(
+            sqlite_url, broker.url, tmp_path / "log", rescue_s=0.5, failpoints=pauses_at(gate)
+        ) as worker,
     ):
         worker.wait_until_ready()
         job_id = submit_long_job(store)
         ring(broker.url)
         with half_way(store, job_id):
             worker.wait_for("delivery acknowledgement on channel")
+        gate.touch()
         wait_until(is_done(store, job_id), SOON_S, "the job to be done")
         assert_complete(store, job_id)
         after = submit(store, key="rung for afterwards").job_id

@@ -26,6 +26,7 @@ from tests.support.long_jobs import (
     assert_complete,
     half_way,
     is_done,
+    pauses_at,
     ring,
     submit_long_job,
 )
@@ -40,8 +41,8 @@ def test_a_job_survives_kill_9_of_the_child_and_of_the_worker(
     store_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     with open_store(store_url) as store:
-        log = tmp_path / "worker.log"
-        with worker_process(store_url, redis_url, log, rescue_s=0.5) as worker:
+        log, pauses = tmp_path / "worker.log", pauses_at(tmp_path / "never made")
+        with worker_process(store_url, redis_url, log, rescue_s=0.5, failpoints=pauses) as worker:
             job_id = submit_long_job(store)
             with half_way(store, job_id):
                 os.kill(worker.child_pid(), signal.SIGKILL)
@@ -64,7 +65,11 @@ def test_a_stop_releases_what_is_claimed_and_burns_no_attempt(
 ) -> None:
     if (how == "SIGTERM") == store_url.startswith("sqlite"):
         pytest.skip("signals are the same on both stores: to the group on SQLite, to the worker on the other")
-    with open_store(store_url) as store, worker_process(store_url, redis_url, tmp_path / "log") as worker:
+    gate = tmp_path / "gate"
+    with (
+        open_store(store_url) as store,
+        worker_process(store_url, redis_url, tmp_path / "log", failpoints=pauses_at(gate)) as worker,
+    ):
         job_id = submit_long_job(store)
         ring(redis_url)
         with half_way(store, job_id):
@@ -73,6 +78,7 @@ def test_a_stop_releases_what_is_claimed_and_burns_no_attempt(
             else:
                 os.killpg(worker.pid, signal.SIGINT if "SIGINT" in how else signal.SIGTERM)
             worker.wait_for("asked to stop")
+        gate.touch()
         assert worker.wait_until_ended() in ((0,) if "SIGTERM" in how else (0, 1, 130))
         left = states(store)
         assert set(left) == {"done", "ready"}, worker.words()
@@ -118,16 +124,20 @@ def test_two_workers_share_a_job(store_url: str, redis_url: str, tmp_path: Path)
 def test_losing_every_message_delays_work_by_a_rescue_round_only(
     sqlite_url: str, redis_url: str, tmp_path: Path
 ) -> None:
+    gate = tmp_path / "gate"
     with (
         open_store(sqlite_url) as store,
         redis.Redis.from_url(redis_url) as broker,
-        worker_process(sqlite_url, redis_url, tmp_path / "log", rescue_s=0.5) as worker,
+        worker_process(
+            sqlite_url, redis_url, tmp_path / "log", rescue_s=0.5, failpoints=pauses_at(gate)
+        ) as worker,
     ):
         first = submit_long_job(store)
         ring(redis_url)
         with half_way(store, first):
             broker.flushall()
             os.kill(worker.child_pid(), signal.SIGKILL)
+        gate.touch()
         wait_until(is_done(store, first), SOON_S, "the job to be done without its message")
         assert_complete(store, first)
         broker.flushall()
@@ -192,9 +202,16 @@ def test_a_worker_of_one_job_leaves_others_alone_and_ends_with_its_parent(
 def test_a_worker_frozen_past_its_lease_lands_nothing(
     sqlite_url: str, redis_url: str, tmp_path: Path
 ) -> None:
+    gate = tmp_path / "gate"
     with open_store(sqlite_url) as store:
         with worker_process(
-            sqlite_url, redis_url, tmp_path / "frozen", lease_s=1, heartbeat_s=0.3, rescue_s=0.5
+            sqlite_url,
+            redis_url,
+            tmp_path / "frozen",
+            lease_s=1,
+            heartbeat_s=0.3,
+            rescue_s=0.5,
+            failpoints=pauses_at(gate),
         ) as sleeper:
             job_id = submit_long_job(store)
             ring(redis_url)
@@ -203,6 +220,7 @@ def test_a_worker_frozen_past_its_lease_lands_nothing(
             execute(store, "UPDATE workers SET machine = 'elsewhere'")  # whether it lives cannot be seen
             with worker_process(sqlite_url, redis_url, tmp_path / "other", rescue_s=0.3, lease_s=60):
                 wait_until(is_done(store, job_id), SOON_S, "the other worker to finish the job")
+            gate.touch()
             for process in sleeper.everyone():
                 process.resume()
             sleeper.wait_for("is no longer ours")

@@ -1,7 +1,11 @@
-"""A job of the null scorer, long enough to be caught in the middle, and what must be true at its end."""
+"""A job of the null scorer, long enough to be caught in the middle, and what must be true at its end.
+
+The null scorer would be through it before a busy machine looks: a worker to be caught `pauses_at` a gate.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from db import jobs
 from db.records import JobState
@@ -32,9 +36,15 @@ def is_done(store: Store, job_id: int) -> Callable[[], bool]:
     return lambda: jobs.progress(store, job_id).state is JobState.DONE
 
 
+def pauses_at(gate: Path) -> str:
+    """The failpoint of a worker whose third claim goes no further until the file `gate` is made."""
+    return f"after_claim_commit:wait:3:until={gate}"
+
+
 @contextmanager
 def half_way(store: Store, job_id: int) -> Iterator[None]:
-    """Some scores have landed, some shards are claimed, some ready; while this lasts nothing changes."""
+    """Some scores of a worker that pauses have landed, some shards are claimed, some ready; while this lasts
+    nothing changes."""
     wait_until(lambda: jobs.progress(store, job_id).num_scored > 0, SOON_S, "the first scores to land")
     while True:
         with frozen(store.url):
