@@ -21,19 +21,29 @@ LISTENS = "every minute what is due"
 
 
 @pytest.fixture
-def rankmill(tmp_path: Path, sqlite_url: str, redis_url: str) -> Rankmill:
+def rankmill(
+    tmp_path: Path,
+    sqlite_url: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Rankmill:
     """The command in a folder with a collection, a query set and the schedule `kb`."""
     command = Rankmill(tmp_path)
-    command.environment |= {"RANKMILL_BROKER": redis_url, "RANKMILL_MODEL": "null"}
-    (tmp_path / "kb.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": "two"}\n')
-    (tmp_path / "faq.tsv").write_text("q1\tfirst?\n")
-    command("collection", "sync", "kb", "--corpus", "kb.jsonl")
-    command("queryset", "sync", "faq", "--queries", "faq.tsv")
-    added = command(
-        *("schedule", "add", "kb", "--cron", "0 2 * * *", "--timezone", "Europe/Berlin"),
-        *("--collection", "kb", "--query-set", "faq", "--all-pairs"),
-    )
-    assert "schedule kb fires next at" in added.stderr
+    assert command.store_url == sqlite_url
+    settings = {"RANKMILL_STORE": sqlite_url, "RANKMILL_BROKER": redis_url, "RANKMILL_MODEL": "null"}
+    command.environment |= settings
+    corpus, queries = tmp_path / "kb.jsonl", tmp_path / "faq.tsv"
+    corpus.write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": "two"}\n')
+    queries.write_text("q1\tfirst?\n")
+    with monkeypatch.context() as patched:
+        for name, value in settings.items():
+            patched.setenv(name, value)
+        assert in_process("collection", "sync", "kb", "--corpus", str(corpus)) == 0
+        assert in_process("queryset", "sync", "faq", "--queries", str(queries)) == 0
+        schedule = ["schedule", "add", "kb", "--cron", "0 2 * * *", "--timezone", "Europe/Berlin"]
+        assert in_process(*schedule, "--collection", "kb", "--query-set", "faq", "--all-pairs") == 0
+    assert "schedule kb fires next at" in capsys.readouterr().err
     return command
 
 

@@ -66,7 +66,7 @@ def _facts(explanation: "Explanation", now: "Recomputed") -> dict[str, object]:
             "score": sigmoid(score.logit),
             "span_start": start,
             "span_end": end,
-            "span_text": explanation.document_text[score.span_start : score.span_end],
+            "span_text": explanation.document_text[explanation.text_offset :][start:end],
         }
     del facts["query_text"], facts["document_text"], facts["text_offset"]
     return facts | {"recomputed": asdict(now)}
@@ -117,7 +117,8 @@ def _score_lines(explanation: "Explanation", score: "StoredScore") -> list[tuple
     ]
     when = datetime.fromtimestamp(score.scored_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     whose = f"job {score.scoring_job_id}" + (", and reused" if explanation.reused else "")
-    passage = printable(explanation.document_text[score.span_start : score.span_end])
+    passage = printable(explanation.document_text[explanation.text_offset :][start:end])
+    with_title = ", read with its title" if score.span_start < explanation.text_offset else ""
     return [
         ("score", f"{sigmoid(score.logit)!r}, logit {score.logit!r}"),
         (
@@ -128,7 +129,7 @@ def _score_lines(explanation: "Explanation", score: "StoredScore") -> list[tuple
         ("computed by", f"{_engine(asdict(score.engine))}, {when}, for {whose}"),
         ("weights", score.engine.weights_digest),
         ("tokenizer", score.engine.tokenizer_digest),
-        ("best window", f"[{start}, {end}) of the document's own text:"),
+        ("best window", f"[{start}, {end}) of the document's own text{with_title}:"),
         ("", passage[:_MAX_SPAN_CHARS] + ("…" if len(passage) > _MAX_SPAN_CHARS else "")),
     ]
 
