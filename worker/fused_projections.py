@@ -27,12 +27,11 @@ class FusedSelfAttention(nn.Module):
         self.projection.weight = share([part.weight for part in parts])
         self.projection.bias = share([part.bias for part in parts])
 
-    def forward(self, hidden_states: Tensor, *_: Any, segments: Segments, **__: Any) -> tuple[Tensor, None]:
-        projected = self.projection(hidden_states.squeeze(0))
-        heads = projected.view(-1, 3, self.num_attention_heads, self.attention_head_size)
+    def forward(self, rows: Tensor, segments: Segments) -> Tensor:
+        """(tokens, hidden) in and out."""
+        heads = self.projection(rows).view(-1, 3, self.num_attention_heads, self.attention_head_size)
         query, key, value = heads.unbind(1)
-        attended = segments.kernel(query, key, value, segments, self.scaling, None)
-        return attended.flatten(1).unsqueeze(0), None
+        return segments.kernel(query, key, value, segments, self.scaling, None).flatten(1)
 
 
 def share(parts: list[nn.Parameter]) -> nn.Parameter:

@@ -1,14 +1,25 @@
-"""Gives freed memory back to the system, which the C library's allocator does not do by itself.
+"""What becomes of freed memory: tensors take it again at once, and now and then the system gets it back.
 
-Tensors of ever other sizes leave holes in the heap: what is in use stays the same, what the process holds
-grows without end. Knows the GNU C library's `malloc_trim`; elsewhere it does nothing.
+By itself the C library's allocator asks the system for each large tensor anew, and every page of it is
+cleared and entered again; and small holes between tensors of ever other sizes it never gives back, so that
+what the process holds grows without end. Knows the GNU C library; elsewhere it does nothing.
 """
 
 import ctypes
 import sys
 import time
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGEST_KEPT = 32 * 2**20  # the most that the library takes for M_MMAP_THRESHOLD
 PAUSE_S = 10.0  # a trim takes milliseconds, and what is given back must be asked for again
+
+
+def keep_freed_memory() -> None:
+    """Freed blocks of up to 32 MiB stay in this process's heap until it is tidied."""
+    mallopt = getattr(_library(), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 class Heap:
@@ -17,8 +28,7 @@ class Heap:
     def __init__(self, pause_s: float = PAUSE_S) -> None:
         self._pause_s = pause_s
         self._trimmed_at = time.monotonic()
-        library = ctypes.CDLL(None) if sys.platform == "linux" else None
-        self._trim = getattr(library, "malloc_trim", None)
+        self._trim = getattr(_library(), "malloc_trim", None)
 
     def tidy(self) -> None:
         """Gives back what is free, if that was not done a moment ago."""
@@ -26,3 +36,7 @@ class Heap:
         if self._trim is not None and now - self._trimmed_at >= self._pause_s:
             self._trimmed_at = now
             self._trim(ctypes.c_size_t(0))
+
+
+def _library() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None

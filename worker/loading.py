@@ -7,6 +7,7 @@ import os
 
 from db.records import ScorerSpec
 from worker.errors import NotInstalled
+from worker.heap import keep_freed_memory
 from worker.scorer import Scorer
 
 NULL_MODEL = "null"
@@ -24,6 +25,7 @@ def load_scorer(spec: ScorerSpec, *, batch_tokens: int | None = None, device: st
 
         return NullScorer()
     _set_threads_manners()
+    keep_freed_memory()
     try:
         from worker.assembly import assemble
     except ModuleNotFoundError as error:

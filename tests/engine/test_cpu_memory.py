@@ -30,7 +30,7 @@ pairs = all_pairs(QUERIES, DOCUMENTS)
 prepared = scorer.prepare([make_work(pairs * 15)])
 assert len(prepared.batches) == 1
 pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + 80 * 2**20
+limit = pages * resource.getpagesize() + 40 * 2**20
 before = resource.getrlimit(resource.RLIMIT_AS)
 resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
 (result,) = scorer.score(prepared, lambda: False)

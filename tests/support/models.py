@@ -55,18 +55,13 @@ def _unsettle(model: torch.nn.Module) -> None:
 
 
 def _xlm_roberta() -> tuple[Any, Any]:
-    trained = Tokenizer(models.Unigram())
-    trained.normalizer = normalizers.NFKC()
-    trained.pre_tokenizer = pre_tokenizers.Metaspace()
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    trained.train_from_iterator(
-        _training_texts(),
-        trainers.UnigramTrainer(
-            vocab_size=VOCABULARY_SIZE, special_tokens=special, unk_token="<unk>", show_progress=False
-        ),
+    special = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
+    found = _pieces(normalizers.NFKC(), pre_tokenizers.Metaspace(), VOCABULARY_SIZE)
+    # Nearly equal scores: fewest pieces win, then the commoner ones.
+    pieces = [(piece, -8 - place / 1000) for place, piece in enumerate(found)]
+    tokenizer = transformers.XLMRobertaTokenizer(
+        vocab=[*special, *pieces, ("<mask>", 0.0)], model_max_length=8192
     )
-    pieces = _unigram_pieces(trained)
-    tokenizer = transformers.XLMRobertaTokenizer(vocab=[*pieces, ("<mask>", 0.0)], model_max_length=8192)
     config = transformers.XLMRobertaConfig(
         vocab_size=len(tokenizer),
         max_position_embeddings=8194,
@@ -79,8 +74,17 @@ def _xlm_roberta() -> tuple[Any, Any]:
     return tokenizer, config
 
 
-def _unigram_pieces(trained: Tokenizer) -> list[tuple[str, float]]:
-    return [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"]]
+def _pieces(normalizer: Any, pre_tokenizer: Any, number: int) -> list[str]:
+    """Characters, and the commonest pieces of words. The trainers of other kinds of tokenizers than byte
+    pairs' give other pieces each time.
+    """
+    trained = Tokenizer(models.BPE())
+    trained.normalizer, trained.pre_tokenizer = normalizer, pre_tokenizer
+    trained.train_from_iterator(
+        _training_texts(), trainers.BpeTrainer(vocab_size=number, show_progress=False)
+    )
+    vocabulary = trained.get_vocab()
+    return sorted(vocabulary, key=lambda piece: vocabulary[piece])
 
 
 def _bert() -> tuple[Any, Any]:
@@ -97,15 +101,11 @@ def _bert_wide() -> tuple[Any, Any]:
 
 
 def _word_piece_tokenizer() -> Any:
-    trained = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    trained.normalizer = normalizers.BertNormalizer()
-    trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trained.train_from_iterator(
-        _training_texts(),
-        trainers.WordPieceTrainer(vocab_size=VOCABULARY_SIZE, special_tokens=special, show_progress=False),
-    )
-    return transformers.BertTokenizer(vocab=trained.get_vocab(), model_max_length=512)
+    found = _pieces(normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer(), VOCABULARY_SIZE)
+    names = [*special, *found, *(f"##{piece}" for piece in found)]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    return transformers.BertTokenizer(vocab=vocabulary, model_max_length=512)
 
 
 def _modernbert() -> tuple[Any, Any]:
