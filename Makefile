@@ -13,8 +13,9 @@ BIN := $(VENV)/bin
 # Named after this folder: an environment copied or moved from elsewhere points there, and is made anew.
 STAMP := $(VENV)/.set-up-$(shell printf %s '$(CURDIR)' | cksum | cut -d ' ' -f 1)
 
-# Two test processes at once, each with its own database server; one that has run out of tests takes over others.
-TEST_PROCESSES ?= 2
+# Three test processes at once keep two cores busy, as tests of processes wait; each has its own servers, and
+# takes over tests of the others when it has run out.
+TEST_PROCESSES ?= 3
 PYTEST_ARGS ?=
 MAX_FILE_LINES := 300
 
@@ -35,7 +36,7 @@ demo: setup ## rank the example contracts with the demo model, in its own store 
 
 ##@ Work on it
 .PHONY: test
-test: setup ## run all tests; PYTEST_ARGS='-k wheel' picks some, TEST_PROCESSES=4 uses more cores
+test: setup ## run all tests; PYTEST_ARGS='-k wheel' picks some, TEST_PROCESSES=6 uses more cores
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 # make chaos ROUNDS=20 STORES=sqlite SEED=7

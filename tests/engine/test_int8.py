@@ -9,6 +9,7 @@ from db.records import Precision, ScorerSpec
 from db.scorers import spec_digest
 from tests.engine.conftest import LoadScorer, ModelDirectory
 from tests.engine.plain import plain_logits
+from tests.support.models import WIDE
 from tests.support.texts import DOCUMENTS, QUERIES
 from tests.support.works import all_pairs, score_pairs
 from worker.assembly import assemble
@@ -73,7 +74,7 @@ def test_a_product_that_is_wrong_is_found_out_at_start(
 ) -> None:
     right = QuantizedLinear._multiply
     monkeypatch.setattr(QuantizedLinear, "_multiply", lambda layer, steps: right(layer, steps).flip(-1))
-    spec = ScorerSpec(model=str(model_directory("bert")), precision=Precision.INT8)
+    spec = ScorerSpec(model=str(model_directory(WIDE)), precision=Precision.INT8)
     with pytest.raises(QuantizationRefused, match=r"does not bear int8.*--precision auto"):
         assemble(spec, None, "cpu")
 
