@@ -1,19 +1,19 @@
-"""Whether a number format keeps the ranking: scores a first-stage run twice and compares, query by query.
+"""Whether a number format keeps the ranking: scores a first-stage run in fp32 and in others and compares.
 
-    python -m benchmarks.agreement DATA MODEL --precision bf16 --queries 20 --depth 15
+    python -m benchmarks.agreement DATA MODEL --precision bf16 int8 --queries 20 --depth 15
 
-DATA is a folder in BEIR layout with `runs/bm25.top100.trec`. The first scores are fp32.
+DATA is a folder in BEIR layout with `runs/bm25.top100.trec`.
 """
 
 import argparse
 import gzip
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.ranking import tau
+from benchmarks.report import publish
 from db.records import LongDocuments, Precision, ScorerSpec
 from tests.support.works import score_pairs
 from worker.assembly import assemble
@@ -77,9 +77,7 @@ def score_all(
     )
     scorer = assemble(spec, None, None)
     flat = [(query, document) for query, documents in pairs.items() for document in documents]
-    started = time.monotonic()
     scores = score_pairs(scorer, [(texts[f"query {query}"], texts[document]) for query, document in flat])
-    print(f"{precision}: {len(flat)} pairs in {time.monotonic() - started:.0f} s on {scorer.facts.device}")
     rankings: dict[str, Ranking] = {query: {} for query in pairs}
     for (query, document), score in zip(flat, scores, strict=True):
         rankings[query][document] = score.logit
@@ -90,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("model")
-    parser.add_argument("--precision", type=Precision, default=Precision.BF16)
+    parser.add_argument("--precision", type=Precision, nargs="+", default=[Precision.BF16])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--depth", type=int, default=30)
     parser.add_argument("--max-length", type=int, default=256)
@@ -98,19 +96,34 @@ def main() -> None:
     pairs = candidates(asked.data, asked.queries, asked.depth)
     texts = read(asked.data, "corpus.jsonl")
     texts |= {f"query {name}": text for name, text in read(asked.data, "queries.jsonl").items()}
-    exact, other = (
-        score_all(asked.model, precision, pairs, texts, asked.max_length)
-        for precision in (Precision.FP32, asked.precision)
-    )
     relevant = judged(asked.data)
-    with_answer = [query for query in pairs if relevant.get(query)]
-    print(f"top-10 overlap  {mean([overlap(exact[query], other[query]) for query in pairs]):.3f}")
-    print(f"Kendall's tau   {mean([tau(exact[query], other[query]) for query in pairs]):.4f}")
-    for name, rankings in (("fp32", exact), (asked.precision.value, other)):
-        found = mean([ndcg(rankings[query], relevant[query]) for query in with_answer])
-        print(f"nDCG@10 {name:<7} {found:.4f} over {len(with_answer)} queries")
-    largest = max(abs(exact[query][name] - other[query][name]) for query in pairs for name in exact[query])
-    print(f"largest difference of logits {largest:.4f}")
+    exact = score_all(asked.model, Precision.FP32, pairs, texts, asked.max_length)
+    rows = [("fp32", *row_of(exact, exact, relevant))]
+    for precision in asked.precision:
+        found = score_all(asked.model, precision, pairs, texts, asked.max_length)
+        rows.append((precision.value, *row_of(exact, found, relevant)))
+    num_pairs, num_judged = sum(map(len, pairs.values())), sum(query in relevant for query in pairs)
+    publish(
+        "_".join(["agreement", asked.data.name, *(precision.value for precision in asked.precision)]),
+        f"Rank agreement with fp32: {asked.data.name}, {Path(asked.model).name}",
+        ("precision", "top-10 overlap", "Kendall's tau", "nDCG@10", "difference of logits: mean", "largest"),
+        rows,
+        f"{len(pairs)} queries, {num_judged} of them with a right answer, with the {asked.depth} best of "
+        f"BM25's each: {num_pairs:,} pairs, cut at {asked.max_length} tokens.",
+    )
+
+
+def row_of(
+    exact: Mapping[str, Ranking], other: Mapping[str, Ranking], relevant: Mapping[str, set[str]]
+) -> tuple[object, ...]:
+    gaps = [abs(exact[query][name] - other[query][name]) for query in exact for name in exact[query]]
+    return (
+        mean([overlap(exact[query], other[query]) for query in exact]),
+        f"{mean([tau(exact[query], other[query]) for query in exact]):.4f}",
+        f"{mean([ndcg(other[query], relevant[query]) for query in exact if query in relevant]):.4f}",
+        f"{mean(gaps):.1e}",
+        f"{max(gaps):.1e}",
+    )
 
 
 if __name__ == "__main__":
