@@ -2,7 +2,7 @@
 
     python -m benchmarks.agreement DATA MODEL --precision bf16 int8 --queries 20 --depth 15
 
-DATA is a folder in BEIR layout with `runs/bm25.top100.trec`.
+DATA is a folder in BEIR layout with `runs/bm25.top*.trec`.
 """
 
 import argparse
@@ -31,7 +31,8 @@ def read(folder: Path, name: str) -> dict[str, str]:
 
 def candidates(folder: Path, num_queries: int, depth: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for line in (folder / "runs" / "bm25.top100.trec").read_text().splitlines():
+    run = next((folder / "runs").glob("bm25.top*.trec"))
+    for line in run.read_text().splitlines():
         query, _, document, rank, *_ = line.split()
         if int(rank) <= depth and (query in found or len(found) < num_queries):
             found.setdefault(query, []).append(document)

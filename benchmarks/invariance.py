@@ -2,7 +2,7 @@
 
     python -m benchmarks.invariance DATA MODEL --precision fp32 int8 --queries 10 --depth 20
 
-DATA is a folder in BEIR layout with `runs/bm25.top100.trec`. Each list's pairs are scored three times.
+DATA is a folder in BEIR layout with `runs/bm25.top*.trec`. Each list's pairs are scored three times.
 """
 
 import argparse
