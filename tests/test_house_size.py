@@ -13,7 +13,13 @@ MAX_LINES = 300
 def sources() -> list[Path]:
     found = [path for folder in SOURCE_FOLDERS for path in (ROOT / folder).rglob("*")]
     found += [ROOT / name for name in ("Makefile", "Dockerfile", "docker-compose.yml", "pyproject.toml")]
-    return [path for path in found if path.is_file() and path.suffix in SOURCE_ENDINGS]
+    return [path for path in found if is_ours(path) and path.is_file() and path.suffix in SOURCE_ENDINGS]
+
+
+def is_ours(path: Path) -> bool:
+    """Not in a folder that a benchmark made, such as the peers' environments."""
+    inner = path.relative_to(ROOT).parts[1:-1]
+    return not any(part.startswith(".") for part in inner)
 
 
 def test_no_source_file_has_more_than_300_lines() -> None:
