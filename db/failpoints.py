@@ -71,7 +71,7 @@ def _plan_from(entry: str) -> tuple[str, Plan]:
     what, _, once = entry.partition(":once=")
     what, _, until = what.partition(":until=")
     point, action, *nth = what.split(":")
-    actions = {**ACTIONS, "wait": _wait_for(Path(until))} if until else ACTIONS
+    actions = {"wait": _wait_for(Path(until))} if until else ACTIONS
     if point not in POINTS or action not in actions or len(nth) > 1:
         raise ValueError(f"{VARIABLE}: {entry!r} names no point of {POINTS} or no action of {tuple(actions)}")
     return point, Plan(actions[action], int(nth[0]) if nth else 1, Path(once) if once else None)

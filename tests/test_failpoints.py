@@ -88,7 +88,15 @@ def test_a_thread_may_wait_at_a_point_until_a_file_is_made(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "plan", ["nowhere:kill", "before_ack", "before_ack:explode", "before_ack:kill:often", "before_ack:wait"]
+    "plan",
+    [
+        "nowhere:kill",
+        "before_ack",
+        "before_ack:explode",
+        "before_ack:kill:often",
+        "before_ack:wait",
+        "before_ack:kill:until=gate",
+    ],
 )
 def test_a_plan_that_cannot_be_read_is_refused(plan: str) -> None:
     with pytest.raises(ValueError, match=r"."):

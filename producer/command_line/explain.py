@@ -61,20 +61,22 @@ def _facts(explanation: "Explanation", now: "Recomputed") -> dict[str, object]:
     facts = asdict(explanation)
     score = explanation.score
     if score is not None:
-        start, end = _own_span(explanation, score)
+        start, end, words = _own_span(explanation, score)
         facts["score"] |= {
             "score": sigmoid(score.logit),
             "span_start": start,
             "span_end": end,
-            "span_text": explanation.document_text[explanation.text_offset :][start:end],
+            "span_text": words,
         }
     del facts["query_text"], facts["document_text"], facts["text_offset"]
     return facts | {"recomputed": asdict(now)}
 
 
-def _own_span(explanation: "Explanation", score: "StoredScore") -> tuple[int, int]:
+def _own_span(explanation: "Explanation", score: "StoredScore") -> tuple[int, int, str]:
+    """Where the best window begins and ends in the document's own text, without its title; and its words."""
     offset = explanation.text_offset
-    return max(score.span_start - offset, 0), max(score.span_end - offset, 0)
+    start, end = max(score.span_start - offset, 0), max(score.span_end - offset, 0)
+    return start, end, explanation.document_text[offset:][start:end]
 
 
 def _lines(explanation: "Explanation", now: "Recomputed") -> list[tuple[str, str]]:
@@ -106,7 +108,7 @@ def _score_lines(explanation: "Explanation", score: "StoredScore") -> list[tuple
     from producer.excerpts import printable
     from producer.screen import counted
 
-    start, end = _own_span(explanation, score)
+    start, end, words = _own_span(explanation, score)
     cut = [
         words
         for is_cut, words in (
@@ -117,7 +119,7 @@ def _score_lines(explanation: "Explanation", score: "StoredScore") -> list[tuple
     ]
     when = datetime.fromtimestamp(score.scored_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     whose = f"job {score.scoring_job_id}" + (", and reused" if explanation.reused else "")
-    passage = printable(explanation.document_text[explanation.text_offset :][start:end])
+    passage = printable(words)
     with_title = ", read with its title" if score.span_start < explanation.text_offset else ""
     return [
         ("score", f"{sigmoid(score.logit)!r}, logit {score.logit!r}"),
