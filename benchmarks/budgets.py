@@ -4,19 +4,18 @@ Random weights, real architecture; no texts and no tokenizer. Run: python -m ben
 """
 
 import argparse
-import random
 from statistics import median
 from typing import Any
 
 import torch
 
 from benchmarks.report import publish
-from benchmarks.shortcuts import SIZES, random_batch, random_model, time_of
+from benchmarks.shortcuts import SIZES, mixed_batches, random_model, time_of
 from worker import attention
 from worker.batches import Batch
 from worker.cross_encoder import PackedEncoder
 from worker.families import attention_length, family_of
-from worker.packing import Cost, pack
+from worker.packing import Cost
 from worker.quantization import quantize_linears
 
 BUDGETS = (1024, 2048, 4096, 8192, 16_384)
@@ -32,8 +31,9 @@ def main() -> None:
     asked = parser.parse_args()
     rows = []
     for size in asked.sizes:
-        encoder = encoder_of(random_model(*SIZES[size]), is_int8=asked.int8)
-        cost = Cost(attention_length(random_model(*SIZES[size]).config))
+        model = random_model(*SIZES[size])
+        encoder = encoder_of(model, is_int8=asked.int8)
+        cost = Cost(attention_length(model.config))
         batches = {budget: mixed_batches(asked.pairs, budget, cost) for budget in asked.budgets}
         rows += rows_of(size, encoder, batches, asked.rounds)
     header = ("model", "budget", "batches", "tokens/s, median", "to the best")
@@ -50,13 +50,6 @@ def encoder_of(model: Any, *, is_int8: bool) -> PackedEncoder:
     if is_int8:
         quantize_linears(encoder.layers)
     return encoder
-
-
-def mixed_batches(num_pairs: int, budget: int, cost: Cost) -> list[Batch]:
-    """Lengths as of abstracts: lognormal, about 250 tokens in the mean."""
-    chance = random.Random(7)
-    lengths = [min(8000, max(16, round(chance.lognormvariate(5.4, 0.5)))) for _ in range(num_pairs)]
-    return [random_batch([lengths[index] for index in group]) for group in pack(lengths, budget, cost)]
 
 
 def rows_of(

@@ -19,7 +19,7 @@ from benchmarks.report import publish
 from worker import attention
 from worker.batches import Batch
 from worker.cross_encoder import Encoder, PackedEncoder
-from worker.families import family_of
+from worker.families import attention_length, family_of
 from worker.heap import keep_freed_memory
 from worker.packing import Cost, pack
 
@@ -61,7 +61,7 @@ def measure(size: str, num_pairs: int, num_rounds: int) -> list[tuple[object, ..
     kernel, cpu = attention.run_by_run, torch.device("cpu")
     plain = PackedEncoder(model, replace(family, has_bert_layers=False), kernel, cpu)
     short = PackedEncoder(model, family, kernel, cpu)
-    batches = mixed_batches(num_pairs, 2 * SIZES[size][1] + 4 * SIZES[size][1])
+    batches = mixed_batches(num_pairs, BUDGET, Cost(attention_length(model.config)))
     num_tokens = sum(batch.num_tokens for batch in batches)
     found = [torch.cat([encoder.logits(batch) for batch in batches]) for encoder in (plain, short)]
     difference = f"{float((found[0] - found[1]).abs().max()):.1e}"
@@ -94,13 +94,11 @@ def random_model(num_layers: int, width: int, num_heads: int) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def mixed_batches(num_pairs: int, attention_length: int) -> list[Batch]:
+def mixed_batches(num_pairs: int, budget: int, cost: Cost) -> list[Batch]:
     """Lengths as of abstracts: lognormal, about 250 tokens in the mean, packed as the engine packs them."""
     chance = random.Random(7)
     lengths = [min(8000, max(16, round(chance.lognormvariate(5.4, 0.5)))) for _ in range(num_pairs)]
-    return [
-        random_batch([lengths[i] for i in group]) for group in pack(lengths, BUDGET, Cost(attention_length))
-    ]
+    return [random_batch([lengths[index] for index in group]) for group in pack(lengths, budget, cost)]
 
 
 def random_batch(lengths: Sequence[int]) -> Batch:
