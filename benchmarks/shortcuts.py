@@ -1,79 +1,108 @@
-"""The engine's exact shortcuts against the stock layers: the same packed batches, in turn, in one process.
+"""What spares the engine time, one added to the other: the same packed batches, in turn, in one process.
 
 Random weights, real architecture; no texts and no tokenizer. Run: python -m benchmarks.shortcuts
 """
 
 import argparse
+import copy
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from benchmarks.report import publish
 from worker import attention
 from worker.batches import Batch
+from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import Encoder, PackedEncoder
+from worker.exchange import exchange_linears
 from worker.families import attention_length, family_of
 from worker.heap import keep_freed_memory
+from worker.kernels import kernels_for
 from worker.packing import Cost, pack
 
+CPU = torch.device("cpu")
 SIZES = {"6x384": (6, 384, 12), "12x768": (12, 768, 12)}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 VOCABULARY = 8000
 BUDGET = 4096
+HEADER = ("model", "computed in", "layers", "tokens/s, median", "ratio of medians", "difference of logits")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=64)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--precisions", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument("--give-back", action="store_true", help="freed tensors go back to the system")
     asked = parser.parse_args()
-    rows = []
-    for freed_memory in ("as the C library likes", "kept"):  # the other order is not to be had
-        if freed_memory == "kept":
-            keep_freed_memory()
-        for size in asked.sizes:
-            rows += [(size, freed_memory, *row) for row in measure(size, asked.pairs, asked.rounds)]
-    header = (
-        "model",
-        "freed memory",
-        "layers",
-        "tokens/s, median",
-        "ratio of medians",
-        "largest difference of logits",
+    if not asked.give_back:
+        keep_freed_memory()
+    rows = [
+        (size, precision, *row)
+        for size in asked.sizes
+        for precision in asked.precisions
+        for row in measure(size, DTYPES[precision], asked.pairs, asked.rounds)
+    ]
+    given = "are given back to" if asked.give_back else "are kept from"
+    publish(
+        "shortcuts_give_back" if asked.give_back else "shortcuts",
+        "What spares the engine time, mixed lengths",
+        HEADER,
+        rows,
+        f"Each row adds to the one above it. Freed tensors {given} the system.",
     )
-    publish("shortcuts", "Exact shortcuts against stock layers, fp32, mixed lengths", header, rows)
 
 
-def measure(size: str, num_pairs: int, num_rounds: int) -> list[tuple[object, ...]]:
-    """Both ways, alternated; the second row's ratio says what the shortcuts gain."""
-    model = random_model(*SIZES[size])
+def measure(size: str, dtype: torch.dtype, num_pairs: int, num_rounds: int) -> list[tuple[object, ...]]:
+    """All ways in turn, round after round; ratios and differences are to the stock layers."""
+    model = random_model(*SIZES[size]).to(dtype)
+    ways = {
+        "stock": encoder_of(model, is_stock=True),
+        "with exact shortcuts": encoder_of(model),
+        "and weights in blocks": encoder_of(model, BlockedLinear),
+    }
+    if (kernel := kernels_for(CPU, dtype)[0]) is not attention.run_by_run:
+        ways["and attention in blocks"] = encoder_of(model, BlockedLinear, kernel)
+    batches = mixed_batches(num_pairs, BUDGET, Cost(attention_length(model.config)))
+    num_tokens = sum(batch.num_tokens for batch in batches)
+    logits = {way: torch.cat([encoder.logits(batch) for batch in batches]) for way, encoder in ways.items()}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(num_rounds):
+        for way, encoder in ways.items():
+            seconds[way].append(time_of(encoder, batches))
+    paces = {way: num_tokens / median(spent) for way, spent in seconds.items()}
+    return [
+        (way, pace, pace / paces["stock"], f"{float((logits[way] - logits['stock']).abs().max()):.1e}")
+        for way, pace in paces.items()
+    ]
+
+
+def encoder_of(
+    model: Any,
+    stand_in: Callable[[nn.Linear], nn.Module] | None = None,
+    kernel: attention.Kernel = attention.run_by_run,
+    *,
+    is_stock: bool = False,
+) -> PackedEncoder:
+    """An encoder with modules of its own, with layers in the place of linear ones if given."""
     family = family_of(model)
     assert family is not None
     attention.register()
-    model.set_attn_implementation(attention.PACKED_ATTENTION)
-    kernel, cpu = attention.run_by_run, torch.device("cpu")
-    plain = PackedEncoder(model, replace(family, has_bert_layers=False), kernel, cpu)
-    short = PackedEncoder(model, family, kernel, cpu)
-    batches = mixed_batches(num_pairs, BUDGET, Cost(attention_length(model.config)))
-    num_tokens = sum(batch.num_tokens for batch in batches)
-    found = [torch.cat([encoder.logits(batch) for batch in batches]) for encoder in (plain, short)]
-    difference = f"{float((found[0] - found[1]).abs().max()):.1e}"
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(num_rounds):
-        for encoder, spent in zip((plain, short), seconds, strict=True):
-            spent.append(time_of(encoder, batches))
-    stock_s, short_s = map(median, seconds)
-    return [
-        ("stock", num_tokens / stock_s, 1.0, ""),
-        ("with shortcuts", num_tokens / short_s, stock_s / short_s, difference),
-    ]
+    own = copy.deepcopy(model)
+    own.set_attn_implementation(attention.PACKED_ATTENTION)
+    encoder = PackedEncoder(own, replace(family, has_bert_layers=not is_stock), kernel, CPU)
+    if stand_in is not None:
+        exchange_linears(encoder.layers, stand_in)
+    return encoder
 
 
 def random_model(num_layers: int, width: int, num_heads: int) -> Any:

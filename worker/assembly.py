@@ -1,6 +1,5 @@
 """Puts a model scorer together: files, tokenizer, weights, self-test, budgets."""
 
-import copy
 import logging
 from typing import Any
 
@@ -8,11 +7,12 @@ import torch
 
 from db.records import EngineFacts, Precision, ScorerSpec
 from worker import families
-from worker.attention import run_by_run
 from worker.batches import Layout
+from worker.blocked_linear import can_block
 from worker.checkpoint import Checkpoint, find_checkpoint
-from worker.cross_encoder import Encoder, PackedEncoder, PaddedEncoder
+from worker.cross_encoder import Encoder
 from worker.errors import QuantizationRefused, TokenizerUnsupported
+from worker.exchange import lay_in_blocks, quantize
 from worker.forward import Budget, Forward
 from worker.limits import limits_of
 from worker.memory import peak_bytes, tokens_within
@@ -20,7 +20,7 @@ from worker.model_scorer import ModelScorer
 from worker.packing import Cost
 from worker.precision import choose_device, choose_dtype
 from worker.program import program_version
-from worker.self_test import choose_encoder, longest_sequences, quantize
+from worker.self_test import choose_encoder, longest_sequences
 from worker.tokenization import NoTemplate, PairTemplate, Tokenization, TokenizedText, derive_template
 from worker.weights import load_model, load_tokenizer, tokenizer_limit
 
@@ -57,6 +57,8 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     is_int8 = spec.precision is Precision.INT8
     if is_int8 and (difference := quantize(encoder, layout, probe, limits.max_length)) is not None:
         raise QuantizationRefused(spec.model, difference)
+    if not is_int8 and can_block(device, dtype):
+        lay_in_blocks(encoder, layout, probe, limits.max_length, dtype)
     budget_tokens = batch_tokens or _fitting_batch_tokens(encoder, layout, probe, limits.max_length, device)
     cost = Cost(families.attention_length(config), encoder.is_padded)
     facts = EngineFacts(
@@ -88,7 +90,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
         layout=layout,
         forward=Forward(encoder, cost, Budget(budget_tokens)),
         device=device,
-        make_exact=None if dtype == torch.float32 else lambda: _exact(model, family, encoder, device),
+        make_exact=None if dtype == torch.float32 else encoder.exact,
     )
 
 
@@ -98,16 +100,6 @@ def _template(checkpoint: Checkpoint, tokenizer: Any) -> PairTemplate:
         return derive_template(tokenizer.backend_tokenizer, has_token_types=has_token_types)
     except NoTemplate as error:
         raise TokenizerUnsupported(checkpoint.model, str(error)) from error
-
-
-def _exact(
-    model: torch.nn.Module, family: families.Family | None, encoder: Encoder, device: torch.device
-) -> Encoder:
-    """The same model in fp32, on the same device, for the few sequences half precision cannot hold."""
-    exact = copy.deepcopy(model).float()
-    if family is None or not isinstance(encoder, PackedEncoder):
-        return PaddedEncoder(exact, device)
-    return PackedEncoder(exact, family, run_by_run, device)
 
 
 def _fitting_batch_tokens(

@@ -78,15 +78,36 @@ def run_by_run(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
     """One dense attention per run of equal lengths: every device, every precision."""
+    output = empty_output(query, segments)
+    for run in segments.runs:
+        attend_run(output, query, key, value, run, scale, reach)
+    return output
+
+
+def empty_output(query: Tensor, segments: Segments) -> Tensor:
+    """Where all segments' results are to be written; zero for tokens behind them."""
     output = torch.empty_like(query, memory_format=torch.contiguous_format)
-    for start, length, count in segments.runs:
-        rows = slice(start, start + length * count)
-        shape = (count, length, *query.shape[1:])
-        dense = [states[rows].view(shape).transpose(1, 2) for states in (query, key, value)]
-        attended = _dense(dense[0], dense[1], dense[2], scale, reach)
-        output[rows].view(shape).copy_(attended.transpose(1, 2))
+    start, length, count = segments.runs[-1]
     output[start + length * count :].zero_()
     return output
+
+
+def attend_run(
+    output: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    run: tuple[int, int, int],
+    scale: float,
+    reach: int | None,
+) -> None:
+    """Writes one run's result."""
+    start, length, count = run
+    rows = slice(start, start + length * count)
+    shape = (count, length, *query.shape[1:])
+    dense = [states[rows].view(shape).transpose(1, 2) for states in (query, key, value)]
+    attended = _dense(dense[0], dense[1], dense[2], scale, reach)
+    output[rows].view(shape).copy_(attended.transpose(1, 2))
 
 
 def _dense(query: Tensor, key: Tensor, value: Tensor, scale: float, reach: int | None) -> Tensor:
@@ -181,12 +202,3 @@ def efficient_between(
     )[0]
     assert isinstance(output, Tensor)
     return output.squeeze(0)
-
-
-def kernels_for(device: torch.device, dtype: torch.dtype) -> list[Kernel]:
-    """Kernels worth trying here, fastest first; the last one runs everywhere."""
-    if device.type != "cuda":
-        return [run_by_run]
-    is_ampere = torch.cuda.get_device_capability(device) >= (8, 0)
-    fast = [varlen] if is_ampere and dtype in (torch.float16, torch.bfloat16) else []
-    return [*fast, efficient, run_by_run]

@@ -3,13 +3,14 @@
 The only place that runs a model. Knows batches, not texts, pairs or shards.
 """
 
+import copy
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from worker.attention import Kernel, Segments, find_runs
+from worker.attention import Kernel, Segments, find_runs, run_by_run
 from worker.batches import Batch
 from worker.families import Family, pool
 from worker.first_tokens import enough_rows
@@ -68,6 +69,13 @@ class PackedEncoder:
     def num_computed_tokens(self, batch: Batch) -> int:
         return max(batch.num_tokens, CPU_LEAST_ROWS) if self._device.type == "cpu" else batch.num_tokens
 
+    def exact(self) -> "PackedEncoder":
+        """The same model in fp32, on the same device, for what half precision cannot hold."""
+        twin = copy.deepcopy(self)
+        twin.kernel = run_by_run
+        twin._base.float()
+        return twin
+
     def _enough(self, rows: Tensor) -> Tensor:
         """Rows of tokens, and on a CPU idle ones behind them that nobody attends to."""
         idle = CPU_LEAST_ROWS - rows.shape[-1] if self._device.type == "cpu" else 0
@@ -108,6 +116,10 @@ class PaddedEncoder:
 
     def num_computed_tokens(self, batch: Batch) -> int:
         return len(batch.indexes) * int(batch.lengths.max())
+
+    def exact(self) -> "PaddedEncoder":
+        """The same model in fp32, on the same device, for what half precision cannot hold."""
+        return PaddedEncoder(copy.deepcopy(self._model).float(), self._device)
 
 
 def layers_of(base: Any) -> nn.Module:

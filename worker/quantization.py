@@ -49,15 +49,6 @@ class QuantizedLinear(nn.Module):
         return products
 
 
-def quantize_linears(module: nn.Module) -> None:
-    """Puts a quantised layer in the place of every linear one below `module`."""
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.Linear):
-            setattr(module, name, QuantizedLinear(child))
-        else:
-            quantize_linears(child)
-
-
 def can_quantize() -> bool:
     """Whether this PyTorch multiplies 8-bit integers: builds without oneDNN do not."""
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")

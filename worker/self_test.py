@@ -14,16 +14,14 @@ from worker import attention
 from worker.batches import Batch, Layout, PairSequence
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
 from worker.families import Family
+from worker.kernels import kernels_for
 from worker.memory import is_out_of_memory
-from worker.quantization import quantize_linears
 from worker.tokenization import TokenizedText
 
 log = logging.getLogger("rankmill.worker")
 
 # Half precision computes in another order here than there; these are far below what a mistake does.
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-# A trained model's logits on trial pairs were seen to move by a fifth of this, a random one's by half of it.
-INT8_TOLERANCE = 0.5
 DOCUMENT_TOKENS = (3, 30, 30, 333)
 
 
@@ -36,12 +34,12 @@ def choose_encoder(
     if family is None:
         log.warning("padded_model", extra={"fields": {"model_class": type(model).__name__}})
         return PaddedEncoder(model, device)
-    batch = _probe_batch(layout, probe, max_length)
+    batch = probe_batch(layout, probe, max_length)
     expected = _plain_logits(model, batch, device)
     stock_attention = str(model.config._attn_implementation)  # type: ignore[union-attr]
     attention.register()
     untyped_model: Any = model
-    for kernel in attention.kernels_for(device, dtype):
+    for kernel in kernels_for(device, dtype):
         fields = {"kernel": kernel.__name__, "model_class": type(model).__name__}
         try:
             untyped_model.set_attn_implementation(attention.PACKED_ATTENTION)
@@ -61,26 +59,14 @@ def choose_encoder(
     return PaddedEncoder(model, device)
 
 
-def quantize(
-    encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
-) -> float | None:
-    """Has all of an encoder but its head multiply integers; its fp32 weights go. Returns by how much its
-    logits then differ if that is too much.
-    """
-    batch = _probe_batch(layout, probe, max_length)
-    expected = encoder.logits(batch)
-    quantize_linears(encoder.layers)
-    difference = float((encoder.logits(batch) - expected).abs().max())
-    return None if difference <= INT8_TOLERANCE * max(1.0, float(expected.abs().max())) else difference
-
-
 def agrees(found: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     """Whether logits are equal but for rounding in this number format."""
     scale = max(1.0, float(expected.abs().max()))
     return bool(((found - expected).abs() <= TOLERANCE[dtype] * scale).all())
 
 
-def _probe_batch(layout: Layout, probe: TokenizedText, max_length: int) -> Batch:
+def probe_batch(layout: Layout, probe: TokenizedText, max_length: int) -> Batch:
+    """Sequences of several lengths, neighbours of equal length among them, made of the probe's tokens."""
     ids = np.resize(probe.ids, max_length)
     text = TokenizedText(ids, ids, ids)
     num_query = min(4, max_length - layout.template.num_special_tokens - 1)

@@ -13,6 +13,7 @@ from tests.support.models import WIDE
 from tests.support.texts import DOCUMENTS, QUERIES
 from tests.support.works import all_pairs, score_pairs
 from worker.assembly import assemble
+from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
 from worker.errors import PrecisionUnsupported, QuantizationRefused
 from worker.model_scorer import ModelScorer
@@ -26,8 +27,8 @@ def linears_of(scorer: ModelScorer) -> set[type[nn.Module]]:
     """The kinds of linear layers among the modules that score, but for the head."""
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder | PaddedEncoder)
-    layers = encoder.layers
-    return {type(part) for part in layers.modules() if isinstance(part, nn.Linear | QuantizedLinear)}
+    kinds = {type(part) for part in encoder.layers.modules()}
+    return kinds & {nn.Linear, BlockedLinear, QuantizedLinear}
 
 
 @pytest.mark.parametrize("family", ["xlm-roberta", "bert", "modernbert", "electra", "deberta"])
@@ -45,7 +46,7 @@ def test_logits_are_near_those_of_fp32(
 @pytest.mark.parametrize("family", ["bert", "modernbert", "deberta"])
 def test_every_linear_layer_but_the_head_s_multiplies_integers(load: LoadScorer, family: str) -> None:
     assert linears_of(load(family, precision=Precision.INT8)) == {QuantizedLinear}
-    assert linears_of(load(family)) == {nn.Linear}
+    assert linears_of(load(family)) == {BlockedLinear}
 
 
 def test_a_row_is_what_it_is_alone_and_whatever_its_values() -> None:

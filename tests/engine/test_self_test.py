@@ -12,7 +12,7 @@ from tests.engine.conftest import ModelDirectory
 from tests.engine.plain import plain_logits
 from tests.support.texts import DOCUMENTS, LONG, QUERIES
 from tests.support.works import all_pairs, score_pairs
-from worker import attention, families
+from worker import families, self_test
 from worker.assembly import assemble
 from worker.attention import Segments, run_by_run
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
@@ -52,7 +52,7 @@ def test_a_wrong_kernel_makes_the_model_run_padded_with_a_warning_and_right_logi
     family: str,
     kernel: Any,
 ) -> None:
-    monkeypatch.setattr(attention, "kernels_for", lambda *_: [kernel])
+    monkeypatch.setattr(self_test, "kernels_for", lambda *_: [kernel])
     scorer = load(model_directory, family)
     assert isinstance(scorer.forward.encoder, PaddedEncoder)
     assert scorer.forward.cost.is_padded
@@ -64,7 +64,7 @@ def test_a_wrong_kernel_makes_the_model_run_padded_with_a_warning_and_right_logi
 def test_a_kernel_blind_to_sliding_windows_is_found_out(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(attention, "kernels_for", lambda *_: [blind_to_locality, run_by_run])
+    monkeypatch.setattr(self_test, "kernels_for", lambda *_: [blind_to_locality, run_by_run])
     encoder = load(model_directory, "modernbert").forward.encoder
     assert isinstance(encoder, PackedEncoder)
     assert encoder.kernel is run_by_run

@@ -1,0 +1,44 @@
+"""Linear layers on a CPU whose weights lie in blocks, as its matrix kernel reads them.
+
+Of plain weights the kernel makes such blocks anew for every product. Knows linear layers; knows neither
+models nor batches.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+# What the blocks are made for; products of fewer or more rows read the same ones.
+TYPICAL_ROWS = 4096
+
+
+class BlockedLinear(nn.Module):
+    """Stands in a linear layer's place, with its numbers: (…, in) in, (…, out) out."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), TYPICAL_ROWS)
+        self._bias = linear.bias
+
+    def forward(self, rows: Tensor) -> Tensor:
+        products: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
+        return products
+
+    def __deepcopy__(self, _: object) -> nn.Linear:
+        """Blocks cannot be copied: a copy is the layer as PyTorch has it."""
+        weight = self._weight.to_dense()
+        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=self._bias is not None, device="meta")
+        linear.weight = nn.Parameter(weight, requires_grad=False)
+        linear.bias = copy.deepcopy(self._bias)
+        return linear
+
+
+def can_block(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether this PyTorch multiplies by blocked weights on that device."""
+    return (
+        device.type == "cpu"
+        and dtype in (torch.float32, torch.bfloat16)
+        and bool(torch._C._has_mkldnn)
+        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    )
