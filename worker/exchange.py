@@ -12,7 +12,9 @@ from torch import nn
 from worker.batches import Layout
 from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
+from worker.kernels import multiplies_bf16_blocks
 from worker.quantization import QuantizedLinear
+from worker.query_blocks import by_query_blocks_in_bf16
 from worker.self_test import agrees, probe_batch
 from worker.tokenization import TokenizedText
 
@@ -25,12 +27,14 @@ INT8_TOLERANCE = 0.5
 def quantize(
     encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
 ) -> float | None:
-    """Has linear layers multiply integers; their fp32 weights go. Returns by how much logits then differ if
-    that is too much.
+    """Has linear layers multiply integers, and attention bf16 where that is faster; the fp32 weights go.
+    Returns by how much logits then differ if that is too much.
     """
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)
     exchange_linears(encoder.layers, QuantizedLinear)
+    if isinstance(encoder, PackedEncoder) and multiplies_bf16_blocks():
+        encoder.kernel = by_query_blocks_in_bf16
     difference = float((encoder.logits(batch) - expected).abs().max())
     return None if difference <= INT8_TOLERANCE * max(1.0, float(expected.abs().max())) else difference
 

@@ -32,6 +32,14 @@ def by_query_blocks(
     return output
 
 
+def by_query_blocks_in_bf16(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
+) -> Tensor:
+    """The same for states in fp32 that need not be so exact."""
+    states = [every.bfloat16() for every in (query, key, value)]
+    return by_query_blocks(states[0], states[1], states[2], segments, scale, reach).to(query.dtype)
+
+
 def _attend(output: Tensor, query: Tensor, key: Tensor, value: Tensor, scale: float) -> None:
     """One sequence, (heads, tokens, head size), into `output`: so many heads and queries at a time that
     their scores stay in the caches. What a query gets depends on nothing but its own sequence.
