@@ -13,12 +13,8 @@ from torch.nn.functional import pad
 from worker.attention import Kernel, Segments, find_runs, run_by_run
 from worker.batches import Batch
 from worker.families import Family, pool
-from worker.first_tokens import enough_rows
+from worker.row_counts import CPU_LEAST_ROWS, enough_rows
 from worker.shortcuts import with_shortcuts
-
-# A CPU's matrix products add up in another order when they have few rows. From this number on they
-# were seen not to, so that a pair's logit is the same, bit for bit, whatever shares its batch.
-CPU_LEAST_ROWS = 1024
 
 
 class Encoder(Protocol):

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from worker.attention import Kernel, Segments, efficient, efficient_between, varlen, varlen_between
+from worker.row_counts import enough_rows
 
-# A CPU's matrix products of few rows add up in another order; from this many on they were seen not to.
-CPU_FEW_ROWS = 256
-# Likewise attention: a single query was seen to depend on where its memory lies.
+# What a single query gets of a CPU was seen to depend on where its memory lies; of so many it does not.
 ASKING_ROWS = 8
 # The kernels that know bounds of queries apart from those of keys.
 BETWEEN: dict[Kernel, Callable[..., Tensor]] = {varlen: varlen_between, efficient: efficient_between}
@@ -43,13 +42,6 @@ class FirstTokenLayer(nn.Module):
         attended = attention.output(attended.flatten(1), first)
         rows: Tensor = self.layer.output(self.layer.intermediate(attended), attended)
         return rows[: len(segments.bounds) - 1].unsqueeze(0)
-
-
-def enough_rows(rows: Tensor) -> Tensor:
-    """On a CPU, rows of nothing behind the others, so that a row's result does not depend on how many."""
-    if rows.device.type != "cpu":
-        return rows
-    return pad(rows, (0, 0, 0, -len(rows) % CPU_FEW_ROWS))
 
 
 def first_token_attention(

@@ -7,11 +7,14 @@ and read once more. Knows BERT's kind of layer and segments.
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn, ops
 from torch.nn.functional import gelu
 
 from worker.attention import Segments
 from worker.fused_projections import FusedSelfAttention
+from worker.heap import LARGEST_KEPT
+from worker.row_counts import CPU_LEAST_ROWS
 
 
 class PackedLayer(nn.Module):
@@ -23,15 +26,30 @@ class PackedLayer(nn.Module):
         self.attended = stock.attention.output
         self.intermediate = stock.intermediate.dense
         self.output = stock.output
+        self._width_ratio: int = self.intermediate.out_features // self.intermediate.in_features
         self._activate = in_place(stock.intermediate.intermediate_act_fn)
 
     def forward(self, hidden_states: Tensor, *_: Any, segments: Segments, **__: Any) -> Tensor:
         rows = hidden_states.squeeze(0)
-        rows = self.attended.LayerNorm(self.attended.dense(self.attention(rows, segments)).add_(rows))
+        context = self.attention(rows, segments)
+        num_parts = self._num_parts(rows)
+        if num_parts == 1:
+            return self._after_attention(context, rows).unsqueeze(0)
+        parts = zip(context.tensor_split(num_parts), rows.tensor_split(num_parts), strict=True)
+        return torch.cat([self._after_attention(*part) for part in parts]).unsqueeze(0)
+
+    def _num_parts(self, rows: Tensor) -> int:
+        """On a CPU as many as keep the widest tensor within what the process keeps of freed memory."""
+        if rows.device.type != "cpu":
+            return 1
+        wanted = -(-rows.nbytes * self._width_ratio // LARGEST_KEPT)
+        return max(1, min(wanted, len(rows) // CPU_LEAST_ROWS))
+
+    def _after_attention(self, context: Tensor, rows: Tensor) -> Tensor:
+        rows = self.attended.LayerNorm(self.attended.dense(context).add_(rows))
         wide = self._activate(self.intermediate(rows))
-        rows = self.output.LayerNorm(self.output.dense(wide).add_(rows))
-        packed: Tensor = rows.unsqueeze(0)
-        return packed
+        output: Tensor = self.output.LayerNorm(self.output.dense(wide).add_(rows))
+        return output
 
 
 def in_place(activation: Any) -> Callable[[Tensor], Tensor]:

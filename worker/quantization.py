@@ -35,7 +35,9 @@ class QuantizedLinear(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         flat = rows.flatten(0, -2)
         output = flat.new_empty(len(flat), len(self._sums))
-        for some, products in zip(torch.split(flat, ROWS_AT_ONCE), torch.split(output, ROWS_AT_ONCE), strict=True):
+        for some, products in zip(
+            torch.split(flat, ROWS_AT_ONCE), torch.split(output, ROWS_AT_ONCE), strict=True
+        ):
             self._write(some, products)
         return output.view(*rows.shape[:-1], -1)
 

@@ -5,7 +5,7 @@ import pytest
 from tests.engine.conftest import LoadScorer
 from tests.support.texts import DOCUMENTS, LONG, QUERIES
 from tests.support.works import all_pairs, make_work, score_pairs
-from worker.cross_encoder import CPU_LEAST_ROWS
+from worker.row_counts import CPU_LEAST_ROWS
 
 PAIRS = all_pairs(QUERIES[:4], [*DOCUMENTS, LONG])
 

@@ -8,6 +8,7 @@ from tests.engine.conftest import LoadScorer
 from tests.support.models import WIDE
 from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 from tests.support.works import all_pairs, make_work, score_pairs, score_work
+from worker import packed_layer
 from worker.model_scorer import ModelScorer
 
 EVERYTHING = all_pairs(QUERIES, [*DOCUMENTS, *STRANGE, LONG])
@@ -46,6 +47,16 @@ def test_so_it_has_whatever_the_budget(load: LoadScorer) -> None:
     scorers = [load("xlm-roberta", batch_tokens=tokens) for tokens in (100, 1000, 20_000)]
     for pair in PROBES:
         assert len({logit_of(scorer, pair, EVERYTHING[:100]) for scorer in scorers}) == 1
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
+def test_so_it_has_whether_a_layer_goes_in_parts_or_as_a_whole(
+    load: LoadScorer, monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    scorer = load("bert", precision=precision, batch_tokens=20_000)
+    as_a_whole = [score.logit for score in score_pairs(scorer, MANY)]
+    monkeypatch.setattr(packed_layer, "LARGEST_KEPT", 1000)
+    assert [score.logit for score in score_pairs(scorer, MANY)] == as_a_whole
 
 
 def test_so_it_has_with_more_threads_whose_number_costs_rounding_at_most(load: LoadScorer) -> None:
