@@ -10,14 +10,16 @@ from typing import Any
 
 from benchmarks.report import publish
 from benchmarks.shortcuts import CPU, DTYPES, SIZES, encoder_of, mixed_batches, random_model, time_of
+from worker.attention import run_by_run
 from worker.batches import Batch
 from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import PackedEncoder
 from worker.families import attention_length
 from worker.heap import keep_freed_memory
-from worker.kernels import kernels_for
+from worker.kernels import kernels_for, multiplies_bf16_blocks
 from worker.packing import Cost
 from worker.quantization import QuantizedLinear
+from worker.query_blocks import by_query_blocks_in_bf16
 
 BUDGETS = (1024, 2048, 4096, 8192, 16_384)
 HEADER = ("model", "computed in", "budget", "batches", "tokens/s, median", "to the best")
@@ -46,7 +48,8 @@ def main() -> None:
 def engine_of(model: Any, precision: str) -> PackedEncoder:
     """The encoder as a worker has it."""
     if precision == "int8":
-        return encoder_of(model, QuantizedLinear)
+        has_bf16 = multiplies_bf16_blocks()
+        return encoder_of(model, QuantizedLinear, by_query_blocks_in_bf16 if has_bf16 else run_by_run)
     dtype = DTYPES[precision]
     return encoder_of(copy.deepcopy(model).to(dtype), BlockedLinear, kernels_for(CPU, dtype)[0])
 

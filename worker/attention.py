@@ -78,18 +78,17 @@ def run_by_run(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
     """One dense attention per run of equal lengths: every device, every precision."""
-    output = empty_output(query, segments)
+    output = torch.empty_like(query, memory_format=torch.contiguous_format)
     for run in segments.runs:
         attend_run(output, query, key, value, run, scale, reach)
+    clear_idle(output, segments)
     return output
 
 
-def empty_output(query: Tensor, segments: Segments) -> Tensor:
-    """Where all segments' results are to be written; zero for tokens behind them."""
-    output = torch.empty_like(query, memory_format=torch.contiguous_format)
+def clear_idle(output: Tensor, segments: Segments) -> None:
+    """Zero for the tokens behind all sequences."""
     start, length, count = segments.runs[-1]
     output[start + length * count :].zero_()
-    return output
 
 
 def attend_run(

@@ -35,10 +35,9 @@ class BlockedLinear(nn.Module):
 
 
 def can_block(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether this PyTorch multiplies by blocked weights on that device."""
-    return (
-        device.type == "cpu"
-        and dtype in (torch.float32, torch.bfloat16)
-        and bool(torch._C._has_mkldnn)
-        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    )
+    """Whether this PyTorch multiplies by blocked weights there, on this processor."""
+    if device.type != "cpu" or not torch._C._has_mkldnn:
+        return False
+    if dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype is torch.float32

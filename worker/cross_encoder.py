@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from worker.attention import Kernel, Segments, find_runs, run_by_run
 from worker.batches import Batch
 from worker.families import Family, pool
-from worker.row_counts import CPU_LEAST_ROWS, enough_rows
+from worker.row_counts import by_few_rows, enough_rows
 from worker.shortcuts import with_shortcuts
 
 
@@ -48,7 +48,9 @@ class PackedEncoder:
     def logits(self, batch: Batch) -> Tensor:
         flat = upload(batch, self._device)
         num_tokens = batch.num_tokens
-        rows = self._enough(flat[: 3 * num_tokens].view(3, 1, num_tokens))
+        # On a CPU idle tokens follow the others; nobody attends to them.
+        num_idle = self.num_computed_tokens(batch) - num_tokens
+        rows = pad(flat[: 3 * num_tokens].view(3, 1, num_tokens), (0, num_idle))
         bounds = flat[3 * num_tokens :]
         lengths = batch.lengths.tolist()
         segments = Segments(bounds, find_runs(lengths), max(lengths), self.kernel)
@@ -60,10 +62,10 @@ class PackedEncoder:
             pooled = hidden[0].float()
         else:
             pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
-        return self._head_of(pooled).reshape(-1)[: len(lengths)]
+        return by_few_rows(self._head, pooled).reshape(-1)
 
     def num_computed_tokens(self, batch: Batch) -> int:
-        return max(batch.num_tokens, CPU_LEAST_ROWS) if self._device.type == "cpu" else batch.num_tokens
+        return enough_rows(batch.num_tokens) if self._device.type == "cpu" else batch.num_tokens
 
     def exact(self) -> "PackedEncoder":
         """The same model in fp32, on the same device, for what half precision cannot hold."""
@@ -71,15 +73,6 @@ class PackedEncoder:
         twin.kernel = run_by_run
         twin._base.float()
         return twin
-
-    def _enough(self, rows: Tensor) -> Tensor:
-        """Rows of tokens, and on a CPU idle ones behind them that nobody attends to."""
-        idle = CPU_LEAST_ROWS - rows.shape[-1] if self._device.type == "cpu" else 0
-        return pad(rows, (0, idle)) if idle > 0 else rows
-
-    def _head_of(self, pooled: Tensor) -> Tensor:
-        logits: Tensor = self._head(enough_rows(pooled))
-        return logits
 
 
 class PaddedEncoder:

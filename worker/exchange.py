@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from worker.batches import Layout
+from worker.batches import Batch, Layout
 from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
 from worker.kernels import multiplies_bf16_blocks
@@ -27,16 +27,23 @@ INT8_TOLERANCE = 0.5
 def quantize(
     encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
 ) -> float | None:
-    """Has linear layers multiply integers, and attention bf16 where that is faster; the fp32 weights go.
-    Returns by how much logits then differ if that is too much.
+    """Has linear layers multiply integers; their fp32 weights go. Returns by how much logits then differ if
+    that is too much. Attention is then bf16's where that is faster.
     """
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)
-    exchange_linears(encoder.layers, QuantizedLinear)
     if isinstance(encoder, PackedEncoder) and multiplies_bf16_blocks():
-        encoder.kernel = by_query_blocks_in_bf16
+        _attend_in_bf16(encoder, batch, expected)
+    exchange_linears(encoder.layers, QuantizedLinear)
     difference = float((encoder.logits(batch) - expected).abs().max())
     return None if difference <= INT8_TOLERANCE * max(1.0, float(expected.abs().max())) else difference
+
+
+def _attend_in_bf16(encoder: PackedEncoder, batch: Batch, expected: Tensor) -> None:
+    kernel = encoder.kernel
+    encoder.kernel = by_query_blocks_in_bf16
+    if not _stays(encoder, batch, expected, torch.bfloat16, "bf16 attention"):
+        encoder.kernel = kernel
 
 
 def lay_in_blocks(
@@ -50,31 +57,40 @@ def lay_in_blocks(
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)
     take_back = exchange_linears(encoder.layers, BlockedLinear)
+    if not _stays(encoder, batch, expected, dtype, "blocks"):
+        take_back()
+
+
+def _stays(
+    encoder: PackedEncoder | PaddedEncoder, batch: Batch, expected: Tensor, dtype: torch.dtype, path: str
+) -> bool:
+    """Whether the encoder still gives these logits; warns where it does not."""
     try:
         found = encoder.logits(batch)
     except Exception as error:
-        take_back()
-        log.warning("fast_path_failed", extra={"fields": {"path": "blocks", "error": str(error)[:300]}})
-        return
-    if not agrees(found, expected, dtype):
-        take_back()
-        difference = float((found - expected).abs().max())
-        log.warning("fast_path_disagrees", extra={"fields": {"path": "blocks", "difference": difference}})
+        log.warning("fast_path_failed", extra={"fields": {"path": path, "error": str(error)[:300]}})
+        return False
+    if agrees(found, expected, dtype):
+        return True
+    difference = float((found - expected).abs().max())
+    log.warning("fast_path_disagrees", extra={"fields": {"path": path, "difference": difference}})
+    return False
 
 
 def exchange_linears(module: nn.Module, stand_in: Callable[[nn.Linear], nn.Module]) -> Callable[[], None]:
     """Puts a stand-in in the place of every linear layer below `module`; returns what takes that back."""
-    exchanged = [
+    linears = [
         (parent, name, child)
         for parent in module.modules()
         for name, child in parent.named_children()
         if isinstance(child, nn.Linear)
     ]
-    for parent, name, child in exchanged:
-        setattr(parent, name, stand_in(child))
+    stand_ins = [stand_in(child) for _, _, child in linears]
+    for (parent, name, _), exchanged in zip(linears, stand_ins, strict=True):
+        setattr(parent, name, exchanged)
 
     def take_back() -> None:
-        for parent, name, child in exchanged:
+        for parent, name, child in linears:
             setattr(parent, name, child)
 
     return take_back

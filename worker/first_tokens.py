@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from worker.attention import Kernel, Segments, efficient, efficient_between, varlen, varlen_between
-from worker.row_counts import enough_rows
+from worker.row_counts import by_few_rows
 
 # What a single query gets of a CPU was seen to depend on where its memory lies; of so many it does not.
 ASKING_ROWS = 8
@@ -28,34 +28,31 @@ class FirstTokenLayer(nn.Module):
 
     def forward(self, hidden_states: Tensor, *_: Any, segments: Segments, **__: Any) -> Tensor:
         states, attention = hidden_states.squeeze(0), self.layer.attention
-        first = enough_rows(states.index_select(0, segments.bounds[:-1]))
+        first = states.index_select(0, segments.bounds[:-1])
         heads = (-1, attention.self.num_attention_heads, attention.self.attention_head_size)
-        query, key, value = (
-            project(rows).view(heads)
-            for project, rows in (
-                (attention.self.query, first),
-                (attention.self.key, states),
-                (attention.self.value, states),
-            )
-        )
+        query = by_few_rows(attention.self.query, first).view(heads)
+        key, value = (project(states).view(heads) for project in (attention.self.key, attention.self.value))
         attended = first_token_attention(query, key, value, segments, attention.self.scaling)
-        attended = attention.output(attended.flatten(1), first)
-        rows: Tensor = self.layer.output(self.layer.intermediate(attended), attended)
-        return rows[: len(segments.bounds) - 1].unsqueeze(0)
+        return by_few_rows(self._after_attention, attended.flatten(1), first).unsqueeze(0)
+
+    def _after_attention(self, context: Tensor, rows: Tensor) -> Tensor:
+        attended = self.layer.attention.output(context, rows)
+        output: Tensor = self.layer.output(self.layer.intermediate(attended), attended)
+        return output
 
 
 def first_token_attention(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float
 ) -> Tensor:
-    """Each sequence's first token attends to all of its sequence: (sequences, heads, head size), padded as
-    `query` is; keys and values are (tokens, heads, head size).
+    """Each sequence's first token attends to all of its sequence: (sequences, heads, head size); keys and
+    values are (tokens, heads, head size).
     """
     num_sequences = len(segments.bounds) - 1
     between = BETWEEN.get(segments.kernel)
     if between is not None:
         own = torch.arange(num_sequences + 1, dtype=torch.int32, device=query.device)
         return between(query, key, value, (own, segments.bounds), (1, segments.max_length), scale)
-    output = torch.zeros_like(query)
+    output = torch.empty_like(query)
     first_sequence = 0
     for start, length, count in segments.runs:
         rows = slice(start, start + length * count)

@@ -16,7 +16,7 @@ from torch import Tensor
 from db.telemetry import Telemetry
 from worker.batches import Batch
 from worker.cross_encoder import Encoder
-from worker.memory import may_be_out_of_memory
+from worker.memory import is_onednn_refusal, is_out_of_memory
 from worker.packing import Cost
 
 log = logging.getLogger("rankmill.worker")
@@ -98,7 +98,7 @@ class Forward:
         try:
             return self.encoder.logits(batch)
         except RuntimeError as error:
-            if not may_be_out_of_memory(error):
+            if not (is_out_of_memory(error) or (len(batch.indexes) > 1 and is_onednn_refusal(error))):
                 raise
             log.warning(
                 "out_of_memory",

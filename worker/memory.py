@@ -12,7 +12,6 @@ from worker.cross_encoder import Encoder
 
 # PyTorch has no error of its own for this: its allocator on a CPU says so in words.
 CPU_ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
-# oneDNN gives no reason; what it computed at start, for other batches, it refuses for this one alone.
 ONEDNN = ("could not create a primitive", "could not execute a primitive")
 
 PROBED_TOKENS = (16_384, 4_096, 1_024)
@@ -26,9 +25,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def may_be_out_of_memory(error: BaseException) -> bool:
-    """The same of an encoder that has computed before: oneDNN's refusals, too, are then taken for that."""
-    return is_out_of_memory(error) or (isinstance(error, RuntimeError) and str(error) in ONEDNN)
+def is_onednn_refusal(error: BaseException) -> bool:
+    """Whether oneDNN would not compute a batch. It gives no reason; mostly it is memory, and less may do."""
+    return isinstance(error, RuntimeError) and str(error) in ONEDNN
 
 
 def tokens_within(num_bytes: int, most: int, needs: Callable[[int], tuple[int, int]]) -> int:

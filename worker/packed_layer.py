@@ -26,7 +26,7 @@ class PackedLayer(nn.Module):
         self.attended = stock.attention.output
         self.intermediate = stock.intermediate.dense
         self.output = stock.output
-        self._width_ratio: int = self.intermediate.out_features // self.intermediate.in_features
+        self._num_wide: int = self.intermediate.out_features
         self._activate = in_place(stock.intermediate.intermediate_act_fn)
 
     def forward(self, hidden_states: Tensor, *_: Any, segments: Segments, **__: Any) -> Tensor:
@@ -39,10 +39,10 @@ class PackedLayer(nn.Module):
         return torch.cat([self._after_attention(*part) for part in parts]).unsqueeze(0)
 
     def _num_parts(self, rows: Tensor) -> int:
-        """On a CPU as many as keep the widest tensor within what the process keeps of freed memory."""
+        """On a CPU as many as keep the intermediate tensor within what the process keeps of freed memory."""
         if rows.device.type != "cpu":
             return 1
-        wanted = -(-rows.nbytes * self._width_ratio // LARGEST_KEPT)
+        wanted = len(rows) * self._num_wide * rows.element_size() // LARGEST_KEPT + 1
         return max(1, min(wanted, len(rows) // CPU_LEAST_ROWS))
 
     def _after_attention(self, context: Tensor, rows: Tensor) -> Tensor:

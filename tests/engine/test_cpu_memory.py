@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.engine.conftest import ModelDirectory
-from worker.memory import is_out_of_memory, may_be_out_of_memory
+from worker.memory import is_onednn_refusal, is_out_of_memory
 
 PROGRAM = """
 import json, logging, resource, sys
@@ -62,11 +62,11 @@ def test_a_process_that_gets_no_more_memory_splits_its_batches_and_scores_every_
     assert found["num_scores"] == found["num_pairs"] > 1000
 
 
-def test_onednn_s_refusals_are_taken_for_it_only_where_it_has_computed_before() -> None:
+def test_a_refusal_of_onednn_is_told_from_lack_of_memory() -> None:
     refusal = RuntimeError("could not create a primitive")
-    assert may_be_out_of_memory(refusal)
+    assert is_onednn_refusal(refusal)
     assert not is_out_of_memory(refusal)
-    assert not may_be_out_of_memory(RuntimeError("could not create a primitive descriptor for matmul"))
+    assert not is_onednn_refusal(RuntimeError("could not create a primitive descriptor for matmul"))
 
 
 def test_only_the_allocator_s_own_words_are_taken_for_lack_of_memory() -> None:

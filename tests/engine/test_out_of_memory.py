@@ -101,6 +101,21 @@ def test_a_pair_that_does_not_fit_alone_fails_and_its_siblings_go_on(
     assert "out_of_memory" in caplog.messages
 
 
+def test_a_batch_that_onednn_refuses_is_split_and_a_pair_that_it_refuses_alone_is_not_called_too_large(
+    scorer: ModelScorer,
+) -> None:
+    class Refusing(SmallMemory):
+        def logits(self, batch: Batch) -> torch.Tensor:
+            if batch.num_tokens > self.max_tokens:
+                raise RuntimeError("could not create a primitive")
+            return self.encoder.logits(batch)
+
+    scorer.forward.encoder = Refusing(scorer.forward.encoder, 150)
+    assert len(score_work(scorer, make_work(PAIRS)).scores) == len(PAIRS)
+    with pytest.raises(RuntimeError, match="could not create a primitive"):
+        score_work(scorer, make_work([(QUERIES[0], LONG)]))
+
+
 def test_any_other_error_is_not_taken_for_lack_of_memory(scorer: ModelScorer) -> None:
     class Broken:
         is_padded = False

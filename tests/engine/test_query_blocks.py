@@ -16,7 +16,7 @@ from worker import self_test
 from worker.assembly import assemble
 from worker.attention import Kernel, Segments, find_runs, run_by_run
 from worker.cross_encoder import PackedEncoder
-from worker.query_blocks import LEAST_LENGTH, by_query_blocks
+from worker.query_blocks import LEAST_LENGTH, by_query_blocks, by_query_blocks_in_bf16
 
 HEADS, HEAD_SIZE, SCALE = 6, 32, 0.2
 IDLE = 5
@@ -70,10 +70,30 @@ def test_in_bf16_results_are_near_those_in_fp32() -> None:
     )
 
 
+def test_broken_neighbours_break_nothing_but_themselves() -> None:
+    states, segments = make_states([100, 130, 140])
+    expected = attended(by_query_blocks, states, segments, None)
+    for part in states:
+        part[:100] = torch.nan
+        part[230:] = torch.nan
+    found = attended(by_query_blocks, states, segments, None)
+    assert torch.equal(found[100:230], expected[100:230])
+    assert not found[-IDLE:].any()
+
+
+def test_states_in_fp32_may_be_attended_to_in_bf16() -> None:
+    states, segments = make_states([50, 260, 700])
+    exact = attended(run_by_run, states, segments, None)
+    found = attended(by_query_blocks_in_bf16, states, segments, None)
+    assert found.dtype is torch.float32
+    assert torch.equal(found[:50], exact[:50]), "short ones are left in fp32"
+    torch.testing.assert_close(found, exact, rtol=0.02, atol=0.02)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_a_sequence_s_result_does_not_depend_on_the_others(dtype: torch.dtype, num_threads: int) -> None:
-    lengths = [100, 640, 97, 97, 1030]
+    lengths = [100, 513, 97, 97, 1030, 2305]
     states, segments = make_states(lengths, dtype)
     torch.set_num_threads(num_threads)
     try:
