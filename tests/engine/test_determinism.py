@@ -10,6 +10,7 @@ from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 from tests.support.works import all_pairs, make_work, score_pairs, score_work
 from worker import packed_layer
 from worker.model_scorer import ModelScorer
+from worker.row_counts import CPU_LEAST_ROWS
 
 EVERYTHING = all_pairs(QUERIES, [*DOCUMENTS, *STRANGE, LONG])
 PROBES = [
@@ -55,6 +56,7 @@ def test_so_it_has_whether_a_layer_goes_in_parts_or_as_a_whole(
 ) -> None:
     scorer = load("bert", precision=precision, batch_tokens=20_000)
     as_a_whole = [score.logit for score in score_pairs(scorer, MANY)]
+    assert scorer.prepare([make_work(MANY)]).batches[0].num_tokens > 2 * CPU_LEAST_ROWS, "two parts at least"
     monkeypatch.setattr(packed_layer, "LARGEST_KEPT", 1000)
     assert [score.logit for score in score_pairs(scorer, MANY)] == as_a_whole
 
