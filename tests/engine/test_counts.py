@@ -5,7 +5,7 @@ import pytest
 from tests.engine.conftest import LoadScorer
 from tests.support.texts import DOCUMENTS, LONG, QUERIES
 from tests.support.works import all_pairs, make_work, score_pairs
-from worker.row_counts import CPU_LEAST_ROWS, enough_rows
+from worker.row_counts import CPU_LEAST_ROWS
 
 PAIRS = all_pairs(QUERIES[:4], [*DOCUMENTS, LONG])
 
@@ -28,7 +28,7 @@ def test_without_padding_only_idle_rows_of_a_small_batch_are_computed_in_vain(lo
     assert scorer.take_counts().num_computed_tokens == CPU_LEAST_ROWS
     prepared = scorer.prepare([make_work(PAIRS)])
     scorer.score(prepared, lambda: False)
-    computed = sum(enough_rows(batch.num_tokens) for batch in prepared.batches)
+    computed = sum(max(-(-batch.num_tokens // 64) * 64, CPU_LEAST_ROWS) for batch in prepared.batches)
     assert scorer.take_counts().num_computed_tokens == computed
 
 

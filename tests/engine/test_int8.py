@@ -1,9 +1,11 @@
 """Linear layers in 8-bit integers: near fp32, of each row alone, never chosen by itself, refused if wrong."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from db.records import Precision, ScorerSpec
 from db.scorers import spec_digest
@@ -12,7 +14,9 @@ from tests.engine.plain import plain_logits
 from tests.support.models import WIDE
 from tests.support.texts import DOCUMENTS, QUERIES
 from tests.support.works import all_pairs, score_pairs
+from worker import exchange
 from worker.assembly import assemble
+from worker.attention import run_by_run
 from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
 from worker.errors import PrecisionUnsupported, QuantizationRefused
@@ -78,6 +82,21 @@ def test_a_product_that_is_wrong_is_found_out_at_start(
     spec = ScorerSpec(model=str(model_directory(WIDE)), precision=Precision.INT8)
     with pytest.raises(QuantizationRefused, match=r"does not bear int8.*--precision auto"):
         assemble(spec, None, "cpu")
+
+
+def test_attention_in_bf16_that_is_wrong_is_not_used(
+    model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wrong(query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> Tensor:
+        return run_by_run(query, key, value.flip(0), *rest)
+
+    monkeypatch.setattr(exchange, "multiplies_bf16_blocks", lambda: True)
+    monkeypatch.setattr(exchange, "by_query_blocks_in_bf16", wrong)
+    scorer = assemble(ScorerSpec(model=str(model_directory(WIDE)), precision=Precision.INT8), None, "cpu")
+    assert "fast_path_disagrees" in caplog.messages
+    assert isinstance(scorer.forward.encoder, PackedEncoder)
+    assert scorer.forward.encoder.kernel is run_by_run
+    assert linears_of(scorer) == {QuantizedLinear}
 
 
 def test_it_is_never_chosen_by_itself_and_only_on_a_cpu() -> None:
