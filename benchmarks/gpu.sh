@@ -9,8 +9,12 @@ cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-python3}
 [ -x .venv/bin/python ] && python=${PYTHON:-.venv/bin/python}
 export HF_HUB_OFFLINE=1
+# Layers are compiled once, and not anew for each of the processes that load the model.
+TORCHINDUCTOR_CACHE_DIR=$(mktemp -d)
+export TORCHINDUCTOR_CACHE_DIR
+trap 'rm -rf "$TORCHINDUCTOR_CACHE_DIR"' EXIT
 
-timeout --signal=INT --kill-after=15 400 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
+timeout --signal=INT --kill-after=15 385 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
 status=$?
-timeout 60 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/engine/test_gpu.py || status=$?
+timeout 75 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/engine/test_gpu.py || status=$?
 exit $status

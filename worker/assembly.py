@@ -10,7 +10,8 @@ from worker import families
 from worker.batches import Layout
 from worker.blocked_linear import can_block
 from worker.checkpoint import Checkpoint, find_checkpoint
-from worker.cross_encoder import Encoder
+from worker.compiled_layers import compile_layers
+from worker.cross_encoder import Encoder, PackedEncoder
 from worker.errors import QuantizationRefused, TokenizerUnsupported
 from worker.exchange import lay_in_blocks, quantize
 from worker.forward import Budget, Forward
@@ -59,6 +60,8 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
         raise QuantizationRefused(spec.model, difference)
     if not is_int8 and can_block(device, dtype):
         lay_in_blocks(encoder, layout, probe, limits.max_length, dtype)
+    if device.type == "cuda" and isinstance(encoder, PackedEncoder):
+        compile_layers(encoder, layout, probe, limits.max_length, dtype)
     budget_tokens = batch_tokens or _fitting_batch_tokens(encoder, layout, probe, limits.max_length, device)
     cost = Cost(families.attention_length(config), encoder.is_padded)
     facts = EngineFacts(
@@ -113,5 +116,6 @@ def _fitting_batch_tokens(
         batch = longest_sequences(layout, probe, max_length, num_tokens)
         return batch.num_tokens, peak_bytes(encoder, batch, device)
 
+    torch.cuda.empty_cache()  # trials left something there that is free
     free_bytes, _ = torch.cuda.mem_get_info(device)
     return tokens_within(free_bytes // 2, CUDA_BATCH_TOKENS, needs)

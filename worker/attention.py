@@ -4,7 +4,6 @@ Registered with transformers under PACKED_ATTENTION; the model's forward hands `
 it. Knows tensors and bounds, not models.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -135,69 +134,3 @@ def _local_mask(num_queries: int, num_keys: int, shift: int, reach: int, device:
     queries = torch.arange(num_queries, device=device)[:, None] + shift
     keys = torch.arange(num_keys, device=device)[None, :]
     return (queries - keys).abs() <= reach
-
-
-def varlen(
-    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
-) -> Tensor:
-    """FlashAttention over variable lengths: CUDA from sm80 on, half precision."""
-    if reach is not None and "window_size" not in _varlen_options():
-        return run_by_run(query, key, value, segments, scale, reach)
-    bounds, longest = segments.bounds, segments.max_length
-    return varlen_between(query, key, value, (bounds, bounds), (longest, longest), scale, reach)
-
-
-def varlen_between(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    bounds: tuple[Tensor, Tensor],
-    longest: tuple[int, int],
-    scale: float,
-    reach: int | None = None,
-) -> Tensor:
-    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
-    from torch.nn.attention.varlen import varlen_attn  # absent from PyTorch without CUDA parts
-
-    options: dict[str, Any] = {} if reach is None else {"window_size": (reach, reach)}
-    if "scale" in _varlen_options():
-        options["scale"] = scale
-    elif scale != query.shape[-1] ** -0.5:
-        query = query * (scale * query.shape[-1] ** 0.5)
-    output = varlen_attn(query, key, value, *bounds, *longest, **options)
-    assert isinstance(output, Tensor)
-    return output
-
-
-@lru_cache(maxsize=1)
-def _varlen_options() -> frozenset[str]:
-    from torch.nn.attention.varlen import varlen_attn
-
-    return frozenset(inspect.signature(varlen_attn).parameters)
-
-
-def efficient(
-    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
-) -> Tensor:
-    """Memory-efficient attention over variable lengths: CUDA from sm50 on, also a T4, every precision."""
-    if reach is not None:
-        return run_by_run(query, key, value, segments, scale, reach)
-    bounds, longest = segments.bounds, segments.max_length
-    return efficient_between(query, key, value, (bounds, bounds), (longest, longest), scale)
-
-
-def efficient_between(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    bounds: tuple[Tensor, Tensor],
-    longest: tuple[int, int],
-    scale: float,
-) -> Tensor:
-    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
-    states = [state.unsqueeze(0) for state in (query, key, value)]
-    output = torch.ops.aten._efficient_attention_forward(
-        *states, None, *bounds, *longest, 0.0, 0, False, scale=scale
-    )[0]
-    assert isinstance(output, Tensor)
-    return output.squeeze(0)

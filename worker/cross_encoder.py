@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from worker.attention import Kernel, Segments, find_runs, run_by_run
 from worker.batches import Batch
 from worker.families import Family, pool
+from worker.packed_layer import Finish, PackedLayer, finish
 from worker.row_counts import by_few_rows, enough_rows
 from worker.shortcuts import with_shortcuts
 
@@ -39,7 +40,8 @@ class PackedEncoder:
         self._config: Any = model.config
         self._family = family
         stock = getattr(model, family.base)
-        self._base = with_shortcuts(stock) if family.has_bert_layers else stock
+        self.has_packed_layers = family.has_bert_layers
+        self._base = with_shortcuts(stock) if self.has_packed_layers else stock
         self.layers = layers_of(self._base)
         self._head = family.head(model)
         self._device = device
@@ -58,7 +60,7 @@ class PackedEncoder:
         hidden = self._base(
             input_ids=rows[0], position_ids=rows[1], segments=segments, **token_types
         ).last_hidden_state
-        if self._family.has_bert_layers:
+        if self.has_packed_layers:
             pooled = hidden[0].float()
         else:
             pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
@@ -67,10 +69,17 @@ class PackedEncoder:
     def num_computed_tokens(self, batch: Batch) -> int:
         return enough_rows(batch.num_tokens) if self._device.type == "cpu" else batch.num_tokens
 
+    def finish_by(self, finish: Finish) -> None:
+        """Has every layer but the last compute by it what follows attention."""
+        for layer in self.layers.modules():
+            if isinstance(layer, PackedLayer):
+                layer.finish = finish
+
     def exact(self) -> "PackedEncoder":
         """The same model in fp32, on the same device, for what half precision cannot hold."""
         twin = copy.deepcopy(self)
         twin.kernel = run_by_run
+        twin.finish_by(finish)
         twin._base.float()
         return twin
 

@@ -3,7 +3,6 @@
 Exchanges all of an encoder's but its head's. Knows encoders and linear layers, not pairs.
 """
 
-import logging
 from collections.abc import Callable
 
 import torch
@@ -15,10 +14,8 @@ from worker.cross_encoder import PackedEncoder, PaddedEncoder
 from worker.kernels import multiplies_bf16_blocks
 from worker.quantization import QuantizedLinear
 from worker.query_blocks import by_query_blocks_in_bf16
-from worker.self_test import agrees, probe_batch
+from worker.self_test import probe_batch, stays
 from worker.tokenization import TokenizedText
-
-log = logging.getLogger("rankmill.worker")
 
 # A trained model's logits on trial pairs were seen to move by a fifth of this, a random one's by half of it.
 INT8_TOLERANCE = 0.5
@@ -42,7 +39,7 @@ def quantize(
 def _attend_in_bf16(encoder: PackedEncoder, batch: Batch, expected: Tensor) -> None:
     kernel = encoder.kernel
     encoder.kernel = by_query_blocks_in_bf16
-    if not _stays(encoder, batch, expected, torch.bfloat16, "bf16 attention"):
+    if not stays(encoder, batch, expected, torch.bfloat16, "bf16 attention"):
         encoder.kernel = kernel
 
 
@@ -57,24 +54,8 @@ def lay_in_blocks(
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)
     take_back = exchange_linears(encoder.layers, BlockedLinear)
-    if not _stays(encoder, batch, expected, dtype, "blocks"):
+    if not stays(encoder, batch, expected, dtype, "blocks"):
         take_back()
-
-
-def _stays(
-    encoder: PackedEncoder | PaddedEncoder, batch: Batch, expected: Tensor, dtype: torch.dtype, path: str
-) -> bool:
-    """Whether the encoder still gives these logits; warns where it does not."""
-    try:
-        found = encoder.logits(batch)
-    except Exception as error:
-        log.warning("fast_path_failed", extra={"fields": {"path": path, "error": str(error)[:300]}})
-        return False
-    if agrees(found, expected, dtype):
-        return True
-    difference = float((found - expected).abs().max())
-    log.warning("fast_path_disagrees", extra={"fields": {"path": path, "difference": difference}})
-    return False
 
 
 def exchange_linears(module: nn.Module, stand_in: Callable[[nn.Linear], nn.Module]) -> Callable[[], None]:

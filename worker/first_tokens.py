@@ -10,13 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from worker.attention import Kernel, Segments, efficient, efficient_between, varlen, varlen_between
+from worker.attention import Kernel, Segments
 from worker.row_counts import by_few_rows
+from worker.varlen import efficient, efficient_between, varlen, varlen_between, varlen_by_flash_3
 
 # What a single query gets of a CPU was seen to depend on where its memory lies; of so many it does not.
 ASKING_ROWS = 8
 # The kernels that know bounds of queries apart from those of keys.
-BETWEEN: dict[Kernel, Callable[..., Tensor]] = {varlen: varlen_between, efficient: efficient_between}
+BETWEEN: dict[Kernel, Callable[..., Tensor]] = {
+    varlen_by_flash_3: varlen_between,
+    varlen: varlen_between,
+    efficient: efficient_between,
+}
 
 
 class FirstTokenLayer(nn.Module):

@@ -2,8 +2,9 @@
 
 import torch
 
-from worker.attention import Kernel, efficient, run_by_run, varlen
+from worker.attention import Kernel, run_by_run
 from worker.query_blocks import by_query_blocks
+from worker.varlen import efficient, flash_3_is_there, varlen, varlen_by_flash_3
 
 
 def kernels_for(device: torch.device, dtype: torch.dtype) -> list[Kernel]:
@@ -11,9 +12,13 @@ def kernels_for(device: torch.device, dtype: torch.dtype) -> list[Kernel]:
     if device.type != "cuda":
         is_fast = dtype is torch.bfloat16 and multiplies_bf16_blocks()
         return [by_query_blocks, run_by_run] if is_fast else [run_by_run]
-    is_ampere = torch.cuda.get_device_capability(device) >= (8, 0)
-    fast = [varlen] if is_ampere and dtype in (torch.float16, torch.bfloat16) else []
-    return [*fast, efficient, run_by_run]
+    kernels: list[Kernel] = [efficient, run_by_run]
+    capability = torch.cuda.get_device_capability(device)
+    if dtype in (torch.float16, torch.bfloat16) and capability >= (8, 0):
+        kernels.insert(0, varlen)
+        if capability[0] == 9 and flash_3_is_there():
+            kernels.insert(0, varlen_by_flash_3)
+    return kernels
 
 
 def multiplies_bf16_blocks() -> bool:

@@ -18,25 +18,31 @@ from worker.row_counts import CPU_LEAST_ROWS
 
 
 class PackedLayer(nn.Module):
-    """Stands in a stock layer's place; (1, tokens, hidden) in and out."""
+    """Stands in a stock layer's place; (1, tokens, hidden) in and out.
+
+    `finish` computes what follows attention: a layer's output from what its tokens attended to and its input.
+    """
+
+    finish: "Finish"
 
     def __init__(self, stock: Any) -> None:
         super().__init__()
+        self.finish = finish
         self.attention = FusedSelfAttention(stock.attention.self)
         self.attended = stock.attention.output
         self.intermediate = stock.intermediate.dense
         self.output = stock.output
         self._num_wide: int = self.intermediate.out_features
-        self._activate = in_place(stock.intermediate.intermediate_act_fn)
+        self.activate = in_place(stock.intermediate.intermediate_act_fn)
 
     def forward(self, hidden_states: Tensor, *_: Any, segments: Segments, **__: Any) -> Tensor:
         rows = hidden_states.squeeze(0)
         context = self.attention(rows, segments)
         num_parts = self._num_parts(rows)
         if num_parts == 1:
-            return self._after_attention(context, rows).unsqueeze(0)
+            return self.finish(self, context, rows).unsqueeze(0)
         parts = zip(context.tensor_split(num_parts), rows.tensor_split(num_parts), strict=True)
-        return torch.cat([self._after_attention(*part) for part in parts]).unsqueeze(0)
+        return torch.cat([self.finish(self, *part) for part in parts]).unsqueeze(0)
 
     def _num_parts(self, rows: Tensor) -> int:
         """On a CPU as many as keep the intermediate tensor within what the process keeps of freed memory."""
@@ -45,11 +51,16 @@ class PackedLayer(nn.Module):
         wanted = len(rows) * self._num_wide * rows.element_size() // LARGEST_KEPT + 1
         return max(1, min(wanted, len(rows) // CPU_LEAST_ROWS))
 
-    def _after_attention(self, context: Tensor, rows: Tensor) -> Tensor:
-        rows = self.attended.LayerNorm(self.attended.dense(context).add_(rows))
-        wide = self._activate(self.intermediate(rows))
-        output: Tensor = self.output.LayerNorm(self.output.dense(wide).add_(rows))
-        return output
+
+# The layer, (tokens, hidden) attended to, (tokens, hidden) of its input.
+Finish = Callable[[PackedLayer, Tensor, Tensor], Tensor]
+
+
+def finish(layer: PackedLayer, context: Tensor, rows: Tensor) -> Tensor:
+    rows = layer.attended.LayerNorm(layer.attended.dense(context).add_(rows))
+    wide = layer.activate(layer.intermediate(rows))
+    output: Tensor = layer.output.LayerNorm(layer.output.dense(wide).add_(rows))
+    return output
 
 
 def in_place(activation: Any) -> Callable[[Tensor], Tensor]:

@@ -59,6 +59,22 @@ def choose_encoder(
     return PaddedEncoder(model, device)
 
 
+def stays(
+    encoder: PackedEncoder | PaddedEncoder, batch: Batch, expected: Tensor, dtype: torch.dtype, path: str
+) -> bool:
+    """Whether the encoder still gives these logits; warns where it does not."""
+    try:
+        found = encoder.logits(batch)
+    except Exception as error:
+        log.warning("fast_path_failed", extra={"fields": {"path": path, "error": str(error)[:300]}})
+        return False
+    if agrees(found, expected, dtype):
+        return True
+    difference = float((found - expected).abs().max())
+    log.warning("fast_path_disagrees", extra={"fields": {"path": path, "difference": difference}})
+    return False
+
+
 def agrees(found: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     """Whether logits are equal but for rounding in this number format."""
     scale = max(1.0, float(expected.abs().max()))

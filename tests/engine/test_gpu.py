@@ -6,15 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from db.records import Precision, ScorerSpec
 from tests.engine.conftest import ModelDirectory
 from tests.engine.plain import plain_logits
 from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 from tests.support.works import all_pairs, make_work, score_pairs
+from worker import assembly
 from worker.assembly import assemble
-from worker.attention import efficient, run_by_run, varlen
+from worker.attention import run_by_run
+from worker.compiled_layers import compiled
 from worker.cross_encoder import PackedEncoder
+from worker.kernels import kernels_for
 from worker.model_scorer import ModelScorer
 
 pytestmark = [
@@ -24,6 +28,12 @@ pytestmark = [
 
 PAIRS = all_pairs(QUERIES, [*DOCUMENTS, *STRANGE])
 FAMILIES = ["xlm-roberta", "bert", "modernbert", "modernbert-mean", "roberta", "deberta"]
+
+
+@pytest.fixture(autouse=True)
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds for every model; the test that is about it calls it."""
+    monkeypatch.setattr(assembly, "compile_layers", lambda *_: None)
 
 
 def on_gpu(directory: Path, precision: Precision, batch_tokens: int | None = None) -> ModelScorer:
@@ -45,14 +55,29 @@ def test_auto_is_fp16_through_the_fast_kernel(model_directory: ModelDirectory) -
     assert (scorer.facts.device, scorer.facts.dtype) == ("cuda", "float16")
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    expected = varlen if torch.cuda.get_device_capability() >= (8, 0) else efficient
-    assert encoder.kernel is expected
+    assert encoder.kernel is kernels_for(torch.device("cuda"), torch.float16)[0]
 
 
 def test_in_fp32_the_kernel_is_not_the_slow_one(model_directory: ModelDirectory) -> None:
     encoder = on_gpu(model_directory("bert"), Precision.FP32).forward.encoder
     assert isinstance(encoder, PackedEncoder)
     assert encoder.kernel is not run_by_run
+
+
+def test_compiled_layers_give_the_same_logits_by_one_graph_for_all_numbers_of_tokens(
+    model_directory: ModelDirectory,
+) -> None:
+    scorer = on_gpu(model_directory("xlm-roberta"), Precision.FP16)
+    encoder = scorer.forward.encoder
+    assert isinstance(encoder, PackedEncoder)
+    expected = [score.logit for score in score_pairs(scorer, PAIRS)]
+    counters.clear()
+    encoder.finish_by(compiled())
+    for pairs in (PAIRS, PAIRS[:1], PAIRS[:7], PAIRS * 20):
+        found = [score.logit for score in score_pairs(scorer, pairs)]
+        spread = max(1.0, max(map(abs, expected)))
+        np.testing.assert_allclose(found, (expected * 20)[: len(pairs)], rtol=0, atol=2e-2 * spread)
+    assert counters["stats"]["unique_graphs"] == 1
 
 
 @pytest.mark.parametrize("family", ["xlm-roberta", "bert", "modernbert"])

@@ -1,0 +1,118 @@
+"""Attention over variable lengths on CUDA, each sequence of a batch to itself, in one call.
+
+Knows tensors and bounds, and which of PyTorch's kernels computes them.
+"""
+
+import importlib.util
+import inspect
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import attention
+
+from worker.attention import Segments, run_by_run
+
+# The package that brings FlashAttention 3, and PyTorch's name for it.
+FLASH_3_PACKAGE, FLASH_3 = "flash_attn_interface", "FA3"
+
+
+def varlen(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
+) -> Tensor:
+    """PyTorch's own FlashAttention: CUDA from sm80 on, half precision."""
+    _use_flash(None)
+    return _varlen(query, key, value, segments, scale, reach)
+
+
+def varlen_by_flash_3(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
+) -> Tensor:
+    """FlashAttention 3 where it is installed: CUDA at sm90, half precision."""
+    _use_flash(FLASH_3)
+    return _varlen(query, key, value, segments, scale, reach)
+
+
+def flash_3_is_there() -> bool:
+    """Whether a package brings FlashAttention 3, and this PyTorch knows how to call it."""
+    return importlib.util.find_spec(FLASH_3_PACKAGE) is not None and hasattr(
+        attention, "activate_flash_attention_impl"
+    )
+
+
+def _use_flash(wanted: str | None) -> None:
+    """Has PyTorch call that implementation from now on, in the whole process; None: its own."""
+    if not hasattr(attention, "current_flash_attention_impl"):
+        return
+    if attention.current_flash_attention_impl() == wanted:
+        return
+    if wanted is None:
+        attention.restore_flash_attention_impl()
+    else:
+        attention.activate_flash_attention_impl(wanted)
+
+
+def _varlen(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
+) -> Tensor:
+    if reach is not None and "window_size" not in _varlen_options():
+        return run_by_run(query, key, value, segments, scale, reach)
+    bounds, longest = segments.bounds, segments.max_length
+    return varlen_between(query, key, value, (bounds, bounds), (longest, longest), scale, reach)
+
+
+def varlen_between(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    longest: tuple[int, int],
+    scale: float,
+    reach: int | None = None,
+) -> Tensor:
+    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
+    from torch.nn.attention.varlen import varlen_attn  # absent from PyTorch without CUDA parts
+
+    options: dict[str, Any] = {} if reach is None else {"window_size": (reach, reach)}
+    if "scale" in _varlen_options():
+        options["scale"] = scale
+    elif scale != query.shape[-1] ** -0.5:
+        query = query * (scale * query.shape[-1] ** 0.5)
+    output = varlen_attn(query, key, value, *bounds, *longest, **options)
+    assert isinstance(output, Tensor)
+    return output
+
+
+@lru_cache(maxsize=1)
+def _varlen_options() -> frozenset[str]:
+    from torch.nn.attention.varlen import varlen_attn
+
+    return frozenset(inspect.signature(varlen_attn).parameters)
+
+
+def efficient(
+    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
+) -> Tensor:
+    """Memory-efficient attention over variable lengths: CUDA from sm50 on, also a T4, every precision."""
+    if reach is not None:
+        return run_by_run(query, key, value, segments, scale, reach)
+    bounds, longest = segments.bounds, segments.max_length
+    return efficient_between(query, key, value, (bounds, bounds), (longest, longest), scale)
+
+
+def efficient_between(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    longest: tuple[int, int],
+    scale: float,
+) -> Tensor:
+    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
+    states = [state.unsqueeze(0) for state in (query, key, value)]
+    output = torch.ops.aten._efficient_attention_forward(
+        *states, None, *bounds, *longest, 0.0, 0, False, scale=scale
+    )[0]
+    assert isinstance(output, Tensor)
+    return output.squeeze(0)
