@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Two images from one file, neither with build tools, both running as an ordinary user:
+# Two images from one file, both running as an ordinary user, the slim one without build tools:
 #   docker build --target slim -t rankmill:slim .   producer, store, monitor; no PyTorch
 #   docker build --target gpu  -t rankmill:gpu  .   the same and the worker, with CUDA PyTorch
 # To be certain of the base, name it by digest: --build-arg BASE=python:3.12-slim-trixie@sha256:...
@@ -45,6 +45,12 @@ ENTRYPOINT ["rankmill"]
 CMD ["--help"]
 
 FROM runtime AS gpu
+# When a model is loaded its layers are compiled for the device; that compiler calls this one.
+USER root
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
 COPY --from=gpu-environment /opt/rankmill /opt/rankmill
 
 # Last, so that a build without --target makes the small one.

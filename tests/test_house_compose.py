@@ -142,8 +142,11 @@ def test_images_are_built_from_a_pinned_base_and_run_as_an_ordinary_user() -> No
     parents = {stage[3]: stage[1] for stage in stages}
     assert parents["slim"] == parents["gpu"] == "runtime"
     runtime = "\n".join(lines).split(" AS runtime\n")[1]
-    assert re.findall(r"^USER (.*)", runtime, re.MULTILINE) == ["10001:10001"]
-    assert not re.search(r"apt-get|pip install", runtime), "the images that run have no build step in them"
+    assert re.findall(r"^USER (.*)", runtime, re.MULTILINE) == ["10001:10001", "root", "10001:10001"]
+    assert "pip install" not in runtime, "the images that run have no build step in them"
+    assert re.findall(r"apt-get install (.*) \\$", runtime, re.MULTILINE) == [
+        "--yes --no-install-recommends gcc libc6-dev"
+    ]
 
 
 def test_images_of_the_compose_file_are_targets_of_the_dockerfile(services: dict[str, Any]) -> None:
