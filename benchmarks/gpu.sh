@@ -13,6 +13,7 @@ export HF_HUB_OFFLINE=1
 TORCHINDUCTOR_CACHE_DIR=$(mktemp -d)
 export TORCHINDUCTOR_CACHE_DIR
 trap 'rm -rf "$TORCHINDUCTOR_CACHE_DIR"' EXIT
+trap 'exit 130' INT TERM
 
 timeout --signal=INT --kill-after=15 385 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
 status=$?

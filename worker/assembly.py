@@ -61,7 +61,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     if not is_int8 and can_block(device, dtype):
         lay_in_blocks(encoder, layout, probe, limits.max_length, dtype)
     if device.type == "cuda" and isinstance(encoder, PackedEncoder):
-        compile_layers(encoder, layout, probe, limits.max_length, dtype)
+        compile_layers(encoder, layout, probe, limits.max_length, dtype, batch_tokens)
     budget_tokens = batch_tokens or _fitting_batch_tokens(encoder, layout, probe, limits.max_length, device)
     cost = Cost(families.attention_length(config), encoder.is_padded)
     facts = EngineFacts(

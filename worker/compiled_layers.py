@@ -4,96 +4,84 @@ One graph serves all layers and every number of tokens. Knows encoders, not pair
 """
 
 import logging
-import os
-import stat
 import time
+from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
 from worker.batches import Batch, Layout
+from worker.compiler_folder import use_own_folder
 from worker.cross_encoder import PackedEncoder
-from worker.packed_layer import Finish, PackedLayer, finish
+from worker.packed_layer import AfterAttention, PackedLayer, after_attention
 from worker.self_test import longest_sequences, probe_batch, stays
 from worker.tokenization import TokenizedText
 
 log = logging.getLogger("rankmill.worker")
 
 # What is timed: enough tokens to keep a large GPU busy, in sequences of a usual length.
-TIMED_TOKENS, TIMED_LENGTH, TIMED_RUNS = 16_384, 512, 5
-FOLDER_SETTING = "TORCHINDUCTOR_CACHE_DIR"
+TIMED_TOKENS, TIMED_LENGTH, TIMED_ROUNDS = 16_384, 512, 5
 
 
 def compile_layers(
-    encoder: PackedEncoder, layout: Layout, probe: TokenizedText, max_length: int, dtype: torch.dtype
+    encoder: PackedEncoder,
+    layout: Layout,
+    probe: TokenizedText,
+    max_length: int,
+    dtype: torch.dtype,
+    batch_tokens: int | None,
 ) -> None:
-    """Has the encoder's layers compiled, unless that fails, changes logits or makes them no faster."""
-    if not encoder.has_packed_layers:
+    """Has the encoder's layers compiled, unless that fails, makes them no faster or changes logits."""
+    if not encoder.has_packed_layers or torch._dynamo.config.disable:
         return
+    num_timed = min(batch_tokens or TIMED_TOKENS, TIMED_TOKENS)
+    timed = longest_sequences(layout, probe, min(TIMED_LENGTH, max_length), num_timed)
     batch = probe_batch(layout, probe, max_length)
-    timed = longest_sequences(layout, probe, min(TIMED_LENGTH, max_length), TIMED_TOKENS)
-    expected = encoder.logits(batch)
-    plain_s = _seconds(encoder, timed)
-    encoder.finish_by(compiled())
-    if not stays(encoder, batch, expected, dtype, "compiled layers"):
-        encoder.finish_by(finish)
-        return
-    compiled_s = _seconds(encoder, timed)
-    is_faster = compiled_s < plain_s
-    if not is_faster:
-        encoder.finish_by(finish)
-    fields = {"plain_ms": plain_s * 1e3, "compiled_ms": compiled_s * 1e3, "is_used": is_faster}
-    log.info("layers_compiled", extra={"fields": fields})
+    plain, fast = after_attention, compiled()
+    try:
+        expected = encoder.logits(batch)
+        plain_s, fast_s = _medians(encoder, (plain, fast), timed)
+        encoder.compute_after_attention_by(fast)
+        is_used = fast_s < plain_s and stays(encoder, batch, expected, dtype, "compiled layers")
+    except Exception as error:
+        fields = {"path": "compiled layers", "error": str(error)[:300]}
+        log.warning("fast_path_failed", extra={"fields": fields})
+        is_used = False
+    else:
+        times = {"plain_ms": plain_s * 1e3, "compiled_ms": fast_s * 1e3}
+        log.info("layers_compiled", extra={"fields": {**times, "is_used": is_used}})
+    if not is_used:
+        encoder.compute_after_attention_by(plain)
 
 
-def compiled() -> Finish:
-    """`finish`, compiled when it is first called. Fails then where there is no compiler."""
+def compiled() -> AfterAttention:
+    """`after_attention`, compiled when it is first called. Fails then where there is no compiler."""
 
     @cache
-    def optimized() -> tuple[Finish, TemporaryDirectory[str] | None]:
-        folder = _own_folder()
-        return torch.compile(finish, dynamic=False, options={"compile_threads": 1}), folder
+    def optimized() -> AfterAttention:
+        use_own_folder()
+        # Of one function it makes so many graphs and no more; those of models before count, too.
+        torch._dynamo.reset()
+        # Sizes are constants but for those marked below. By itself the compiler starts processes.
+        return torch.compile(after_attention, dynamic=False, options={"compile_threads": 1})
 
-    def finish_any_number(layer: PackedLayer, context: Tensor, rows: Tensor) -> Tensor:
+    def with_any_number_of_rows(layer: PackedLayer, context: Tensor, rows: Tensor) -> Tensor:
         for tensor in (context, rows):
             torch._dynamo.mark_dynamic(tensor, 0)
-        made, _ = optimized()
-        return made(layer, context, rows)
+        return optimized()(layer, context, rows)
 
-    return finish_any_number
-
-
-def _own_folder() -> TemporaryDirectory[str] | None:
-    """A new place for what the compiler writes, unless it has one that nobody else can write to.
-
-    It keeps programs and pickles there and runs what it finds; left to itself, below a name in /tmp that
-    everybody can take first.
-    """
-    chosen = os.environ.get(FOLDER_SETTING)
-    if chosen and _is_ours_alone(Path(chosen)):
-        return None
-    folder = TemporaryDirectory(prefix="rankmill-compiled-")
-    os.environ[FOLDER_SETTING] = folder.name
-    return folder
+    return with_any_number_of_rows
 
 
-def _is_ours_alone(folder: Path) -> bool:
-    try:
-        status = folder.stat()
-    except OSError:
-        return False
-    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def _seconds(encoder: PackedEncoder, batch: Batch) -> float:
-    """How long the batch takes on the encoder's device. A first run, which may compile, does not count."""
-    found = []
-    for _ in range(TIMED_RUNS + 1):
-        start = time.perf_counter()
-        encoder.logits(batch).cpu()
-        found.append(time.perf_counter() - start)
-    return median(found[1:])
+def _medians(encoder: PackedEncoder, ways: Sequence[AfterAttention], batch: Batch) -> list[float]:
+    """Seconds of a batch by each way, in turn; a first round, which may compile, does not count."""
+    spent: list[list[float]] = [[] for _ in ways]
+    for _ in range(TIMED_ROUNDS + 1):
+        for way, seconds in zip(ways, spent, strict=True):
+            encoder.compute_after_attention_by(way)
+            start = time.perf_counter()
+            encoder.logits(batch).cpu()
+            seconds.append(time.perf_counter() - start)
+    return [median(seconds[1:]) for seconds in spent]

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from worker.attention import Kernel, Segments, find_runs, run_by_run
 from worker.batches import Batch
 from worker.families import Family, pool
-from worker.packed_layer import Finish, PackedLayer, finish
+from worker.packed_layer import AfterAttention, PackedLayer, after_attention
 from worker.row_counts import by_few_rows, enough_rows
 from worker.shortcuts import with_shortcuts
 
@@ -69,17 +69,17 @@ class PackedEncoder:
     def num_computed_tokens(self, batch: Batch) -> int:
         return enough_rows(batch.num_tokens) if self._device.type == "cpu" else batch.num_tokens
 
-    def finish_by(self, finish: Finish) -> None:
-        """Has every layer but the last compute by it what follows attention."""
+    def compute_after_attention_by(self, way: AfterAttention) -> None:
+        """Has every layer but the last compute in this way what follows attention."""
         for layer in self.layers.modules():
             if isinstance(layer, PackedLayer):
-                layer.finish = finish
+                layer.after_attention = way
 
     def exact(self) -> "PackedEncoder":
         """The same model in fp32, on the same device, for what half precision cannot hold."""
         twin = copy.deepcopy(self)
         twin.kernel = run_by_run
-        twin.finish_by(finish)
+        twin.compute_after_attention_by(after_attention)
         twin._base.float()
         return twin
 

@@ -4,6 +4,7 @@ Exact: every other row of the last layer is thrown away by the head. Knows BERT'
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,13 +13,20 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from worker.attention import Kernel, Segments
 from worker.row_counts import by_few_rows
-from worker.varlen import efficient, efficient_between, varlen, varlen_between, varlen_by_flash_3
+from worker.varlen_kernels import (
+    FLASH_3,
+    efficient,
+    efficient_between,
+    varlen,
+    varlen_between,
+    varlen_by_flash_3,
+)
 
 # What a single query gets of a CPU was seen to depend on where its memory lies; of so many it does not.
 ASKING_ROWS = 8
 # The kernels that know bounds of queries apart from those of keys.
 BETWEEN: dict[Kernel, Callable[..., Tensor]] = {
-    varlen_by_flash_3: varlen_between,
+    varlen_by_flash_3: partial(varlen_between, flash=FLASH_3),
     varlen: varlen_between,
     efficient: efficient_between,
 }

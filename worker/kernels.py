@@ -4,7 +4,7 @@ import torch
 
 from worker.attention import Kernel, run_by_run
 from worker.query_blocks import by_query_blocks
-from worker.varlen import efficient, flash_3_is_there, varlen, varlen_by_flash_3
+from worker.varlen_kernels import efficient, flash_3_is_there, varlen, varlen_by_flash_3
 
 
 def kernels_for(device: torch.device, dtype: torch.dtype) -> list[Kernel]:

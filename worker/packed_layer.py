@@ -20,14 +20,14 @@ from worker.row_counts import CPU_LEAST_ROWS
 class PackedLayer(nn.Module):
     """Stands in a stock layer's place; (1, tokens, hidden) in and out.
 
-    `finish` computes what follows attention: a layer's output from what its tokens attended to and its input.
+    `after_attention` gives its output from what its tokens attended to and its input.
     """
 
-    finish: "Finish"
+    after_attention: "AfterAttention"
 
     def __init__(self, stock: Any) -> None:
         super().__init__()
-        self.finish = finish
+        self.after_attention = after_attention
         self.attention = FusedSelfAttention(stock.attention.self)
         self.attended = stock.attention.output
         self.intermediate = stock.intermediate.dense
@@ -40,9 +40,9 @@ class PackedLayer(nn.Module):
         context = self.attention(rows, segments)
         num_parts = self._num_parts(rows)
         if num_parts == 1:
-            return self.finish(self, context, rows).unsqueeze(0)
+            return self.after_attention(self, context, rows).unsqueeze(0)
         parts = zip(context.tensor_split(num_parts), rows.tensor_split(num_parts), strict=True)
-        return torch.cat([self.finish(self, *part) for part in parts]).unsqueeze(0)
+        return torch.cat([self.after_attention(self, *part) for part in parts]).unsqueeze(0)
 
     def _num_parts(self, rows: Tensor) -> int:
         """On a CPU as many as keep the intermediate tensor within what the process keeps of freed memory."""
@@ -53,10 +53,10 @@ class PackedLayer(nn.Module):
 
 
 # The layer, (tokens, hidden) attended to, (tokens, hidden) of its input.
-Finish = Callable[[PackedLayer, Tensor, Tensor], Tensor]
+AfterAttention = Callable[[PackedLayer, Tensor, Tensor], Tensor]
 
 
-def finish(layer: PackedLayer, context: Tensor, rows: Tensor) -> Tensor:
+def after_attention(layer: PackedLayer, context: Tensor, rows: Tensor) -> Tensor:
     rows = layer.attended.LayerNorm(layer.attended.dense(context).add_(rows))
     wide = layer.activate(layer.intermediate(rows))
     output: Tensor = layer.output.LayerNorm(layer.output.dense(wide).add_(rows))

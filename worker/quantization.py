@@ -45,10 +45,11 @@ class QuantizedLinear(nn.Module):
         least = rows.amin(-1, keepdim=True)
         extent = (rows.amax(-1, keepdim=True) - least).clamp_min_(TINY)
         density = ROW_STEPS / extent
-        steps = torch.addcmul(-128 - least * density, rows, density).round_().to(torch.int8)
+        # addcmul would be slow here, where what is added is one number a row.
+        steps = torch.mul(rows, density).sub_(least * density + 128).round_().to(torch.int8)
         # As they are without a sign; that conversion itself would take several times as long.
         products = self._multiply(steps.view(torch.uint8).bitwise_xor_(128))
-        torch.mul(products, extent, out=output).add_(self._bias).addcmul_(least, self._sums)
+        torch.addcmul(self._bias, products, extent, out=output).addcmul_(least, self._sums)
 
     def _multiply(self, steps: Tensor) -> Tensor:
         """What rows between 0 and 1 give, from their steps."""

@@ -17,6 +17,7 @@ from worker.families import Family
 from worker.kernels import kernels_for
 from worker.memory import is_out_of_memory
 from worker.tokenization import TokenizedText
+from worker.varlen_kernels import use_flash
 
 log = logging.getLogger("rankmill.worker")
 
@@ -31,6 +32,7 @@ def choose_encoder(
     """The fastest encoder that agrees with the stock model on sequences made of the probe's tokens."""
     parameter = next(model.parameters())
     device, dtype = parameter.device, parameter.dtype
+    use_flash(None)  # a model before may have left another, and the stock model shall not be computed by it
     if family is None:
         log.warning("padded_model", extra={"fields": {"model_class": type(model).__name__}})
         return PaddedEncoder(model, device)

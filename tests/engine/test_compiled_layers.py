@@ -1,8 +1,8 @@
 """Compiled layers are used where they are faster and right; one graph serves all of them."""
 
 import logging
-import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from tests.support.texts import DOCUMENTS, LONG, QUERIES
 from tests.support.works import all_pairs, score_pairs
 from worker import assembly, compiled_layers
 from worker.assembly import assemble
-from worker.compiled_layers import FOLDER_SETTING, compile_layers
+from worker.compiled_layers import compile_layers
 from worker.cross_encoder import PackedEncoder
 from worker.model_scorer import ModelScorer
-from worker.packed_layer import Finish, PackedLayer, finish
+from worker.packed_layer import AfterAttention, PackedLayer, after_attention
 
 PAIRS = all_pairs(QUERIES[:4], [*DOCUMENTS, LONG[:3000]])
 
@@ -29,13 +29,12 @@ PAIRS = all_pairs(QUERIES[:4], [*DOCUMENTS, LONG[:3000]])
 @pytest.fixture(autouse=True)
 def on_a_cpu_and_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers are compiled though this is no GPU, and are timed as faster than plain ones."""
-    monkeypatch.setattr(assembly, "lay_in_blocks", compile_layers)
-    monkeypatch.setenv(FOLDER_SETTING, "")
-    say_seconds(monkeypatch, [2.0, 1.0])
+    monkeypatch.setattr(assembly, "lay_in_blocks", partial(compile_layers, batch_tokens=None))
+    say_seconds(monkeypatch, plain=2.0, compiled=1.0)
 
 
-def say_seconds(monkeypatch: pytest.MonkeyPatch, seconds: list[float]) -> None:
-    monkeypatch.setattr(compiled_layers, "_seconds", lambda *_: seconds.pop(0))
+def say_seconds(monkeypatch: pytest.MonkeyPatch, *, plain: float, compiled: float) -> None:
+    monkeypatch.setattr(compiled_layers, "_medians", lambda *_: [plain, compiled])
 
 
 def load(model_directory: ModelDirectory, family: str = "xlm-roberta") -> ModelScorer:
@@ -43,11 +42,11 @@ def load(model_directory: ModelDirectory, family: str = "xlm-roberta") -> ModelS
     return assemble(spec, None, "cpu")
 
 
-def ways(scorer: ModelScorer) -> set[Finish]:
+def ways(scorer: ModelScorer) -> set[AfterAttention]:
     """By what its layers compute what follows attention."""
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    return {layer.finish for layer in encoder.layers.modules() if isinstance(layer, PackedLayer)}
+    return {layer.after_attention for layer in encoder.layers.modules() if isinstance(layer, PackedLayer)}
 
 
 @pytest.mark.slow
@@ -61,7 +60,7 @@ def test_one_graph_serves_all_layers_and_any_number_of_tokens(
     counters.clear()
     scorer = load(lambda _: model)
     assert caplog.messages == ["layers_compiled", "scorer_loaded"]
-    assert finish not in ways(scorer)
+    assert after_attention not in ways(scorer)
     expected = plain_logits(model, PAIRS)
     for pairs in (PAIRS, PAIRS[:1], PAIRS[-2:], PAIRS[:7]):
         found = [score.logit for score in score_pairs(scorer, pairs)]
@@ -70,7 +69,7 @@ def test_one_graph_serves_all_layers_and_any_number_of_tokens(
 
 
 def wrong(layer: PackedLayer, context: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return finish(layer, rows, context)
+    return after_attention(layer, rows, context)
 
 
 def failing(*_: Any) -> torch.Tensor:
@@ -82,34 +81,52 @@ def test_where_they_are_wrong_or_fail_plain_layers_are_used_with_a_warning(
     model_directory: ModelDirectory,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    way: Finish,
+    way: AfterAttention,
     event: str,
 ) -> None:
     monkeypatch.setattr(compiled_layers, "compiled", lambda: way)
     scorer = load(model_directory)
     assert f"fast_path_{event}" in caplog.messages
-    assert ways(scorer) == {finish}
+    assert ways(scorer) == {after_attention}
 
 
 def test_where_there_is_no_compiler_plain_layers_are_used_with_a_warning(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch, "compile", failing)
-    assert ways(load(model_directory)) == {finish}
+    assert ways(load(model_directory)) == {after_attention}
     assert "fast_path_failed" in caplog.messages
 
 
+def slow(layer: PackedLayer, context: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    for _ in range(100):
+        after_attention(layer, context, rows)
+    return after_attention(layer, context, rows)
+
+
 def as_plain(layer: PackedLayer, context: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return finish(layer, context, rows)
+    return after_attention(layer, context, rows)
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [([2.0, 1.0], as_plain), ([1.0, 1.0], finish)])
+@pytest.mark.parametrize(("seconds", "expected"), [(1.0, as_plain), (2.0, after_attention)])
 def test_they_are_kept_only_where_they_are_faster(
-    model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, seconds: list[float], expected: Finish
+    model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: AfterAttention
 ) -> None:
     monkeypatch.setattr(compiled_layers, "compiled", lambda: as_plain)
-    say_seconds(monkeypatch, seconds)
+    say_seconds(monkeypatch, plain=2.0, compiled=seconds)
     assert ways(load(model_directory)) == {expected}
+
+
+def test_time_is_measured_both_ways(
+    model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(assembly, "lay_in_blocks", partial(compile_layers, batch_tokens=100))
+    monkeypatch.setattr(compiled_layers, "compiled", lambda: failing)
+    assert ways(load(model_directory)) == {after_attention}
+    assert "fast_path_failed" in caplog.messages
+    monkeypatch.setattr(compiled_layers, "compiled", lambda: slow)
+    assert ways(load(model_directory)) == {after_attention}
 
 
 def test_what_is_scored_again_in_fp32_is_computed_by_plain_layers(
@@ -120,7 +137,7 @@ def test_what_is_scored_again_in_fp32_is_computed_by_plain_layers(
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder)
     scorer.forward.encoder = encoder.exact()
-    assert ways(scorer) == {finish}
+    assert ways(scorer) == {after_attention}
 
 
 def test_a_family_with_layers_of_another_kind_is_left_alone(
@@ -130,19 +147,3 @@ def test_a_family_with_layers_of_another_kind_is_left_alone(
     encoder = load(model_directory, "modernbert").forward.encoder
     assert isinstance(encoder, PackedEncoder)
     assert not encoder.has_packed_layers
-
-
-def test_the_compiler_runs_nothing_that_another_user_could_have_put_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tmp_path.chmod(0o777)
-    for chosen in ("", str(tmp_path / "missing"), str(tmp_path)):
-        monkeypatch.setenv(FOLDER_SETTING, chosen)
-        folder = compiled_layers._own_folder()
-        assert folder is not None
-        assert os.environ[FOLDER_SETTING] == folder.name
-        assert Path(folder.name).stat().st_mode & 0o777 == 0o700
-    tmp_path.chmod(0o755)
-    monkeypatch.setenv(FOLDER_SETTING, str(tmp_path))
-    assert compiled_layers._own_folder() is None
-    assert os.environ[FOLDER_SETTING] == str(tmp_path)

@@ -72,7 +72,7 @@ def test_compiled_layers_give_the_same_logits_by_one_graph_for_all_numbers_of_to
     assert isinstance(encoder, PackedEncoder)
     expected = [score.logit for score in score_pairs(scorer, PAIRS)]
     counters.clear()
-    encoder.finish_by(compiled())
+    encoder.compute_after_attention_by(compiled())
     for pairs in (PAIRS, PAIRS[:1], PAIRS[:7], PAIRS * 20):
         found = [score.logit for score in score_pairs(scorer, pairs)]
         spread = max(1.0, max(map(abs, expected)))

@@ -1,18 +1,18 @@
 """Which kernels are tried where."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch.nn import attention
+from torch.nn.attention import varlen as varlen_of_torch
 
-from worker import kernels
-from worker import varlen as kernels_module
+from worker import kernels, varlen_kernels
 from worker.attention import Kernel, Segments, run_by_run
+from worker.first_tokens import BETWEEN
 from worker.kernels import kernels_for
 from worker.query_blocks import by_query_blocks
-from worker.varlen import FLASH_3, efficient, flash_3_is_there, varlen, varlen_by_flash_3
+from worker.varlen_kernels import FLASH_3, efficient, flash_3_is_there, varlen, varlen_by_flash_3
 
 CPU = torch.device("cpu")
 
@@ -58,8 +58,9 @@ def test_a_gpu_gets_what_its_generation_and_number_format_allow(
 def test_flash_attention_3_is_there_where_its_package_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(varlen_kernels, "FLASH_3_PACKAGE", "flash_of_a_test")
     assert not flash_3_is_there()
-    (tmp_path / "flash_attn_interface.py").touch()
+    (tmp_path / "flash_of_a_test.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     assert flash_3_is_there()
 
@@ -75,14 +76,19 @@ class Loaded:
 
 
 def test_each_kernel_asks_for_the_implementation_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, loaded = [], Loaded()
-    attention.register_flash_attention_impl(FLASH_3, register_fn=lambda: loaded)
-    monkeypatch.setattr(
-        kernels_module, "varlen_between", lambda *_: seen.append(attention.current_flash_attention_impl())
-    )
-    nothing: Any = None
-    segments = Segments(torch.tensor([0, 3]), [(0, 3, 1)], 3, varlen)
+    seen: list[str | None] = []
+    loaded = Loaded()
+
+    def note(query: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        seen.append(attention.current_flash_attention_impl())
+        return query
+
+    monkeypatch.setitem(attention._registry._FLASH_ATTENTION_IMPLS, FLASH_3, lambda: loaded)
+    monkeypatch.setattr(varlen_of_torch, "varlen_attn", note)
+    states = torch.zeros(3, 1, 8)
+    segments = Segments(torch.tensor([0, 3], dtype=torch.int32), [(0, 3, 1)], 3, varlen)
     for kernel in (varlen_by_flash_3, varlen_by_flash_3, varlen):
-        kernel(nothing, nothing, nothing, segments, 1.0, None)
-    assert seen == [FLASH_3, FLASH_3, None]
+        kernel(states, states, states, segments, 8**-0.5, None)
+        BETWEEN[kernel](states, states, states, (segments.bounds,) * 2, (3, 3), 8**-0.5)
+    assert seen == [*[FLASH_3] * 4, None, None]
     assert loaded.is_removed

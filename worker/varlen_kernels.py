@@ -5,6 +5,7 @@ Knows tensors and bounds, and which of PyTorch's kernels computes them.
 
 import importlib.util
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -22,44 +23,31 @@ def varlen(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
     """PyTorch's own FlashAttention: CUDA from sm80 on, half precision."""
-    _use_flash(None)
-    return _varlen(query, key, value, segments, scale, reach)
+    return _varlen(query, key, value, segments, scale, reach, None)
 
 
 def varlen_by_flash_3(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
     """FlashAttention 3 where it is installed: CUDA at sm90, half precision."""
-    _use_flash(FLASH_3)
-    return _varlen(query, key, value, segments, scale, reach)
-
-
-def flash_3_is_there() -> bool:
-    """Whether a package brings FlashAttention 3, and this PyTorch knows how to call it."""
-    return importlib.util.find_spec(FLASH_3_PACKAGE) is not None and hasattr(
-        attention, "activate_flash_attention_impl"
-    )
-
-
-def _use_flash(wanted: str | None) -> None:
-    """Has PyTorch call that implementation from now on, in the whole process; None: its own."""
-    if not hasattr(attention, "current_flash_attention_impl"):
-        return
-    if attention.current_flash_attention_impl() == wanted:
-        return
-    if wanted is None:
-        attention.restore_flash_attention_impl()
-    else:
-        attention.activate_flash_attention_impl(wanted)
+    return _varlen(query, key, value, segments, scale, reach, FLASH_3)
 
 
 def _varlen(
-    query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    segments: Segments,
+    scale: float,
+    reach: int | None,
+    flash: str | None,
 ) -> Tensor:
     if reach is not None and "window_size" not in _varlen_options():
         return run_by_run(query, key, value, segments, scale, reach)
     bounds, longest = segments.bounds, segments.max_length
-    return varlen_between(query, key, value, (bounds, bounds), (longest, longest), scale, reach)
+    return varlen_between(
+        query, key, value, (bounds, bounds), (longest, longest), scale, reach=reach, flash=flash
+    )
 
 
 def varlen_between(
@@ -69,11 +57,14 @@ def varlen_between(
     bounds: tuple[Tensor, Tensor],
     longest: tuple[int, int],
     scale: float,
+    *,
     reach: int | None = None,
+    flash: str | None = None,
 ) -> Tensor:
     """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
     from torch.nn.attention.varlen import varlen_attn  # absent from PyTorch without CUDA parts
 
+    use_flash(flash)
     options: dict[str, Any] = {} if reach is None else {"window_size": (reach, reach)}
     if "scale" in _varlen_options():
         options["scale"] = scale
@@ -82,6 +73,22 @@ def varlen_between(
     output = varlen_attn(query, key, value, *bounds, *longest, **options)
     assert isinstance(output, Tensor)
     return output
+
+
+def flash_3_is_there() -> bool:
+    """Whether a package brings FlashAttention 3, and this PyTorch knows how to call it."""
+    known: Callable[[], list[str]] = getattr(attention, "list_flash_attention_impls", list)
+    return FLASH_3 in known() and importlib.util.find_spec(FLASH_3_PACKAGE) is not None
+
+
+def use_flash(wanted: str | None) -> None:
+    """Has PyTorch call that implementation from now on, in the whole process; None: its own."""
+    if getattr(attention, "current_flash_attention_impl", lambda: None)() == wanted:
+        return
+    if wanted is None:
+        attention.restore_flash_attention_impl()
+    else:
+        attention.activate_flash_attention_impl(wanted)
 
 
 @lru_cache(maxsize=1)
