@@ -6,6 +6,7 @@ import sys
 import psutil
 import pytest
 
+from worker import heap
 from worker.heap import Heap
 
 BLOCK = 64 * 1024  # below what the allocator maps by itself
@@ -34,9 +35,10 @@ def test_freed_blocks_between_used_ones_go_back_to_the_system() -> None:
     assert given_back > BLOCK * NUM_BLOCKS / 2
 
 
-def test_a_heap_is_tidied_once_in_a_while_only() -> None:
-    heap = Heap(pause_s=3600)
-    calls: list[object] = []
-    heap._trim = calls.append
-    heap.tidy()
+def test_a_heap_is_tidied_once_in_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(heap, "give_back", lambda: calls.append(1))
+    Heap(pause_s=3600).tidy()
     assert calls == []
+    Heap(pause_s=0).tidy()
+    assert calls == [1]

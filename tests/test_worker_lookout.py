@@ -102,8 +102,9 @@ def test_an_urgent_job_waits_for_one_batch_and_not_for_what_was_claimed(
         report = worker.drain()
     assert slow.order == [1] * 12 + [2] + [1] * 11
     assert report.num_shards == 13
-    # 12 are called back from work, 11 more when the urgent one is found in hand, made ready for later.
-    assert report.num_released in (11, 12, 23)
+    # Called back from work, with or without the one that is scored; and 11 more if the urgent one is found in
+    # hand, made ready for later.
+    assert report.num_released in (11, 12, 11 + 11, 12 + 11)
     assert num_burned(store) == 0
     assert logits(store, calm) == expected_logits(QUERIES, DOCUMENTS)
 

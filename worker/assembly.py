@@ -21,6 +21,7 @@ from worker.model_scorer import ModelScorer
 from worker.packing import Cost
 from worker.precision import choose_device, choose_dtype
 from worker.program import program_version
+from worker.row_trial import fewest_rows
 from worker.self_test import choose_encoder, longest_sequences
 from worker.tokenization import NoTemplate, PairTemplate, Tokenization, TokenizedText, derive_template
 from worker.weights import load_model, load_tokenizer, tokenizer_limit
@@ -60,8 +61,11 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
         raise QuantizationRefused(spec.model, difference)
     if not is_int8 and can_block(device, dtype):
         lay_in_blocks(encoder, layout, probe, limits.max_length, dtype)
-    if device.type == "cuda" and isinstance(encoder, PackedEncoder):
-        compile_layers(encoder, layout, probe, limits.max_length, dtype, batch_tokens)
+    if isinstance(encoder, PackedEncoder):
+        if device.type == "cuda":
+            compile_layers(encoder, layout, probe, limits.max_length, dtype, batch_tokens)
+        else:
+            encoder.least_rows = fewest_rows(encoder.layers, dtype)
     budget_tokens = batch_tokens or _fitting_batch_tokens(encoder, layout, probe, limits.max_length, device)
     cost = Cost(families.attention_length(config), encoder.is_padded)
     facts = EngineFacts(

@@ -14,7 +14,7 @@ from worker.attention import Kernel, Segments, find_runs, run_by_run
 from worker.batches import Batch
 from worker.families import Family, pool
 from worker.packed_layer import AfterAttention, PackedLayer, after_attention
-from worker.row_counts import by_few_rows, enough_rows
+from worker.row_counts import CPU_LEAST_ROWS, by_few_rows, enough_rows
 from worker.shortcuts import with_shortcuts
 
 
@@ -37,6 +37,7 @@ class PackedEncoder:
 
     def __init__(self, model: nn.Module, family: Family, kernel: Kernel, device: torch.device) -> None:
         self.kernel = kernel
+        self.least_rows = CPU_LEAST_ROWS
         self._config: Any = model.config
         self._family = family
         stock = getattr(model, family.base)
@@ -67,7 +68,9 @@ class PackedEncoder:
         return by_few_rows(self._head, pooled).reshape(-1)
 
     def num_computed_tokens(self, batch: Batch) -> int:
-        return enough_rows(batch.num_tokens) if self._device.type == "cpu" else batch.num_tokens
+        if self._device.type != "cpu":
+            return batch.num_tokens
+        return enough_rows(batch.num_tokens, self.least_rows)
 
     def compute_after_attention_by(self, way: AfterAttention) -> None:
         """Has every layer but the last compute in this way what follows attention."""
@@ -78,7 +81,7 @@ class PackedEncoder:
     def exact(self) -> "PackedEncoder":
         """The same model in fp32, on the same device, for what half precision cannot hold."""
         twin = copy.deepcopy(self)
-        twin.kernel = run_by_run
+        twin.kernel, twin.least_rows = run_by_run, CPU_LEAST_ROWS
         twin.compute_after_attention_by(after_attention)
         twin._base.float()
         return twin

@@ -28,14 +28,20 @@ class Heap:
     def __init__(self, pause_s: float = PAUSE_S) -> None:
         self._pause_s = pause_s
         self._trimmed_at = time.monotonic()
-        self._trim = getattr(_library(), "malloc_trim", None)
 
     def tidy(self) -> None:
         """Gives back what is free, if that was not done a moment ago."""
         now = time.monotonic()
-        if self._trim is not None and now - self._trimmed_at >= self._pause_s:
+        if now - self._trimmed_at >= self._pause_s:
             self._trimmed_at = now
-            self._trim(ctypes.c_size_t(0))
+            give_back()
+
+
+def give_back() -> None:
+    """The system gets back what is free in this process's heap."""
+    trim = getattr(_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
 
 
 def _library() -> ctypes.CDLL | None:

@@ -24,6 +24,7 @@ class QuantizedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
         weight = linear.weight.detach().float()
         self._scales = weight.abs().amax(1).clamp_min_(TINY) / WEIGHT_STEPS
         steps = torch.round(weight / self._scales[:, None]).to(torch.int8)

@@ -18,9 +18,9 @@ CPU_ROW_STEP = 64
 CPU_FEW_ROWS = 256
 
 
-def enough_rows(num_rows: int) -> int:
+def enough_rows(num_rows: int, least: int = CPU_LEAST_ROWS) -> int:
     """With how many rows so many are computed on a CPU."""
-    return max(CPU_LEAST_ROWS, -(-num_rows // CPU_ROW_STEP) * CPU_ROW_STEP)
+    return max(least, -(-num_rows // CPU_ROW_STEP) * CPU_ROW_STEP)
 
 
 def by_few_rows(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import pytest
 from tests.engine.conftest import LoadScorer
 from tests.support.texts import DOCUMENTS, LONG, QUERIES
 from tests.support.works import all_pairs, make_work, score_pairs
+from worker.cross_encoder import PackedEncoder
 from worker.row_counts import CPU_LEAST_ROWS
 
 PAIRS = all_pairs(QUERIES[:4], [*DOCUMENTS, LONG])
@@ -23,12 +24,17 @@ def test_real_tokens_are_those_of_the_scores_and_counts_are_taken_once(load: Loa
 
 def test_without_padding_only_idle_rows_of_a_small_batch_are_computed_in_vain(load: LoadScorer) -> None:
     scorer = load("bert")
+    encoder = scorer.forward.encoder
+    assert isinstance(encoder, PackedEncoder)
+    least = encoder.least_rows
+    assert 64 <= least <= CPU_LEAST_ROWS
     scorer.take_counts()
-    score_pairs(scorer, PAIRS[:1])
-    assert scorer.take_counts().num_computed_tokens == CPU_LEAST_ROWS
+    (alone,) = score_pairs(scorer, PAIRS[:1])
+    assert alone.num_tokens <= 64
+    assert scorer.take_counts().num_computed_tokens == least
     prepared = scorer.prepare([make_work(PAIRS)])
     scorer.score(prepared, lambda: False)
-    computed = sum(max(-(-batch.num_tokens // 64) * 64, CPU_LEAST_ROWS) for batch in prepared.batches)
+    computed = sum(max(-(-batch.num_tokens // 64) * 64, least) for batch in prepared.batches)
     assert scorer.take_counts().num_computed_tokens == computed
 
 

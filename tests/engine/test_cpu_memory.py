@@ -27,7 +27,7 @@ logging.getLogger("rankmill.worker").addHandler(Ear())
 torch.set_num_threads(1)
 scorer = assemble(ScorerSpec(model=sys.argv[1], precision=Precision.FP32), 2**30, "cpu")
 pairs = all_pairs(QUERIES, DOCUMENTS)
-prepared = scorer.prepare([make_work(pairs * 15)])
+prepared = scorer.prepare([make_work(pairs * 30)])
 assert len(prepared.batches) == 1
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + 40 * 2**20

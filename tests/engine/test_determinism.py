@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from db.records import Precision
-from tests.engine.conftest import LoadScorer
+from db.records import Precision, ScorerSpec
+from tests.engine.conftest import LoadScorer, ModelDirectory
 from tests.support.models import WIDE
 from tests.support.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 from tests.support.works import all_pairs, make_work, score_pairs, score_work
 from worker import packed_layer
+from worker.assembly import assemble
 from worker.model_scorer import ModelScorer
 from worker.row_counts import CPU_LEAST_ROWS
 
@@ -42,6 +43,8 @@ def test_a_pair_has_the_same_logit_alone_among_ten_and_among_two_hundred(
         among_ten = logit_of(scorer, pair, EVERYTHING[:90:10])
         assert MANY[place] == pair
         assert (alone, alone) == (among_ten, among_many[place]), pair
+    for place in range(0, len(MANY), 7):
+        assert logit_of(scorer, MANY[place], []) == among_many[place], MANY[place]
 
 
 def test_so_it_has_whatever_the_budget(load: LoadScorer) -> None:
@@ -61,11 +64,14 @@ def test_so_it_has_whether_a_layer_goes_in_parts_or_as_a_whole(
     assert [score.logit for score in score_pairs(scorer, MANY)] == as_a_whole
 
 
-def test_so_it_has_with_more_threads_whose_number_costs_rounding_at_most(load: LoadScorer) -> None:
-    scorer = load("bert")
-    with_one_thread = [logit_of(scorer, pair, []) for pair in PROBES]
+def test_so_it_has_with_more_threads_whose_number_costs_rounding_at_most(
+    load: LoadScorer, model_directory: ModelDirectory
+) -> None:
+    with_one_thread = [logit_of(load("bert"), pair, []) for pair in PROBES]
     torch.set_num_threads(2)
     try:
+        spec = ScorerSpec(model=str(model_directory("bert")), precision=Precision.FP32)
+        scorer = assemble(spec, None, "cpu")
         with_two = [logit_of(scorer, pair, []) for pair in PROBES]
         assert [logit_of(scorer, pair, EVERYTHING[:12]) for pair in PROBES] == with_two
     finally:
