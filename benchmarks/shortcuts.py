@@ -22,7 +22,7 @@ from worker import attention
 from worker.batches import Batch
 from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import Encoder, PackedEncoder
-from worker.exchange import exchange_linears
+from worker.exchange import exchange
 from worker.families import attention_length, family_of
 from worker.heap import keep_freed_memory
 from worker.kernels import kernels_for
@@ -101,7 +101,7 @@ def encoder_of(
     own.set_attn_implementation(attention.PACKED_ATTENTION)
     encoder = PackedEncoder(own, replace(family, has_bert_layers=not is_stock), kernel, CPU)
     if stand_in is not None:
-        exchange_linears(encoder.layers, stand_in)
+        exchange(encoder.layers, nn.Linear, stand_in)
     return encoder
 
 

@@ -56,6 +56,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     layout = Layout(template, families.first_position(config, family))
     probe = tokenization.encode({0: PROBE})[0]
     encoder = choose_encoder(model, family, layout, probe, limits.max_length)
+    del model  # the stock modules hold weights that the encoder is about to lay otherwise
     is_int8 = spec.precision is Precision.INT8
     if is_int8 and (difference := quantize(encoder, layout, probe, limits.max_length)) is not None:
         raise QuantizationRefused(spec.model, difference)

@@ -3,7 +3,9 @@
 Exchanges all of an encoder's but its head's. Knows encoders and linear layers, not pairs.
 """
 
+import copy
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ from worker.tokenization import TokenizedText
 # A trained model's logits on trial pairs were seen to move by a fifth of this, a random one's by half of it.
 INT8_TOLERANCE = 0.5
 
+Linear = TypeVar("Linear", bound=nn.Module)
+
 
 def quantize(
     encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
@@ -31,7 +35,7 @@ def quantize(
     expected = encoder.logits(batch)
     if isinstance(encoder, PackedEncoder) and multiplies_bf16_blocks():
         _attend_in_bf16(encoder, batch, expected)
-    exchange_linears(encoder.layers, QuantizedLinear)
+    exchange(encoder.layers, nn.Linear, QuantizedLinear)
     difference = float((encoder.logits(batch) - expected).abs().max())
     return None if difference <= INT8_TOLERANCE * max(1.0, float(expected.abs().max())) else difference
 
@@ -53,25 +57,20 @@ def lay_in_blocks(
     """Has linear layers read their weights in blocks, unless that fails or logits then differ."""
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)
-    take_back = exchange_linears(encoder.layers, BlockedLinear)
+    exchange(encoder.layers, nn.Linear, BlockedLinear)
     if not stays(encoder, batch, expected, dtype, "blocks"):
-        take_back()
+        exchange(encoder.layers, BlockedLinear, copy.deepcopy)  # a copy is the plain layer
 
 
-def exchange_linears(module: nn.Module, stand_in: Callable[[nn.Linear], nn.Module]) -> Callable[[], None]:
-    """Puts a stand-in in the place of every linear layer below `module`; returns what takes that back."""
-    linears = [
-        (parent, name, child)
+def exchange(module: nn.Module, kind: type[Linear], stand_in: Callable[[Linear], nn.Module]) -> None:
+    """Puts a stand-in in the place of every layer of a kind below `module`: one by one, so that the weights of
+    each are let go before the next one's are laid.
+    """
+    places = [
+        (parent, name)
         for parent in module.modules()
         for name, child in parent.named_children()
-        if isinstance(child, nn.Linear)
+        if isinstance(child, kind)
     ]
-    stand_ins = [stand_in(child) for _, _, child in linears]
-    for (parent, name, _), exchanged in zip(linears, stand_ins, strict=True):
-        setattr(parent, name, exchanged)
-
-    def take_back() -> None:
-        for parent, name, child in linears:
-            setattr(parent, name, child)
-
-    return take_back
+    for parent, name in places:
+        setattr(parent, name, stand_in(getattr(parent, name)))
