@@ -63,8 +63,9 @@ def lay_in_blocks(
 
 
 def exchange(module: nn.Module, kind: type[Linear], stand_in: Callable[[Linear], nn.Module]) -> None:
-    """Puts a stand-in in the place of every layer of a kind below `module`: one by one, so that the weights of
-    each are let go before the next one's are laid.
+    """Puts a stand-in in the place of every layer of a kind below `module`.
+
+    One by one, so that the weights of each are let go before the next one's are laid.
     """
     places = [
         (parent, name)
