@@ -66,7 +66,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
         if device.type == "cuda":
             compile_layers(encoder, layout, probe, limits.max_length, dtype, batch_tokens)
         else:
-            encoder.least_rows = fewest_rows(encoder.layers, dtype)
+            encoder.least_rows = fewest_rows(encoder.modules_of_rows(), dtype)
     budget_tokens = batch_tokens or _fitting_batch_tokens(encoder, layout, probe, limits.max_length, device)
     cost = Cost(families.attention_length(config), encoder.is_padded)
     facts = EngineFacts(

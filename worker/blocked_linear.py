@@ -20,18 +20,22 @@ class BlockedLinear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), TYPICAL_ROWS)
-        self._bias = linear.bias
+        self.bias = linear.bias
 
     def forward(self, rows: Tensor) -> Tensor:
-        products: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
+        products: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self.bias, "none", [], "")
         return products
 
     def __deepcopy__(self, _: object) -> nn.Linear:
-        """Blocks cannot be copied: a copy is the layer as PyTorch has it."""
+        """Blocks cannot be copied: a copy is the plain layer."""
+        return self.plain()
+
+    def plain(self) -> nn.Linear:
+        """The layer as PyTorch has it, with weights of its own."""
         weight = self._weight.to_dense()
-        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=self._bias is not None, device="meta")
+        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=self.bias is not None, device="meta")
         linear.weight = nn.Parameter(weight, requires_grad=False)
-        linear.bias = copy.deepcopy(self._bias)
+        linear.bias = copy.deepcopy(self.bias)
         return linear
 
 

@@ -1,6 +1,7 @@
 """Where PyTorch's compiler keeps what it makes: programs and pickles, which it runs when it finds them again.
 
-Left to itself it takes a folder below /tmp whose name everybody knows and may take first.
+Left to itself it takes a folder below /tmp whose name everybody knows and may take first, and sets that in
+the environment as soon as it is imported.
 """
 
 import logging
@@ -15,6 +16,7 @@ log = logging.getLogger("rankmill.worker")
 SETTING = "TORCHINDUCTOR_CACHE_DIR"
 # The compiler for GPUs, which it calls, has a setting of its own.
 GPU_SETTING = "TRITON_CACHE_DIR"
+OWN_CHOICE = "torchinductor_"
 
 
 @cache
@@ -22,16 +24,22 @@ def use_own_folder() -> TemporaryDirectory[str] | None:
     """The folder that was chosen, if nobody else can write to it; else a new one, which goes when the process
     ends. Once and for all in a process: compilers do not look at their settings again.
     """
-    chosen = os.environ.get(SETTING)
-    if chosen and _is_ours_alone(Path(chosen)):
-        os.environ[GPU_SETTING] = str(Path(chosen) / "triton")
+    chosen = os.environ.get(SETTING, "")
+    folder = Path(chosen).resolve()
+    is_chosen = bool(chosen) and not Path(chosen).name.startswith(OWN_CHOICE)
+    if is_chosen and _is_ours_alone(folder):
+        _name(folder)
         return None
-    if chosen:
+    if is_chosen:
         log.warning("compiler_folder_refused", extra={"fields": {"setting": SETTING, "folder": chosen}})
     made = TemporaryDirectory(prefix="rankmill-compiled-")
-    os.environ[SETTING] = made.name
-    os.environ[GPU_SETTING] = str(Path(made.name) / "triton")
+    _name(Path(made.name))
     return made
+
+
+def _name(folder: Path) -> None:
+    os.environ[SETTING] = str(folder)
+    os.environ[GPU_SETTING] = str(folder / "triton")
 
 
 def _is_ours_alone(folder: Path) -> bool:

@@ -4,6 +4,7 @@ The only place that runs a model. Knows batches, not texts, pairs or shards.
 """
 
 import copy
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -66,6 +67,12 @@ class PackedEncoder:
         else:
             pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
         return by_few_rows(self._head, pooled).reshape(-1)
+
+    def modules_of_rows(self) -> Iterator[nn.Module]:
+        """What computes every token's row: all of the base but a pooler."""
+        for name, part in self._base.named_children():
+            if name != "pooler":
+                yield from part.modules()
 
     def num_computed_tokens(self, batch: Batch) -> int:
         if self._device.type != "cpu":

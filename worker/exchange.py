@@ -3,7 +3,6 @@
 Exchanges all of an encoder's but its head's. Knows encoders and linear layers, not pairs.
 """
 
-import copy
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -22,7 +21,7 @@ from worker.tokenization import TokenizedText
 # A trained model's logits on trial pairs were seen to move by a fifth of this, a random one's by half of it.
 INT8_TOLERANCE = 0.5
 
-Linear = TypeVar("Linear", bound=nn.Module)
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def quantize(
@@ -59,10 +58,10 @@ def lay_in_blocks(
     expected = encoder.logits(batch)
     exchange(encoder.layers, nn.Linear, BlockedLinear)
     if not stays(encoder, batch, expected, dtype, "blocks"):
-        exchange(encoder.layers, BlockedLinear, copy.deepcopy)  # a copy is the plain layer
+        exchange(encoder.layers, BlockedLinear, BlockedLinear.plain)
 
 
-def exchange(module: nn.Module, kind: type[Linear], stand_in: Callable[[Linear], nn.Module]) -> None:
+def exchange(module: nn.Module, kind: type[Layer], stand_in: Callable[[Layer], nn.Module]) -> None:
     """Puts a stand-in in the place of every layer of a kind below `module`.
 
     One by one, so that the weights of each are let go before the next one's are laid.

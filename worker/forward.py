@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from db.telemetry import Telemetry
+from worker import heap
 from worker.batches import Batch
 from worker.cross_encoder import Encoder
-from worker.heap import give_back
 from worker.memory import is_onednn_refusal, is_out_of_memory
 from worker.packing import Cost
 
@@ -115,5 +115,5 @@ class Forward:
         # Only here, when the exception and the tensors it held are gone, is there something to give back.
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
-        give_back()
+        heap.give_back()
         return None

@@ -31,7 +31,7 @@ class QuantizedLinear(nn.Module):
         self._weight = torch.ops.onednn.qlinear_prepack(steps, None)
         self._zeros = torch.zeros(len(steps), dtype=torch.int32)
         self._sums = steps.sum(1) * self._scales
-        self._bias = torch.zeros(len(steps)) if linear.bias is None else linear.bias.detach().float().clone()
+        self.bias = torch.zeros(len(steps)) if linear.bias is None else linear.bias.detach().float().clone()
 
     def forward(self, rows: Tensor) -> Tensor:
         flat = rows.flatten(0, -2)
@@ -50,7 +50,7 @@ class QuantizedLinear(nn.Module):
         steps = torch.mul(rows, density).sub_(least * density + 128).round_().to(torch.int8)
         # As they are without a sign; that conversion itself would take several times as long.
         products = self._multiply(steps.view(torch.uint8).bitwise_xor_(128))
-        torch.addcmul(self._bias, products, extent, out=output).addcmul_(least, self._sums)
+        torch.addcmul(self.bias, products, extent, out=output).addcmul_(least, self._sums)
 
     def _multiply(self, steps: Tensor) -> Tensor:
         """What rows between 0 and 1 give, from their steps."""

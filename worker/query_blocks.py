@@ -82,15 +82,20 @@ def _attend(
     for head in range(0, len(query), heads_at_once):
         heads = slice(head, head + heads_at_once)
         for start in range(first, first + padded, num_queries):
-            asking = slice(start, min(start + num_queries, first + padded))
+            end = min(start + num_queries, first + padded)
+            asking = slice(start, end)
             queries = query[heads, asking].to(dtype)
+            is_short = queries.shape[1] < end - start  # behind the last sequence rows may be too few
+            if is_short:
+                queries = _padded(queries, end - start, dtype)
             scores = torch.baddbmm(nothing, queries, keys[heads], beta=0, alpha=scale)
             scores[..., length:] = -torch.inf
             torch.softmax(scores, -1, out=scores)
-            if output.dtype is dtype:
+            if output.dtype is dtype and not is_short:
                 torch.bmm(scores, values[heads], out=output[heads, asking])
             else:
-                output[heads, asking] = torch.bmm(scores, values[heads])
+                attended = torch.bmm(scores, values[heads])
+                output[heads, asking] = attended[:, : output.shape[1] - start]
 
 
 def _padded(states: Tensor, num_rows: int, dtype: torch.dtype) -> Tensor:

@@ -1,7 +1,9 @@
 """Linear layers that read their weights in blocks: the same numbers, taken back where they are not."""
 
 import copy
+import gc
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from tests.engine.conftest import ModelDirectory
 from tests.engine.plain import plain_logits
 from tests.support.texts import DOCUMENTS, QUERIES
 from tests.support.works import all_pairs, score_pairs
+from worker import assembly
 from worker.assembly import assemble
 from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
@@ -47,7 +50,7 @@ def test_a_copy_is_a_plain_layer_of_its_own_with_the_same_weights(has_bias: bool
 
 
 def wrong(layer: BlockedLinear, rows: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.linear(rows, layer._weight.to_dense().flip(0), layer._bias)
+    return torch.nn.functional.linear(rows, layer._weight.to_dense().flip(0), layer.bias)
 
 
 def failing(layer: BlockedLinear, rows: torch.Tensor) -> torch.Tensor:
@@ -76,3 +79,24 @@ def test_where_they_are_wrong_or_fail_plain_layers_are_used_with_a_warning(
     found = [score.logit for score in score_pairs(scorer, PAIRS)]
     near = 1e-4 if precision is Precision.FP32 else 0.3
     assert found == pytest.approx(plain_logits(model_directory(family), PAIRS), abs=near)
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_plain_weights_are_let_go_when_a_model_is_loaded(
+    model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    stock: list[weakref.ref[torch.Tensor]] = []
+    load_model = assembly.load_model
+
+    def watched(*arguments: Any) -> Any:
+        model = load_model(*arguments)
+        linears = [part for part in model.roberta.encoder.modules() if isinstance(part, nn.Linear)]
+        stock.extend(weakref.ref(linear.weight) for linear in linears)
+        return model
+
+    monkeypatch.setattr(assembly, "load_model", watched)
+    scorer = assemble(ScorerSpec(model=str(model_directory("xlm-roberta")), precision=precision), None, "cpu")
+    gc.collect()
+    assert len(stock) == 12
+    assert [weight for weight in stock if weight() is not None] == []
+    assert scorer.facts.device == "cpu"

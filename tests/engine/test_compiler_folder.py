@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +46,26 @@ def test_where_none_is_chosen_there_is_a_new_one_and_it_stays_for_the_whole_proc
     assert os.environ[SETTING] == first
     assert Path(first).is_dir()
     assert caplog.messages == []
+
+
+def test_what_pytorch_chose_when_it_was_imported_was_chosen_by_nobody() -> None:
+    program = (
+        "import os, worker.assembly\n"
+        "from worker.compiler_folder import SETTING, use_own_folder\n"
+        "print(os.environ.get(SETTING)); use_own_folder(); print(os.environ[SETTING])"
+    )
+    surroundings = {name: value for name, value in os.environ.items() if name not in (SETTING, GPU_SETTING)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env=surroundings,
+    )
+    before, after = done.stdout.splitlines()
+    assert "rankmill-compiled-" in after, f"it was {before}"
+    assert done.stderr == ""
 
 
 def test_a_folder_of_the_user_s_own_is_taken_and_made_where_it_is_missing(

@@ -32,7 +32,7 @@ def logit_of(scorer: ModelScorer, pair: tuple[str, str], others: list[tuple[str,
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
-@pytest.mark.parametrize("family", ["xlm-roberta", "bert", WIDE, "modernbert", "modernbert-mean"])
+@pytest.mark.parametrize("family", ["xlm-roberta", "bert", WIDE, "electra", "modernbert", "modernbert-mean"])
 def test_a_pair_has_the_same_logit_alone_among_ten_and_among_two_hundred(
     load: LoadScorer, family: str, precision: Precision
 ) -> None:
