@@ -19,6 +19,7 @@ from worker import assembly
 from worker.assembly import assemble
 from worker.blocked_linear import BlockedLinear
 from worker.cross_encoder import PackedEncoder, PaddedEncoder
+from worker.weights import load_model
 
 PAIRS = all_pairs(QUERIES[:4], DOCUMENTS)
 
@@ -86,10 +87,9 @@ def test_plain_weights_are_let_go_when_a_model_is_loaded(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
     stock: list[weakref.ref[torch.Tensor]] = []
-    load_model = assembly.load_model
 
     def watched(*arguments: Any) -> Any:
-        model = load_model(*arguments)
+        model: Any = load_model(*arguments)
         linears = [part for part in model.roberta.encoder.modules() if isinstance(part, nn.Linear)]
         stock.extend(weakref.ref(linear.weight) for linear in linears)
         return model
