@@ -18,8 +18,8 @@ CPU_ROW_STEP = 64
 CPU_FEW_ROWS = 256
 
 
-def enough_rows(num_rows: int, least: int = CPU_LEAST_ROWS) -> int:
-    """With how many rows so many are computed on a CPU."""
+def enough_rows(num_rows: int, least: int) -> int:
+    """With how many rows so many are computed on a CPU, where at least so many must be."""
     return max(least, -(-num_rows // CPU_ROW_STEP) * CPU_ROW_STEP)
 
 

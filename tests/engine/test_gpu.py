@@ -18,8 +18,8 @@ from worker.assembly import assemble
 from worker.attention import run_by_run
 from worker.compiled_layers import compiled
 from worker.cross_encoder import PackedEncoder
-from worker.kernels import kernels_for
 from worker.model_scorer import ModelScorer
+from worker.varlen_kernels import efficient, flash_3_is_there, varlen, varlen_by_flash_3
 
 pytestmark = [
     pytest.mark.gpu,
@@ -55,7 +55,9 @@ def test_auto_is_fp16_through_the_fast_kernel(model_directory: ModelDirectory) -
     assert (scorer.facts.device, scorer.facts.dtype) == ("cuda", "float16")
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    assert encoder.kernel is kernels_for(torch.device("cuda"), torch.float16)[0]
+    capability = torch.cuda.get_device_capability()
+    flash = varlen_by_flash_3 if capability[0] == 9 and flash_3_is_there() else varlen
+    assert encoder.kernel is (flash if capability >= (8, 0) else efficient)
 
 
 def test_in_fp32_the_kernel_is_not_the_slow_one(model_directory: ModelDirectory) -> None:
