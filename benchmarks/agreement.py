@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.ranking import tau
 from benchmarks.report import publish
-from db.records import LongDocuments, Precision, ScorerSpec
-from tests.support.works import score_pairs
-from worker.assembly import assemble
+from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
+from rankmill.worker.loading.assemble import assemble
+from tests.support.jobs.works import score_pairs
 
 TOP = 10
 Ranking = dict[str, float]

@@ -10,16 +10,16 @@ from typing import Any
 
 from benchmarks.report import publish
 from benchmarks.shortcuts import CPU, DTYPES, SIZES, encoder_of, mixed_batches, random_model, time_of
-from worker.attention import run_by_run
-from worker.batches import Batch
-from worker.blocked_linear import BlockedLinear
-from worker.cross_encoder import PackedEncoder
-from worker.families import attention_length
-from worker.heap import keep_freed_memory
-from worker.kernels import kernels_for, multiplies_bf16_blocks
-from worker.packing import Cost
-from worker.quantization import QuantizedLinear
-from worker.query_blocks import by_query_blocks_in_bf16
+from rankmill.worker.batching.layout import Batch
+from rankmill.worker.batching.packing import Cost
+from rankmill.worker.health.heap import keep_freed_memory
+from rankmill.worker.model.attention.choice import kernels_for, multiplies_bf16_blocks
+from rankmill.worker.model.attention.packed import run_by_run
+from rankmill.worker.model.attention.query_blocks import by_query_blocks_in_bf16
+from rankmill.worker.model.encoders import PackedEncoder
+from rankmill.worker.model.families import attention_length
+from rankmill.worker.model.layers.blocked_linear import BlockedLinear
+from rankmill.worker.model.layers.int8 import QuantizedLinear
 
 BUDGETS = (1024, 2048, 4096, 8192, 16_384)
 HEADER = ("model", "computed in", "budget", "batches", "tokens/s, median", "to the best")

@@ -17,5 +17,5 @@ trap 'exit 130' INT TERM
 
 timeout --signal=INT --kill-after=15 385 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
 status=$?
-timeout 75 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/engine/test_gpu.py || status=$?
+timeout 75 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/worker/model/test_gpu.py || status=$?
 exit $status

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from benchmarks.agreement import TOP, candidates, order, read
 from benchmarks.report import publish
-from db.records import LongDocuments, Precision, ScorerSpec
-from tests.support.works import score_pairs
-from worker.assembly import assemble
-from worker.scorer import Scorer
+from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
+from rankmill.worker.loading.assemble import assemble
+from rankmill.worker.scorer.protocol import Scorer
+from tests.support.jobs.works import score_pairs
 
 Pair = tuple[str, str]
 COMPANY = {"alone": 1, "among 10": 10}

@@ -23,11 +23,13 @@ from sqlalchemy import and_, func, select
 from benchmarks import processes
 from benchmarks.million_pairs import private_redis, store_url, write_inputs
 from benchmarks.report import publish
-from db.jobs import progress
-from db.records import JobState
-from db.schema import scores, shards, workers
-from db.states import IS_CLAIMED, IS_OPEN
-from db.store import Store, open_store
+from rankmill.db.jobs.progress import job_progress
+from rankmill.db.records.jobs import JobState
+from rankmill.db.schema.conditions import IS_CLAIMED, IS_OPEN
+from rankmill.db.schema.shards import shards, workers
+from rankmill.db.schema.texts_and_scores import scores
+from rankmill.db.store.opening import open_store
+from rankmill.db.store.store import Store
 
 NUM_WORKERS = 4
 HOOKS = Path(__file__).parents[1] / "tests" / "chaos" / "hooks"
@@ -47,7 +49,7 @@ class Supervised:
     def _start(self) -> "subprocess.Popen[bytes]":
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "worker"], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", "rankmill.worker"], env=self._environment, stdout=log, stderr=log
             )
 
     def kill_who_works(self, store: Store) -> bool:
@@ -161,7 +163,7 @@ def measure(
 def while_it_lasts(store: Store, job_id: int, supervised: Supervised, every_s: float | None) -> None:
     """Kills every so often until the job has ended."""
     started = killed_at = time.monotonic()
-    while progress(store, job_id).state is JobState.ACTIVE:
+    while job_progress(store, job_id).state is JobState.ACTIVE:
         now = time.monotonic()
         if now - started > END_S:
             raise SystemExit(f"not over after {END_S:g} s")

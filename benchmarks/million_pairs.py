@@ -15,9 +15,9 @@ from pathlib import Path
 
 from benchmarks import processes
 from benchmarks.report import publish
-from db.jobs import progress
-from db.records import JobState
-from db.store import open_store
+from rankmill.db.jobs.progress import job_progress
+from rankmill.db.records.jobs import JobState
+from rankmill.db.store.opening import open_store
 
 WORDS = [
     f"{stem}{ending}"
@@ -99,7 +99,7 @@ def wait_for_drain(store: object, job_id: int) -> tuple[float, float]:
     first_at = None
     deadline = time.monotonic() + 900
     while time.monotonic() < deadline:
-        now = progress(store, job_id)  # type: ignore[arg-type]
+        now = job_progress(store, job_id)  # type: ignore[arg-type]
         if first_at is None and now.num_claimed + now.num_scored > 0:
             first_at = time.monotonic()
         if now.state is JobState.DONE and first_at is not None:

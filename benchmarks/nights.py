@@ -22,11 +22,11 @@ import redis
 from benchmarks import processes
 from benchmarks.million_pairs import WORDS, private_redis, store_url, write_inputs
 from benchmarks.report import publish
-from db.bulk import chunks, run, stream
-from db.jobs import progress
-from db.model_files import DEMO_MODEL, model_directory
-from db.records import JobProgress, JobState
-from db.store import open_store
+from rankmill.db.jobs.progress import job_progress
+from rankmill.db.records.jobs import JobProgress, JobState
+from rankmill.db.scorers.model_files import DEMO_MODEL, model_directory
+from rankmill.db.store.bulk import chunks, run, stream
+from rankmill.db.store.opening import open_store
 
 Night = tuple[float, float, JobProgress, int]
 FIRED_TO_DONE = """
@@ -99,7 +99,7 @@ class Place:
         _, watched, output = self.command("schedule", "run-now", "kb", "--json")
         job_id = int(json.loads(output)["job_id"])
         with open_store(self.store_url) as store:
-            while (row := progress(store, job_id)).state is JobState.ACTIVE:
+            while (row := job_progress(store, job_id)).state is JobState.ACTIVE:
                 time.sleep(0.1)
             seconds = time.monotonic() - started
             with store.reading() as connection:

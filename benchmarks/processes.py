@@ -72,7 +72,7 @@ def _short_name(command_line: Sequence[str]) -> str:
         ("redis-server", "redis"),
         ("postgres", "postgres"),
         ("billiard", "worker child"),
-        ("-m worker", "worker"),
+        ("-m rankmill.worker", "worker"),
         ("rankmill", "producer"),
     ):
         if mark in text:

@@ -18,15 +18,20 @@ from torch import nn
 from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from benchmarks.report import publish
-from worker import attention
-from worker.batches import Batch
-from worker.blocked_linear import BlockedLinear
-from worker.cross_encoder import Encoder, PackedEncoder
-from worker.exchange import exchange
-from worker.families import attention_length, family_of
-from worker.heap import keep_freed_memory
-from worker.kernels import kernels_for
-from worker.packing import Cost, pack
+from rankmill.worker.batching.layout import Batch
+from rankmill.worker.batching.packing import Cost, pack
+from rankmill.worker.health.heap import keep_freed_memory
+from rankmill.worker.loading.swap_layers import exchange
+from rankmill.worker.model.attention.choice import kernels_for
+from rankmill.worker.model.attention.packed import (
+    PACKED_ATTENTION,
+    Kernel,
+    register_packed_attention,
+    run_by_run,
+)
+from rankmill.worker.model.encoders import Encoder, PackedEncoder
+from rankmill.worker.model.families import attention_length, family_of
+from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 
 CPU = torch.device("cpu")
 SIZES = {"6x384": (6, 384, 12), "12x768": (12, 768, 12)}
@@ -70,7 +75,7 @@ def measure(size: str, dtype: torch.dtype, num_pairs: int, num_rounds: int) -> l
         "with exact shortcuts": encoder_of(model),
         "and weights in blocks": encoder_of(model, BlockedLinear),
     }
-    if (kernel := kernels_for(CPU, dtype)[0]) is not attention.run_by_run:
+    if (kernel := kernels_for(CPU, dtype)[0]) is not run_by_run:
         ways["and attention in blocks"] = encoder_of(model, BlockedLinear, kernel)
     batches = mixed_batches(num_pairs, BUDGET, Cost(attention_length(model.config)))
     num_tokens = sum(batch.num_tokens for batch in batches)
@@ -89,16 +94,16 @@ def measure(size: str, dtype: torch.dtype, num_pairs: int, num_rounds: int) -> l
 def encoder_of(
     model: Any,
     stand_in: Callable[[nn.Linear], nn.Module] | None = None,
-    kernel: attention.Kernel = attention.run_by_run,
+    kernel: Kernel = run_by_run,
     *,
     is_stock: bool = False,
 ) -> PackedEncoder:
     """An encoder with modules of its own, with layers in the place of linear ones if given."""
     family = family_of(model)
     assert family is not None
-    attention.register()
+    register_packed_attention()
     own = copy.deepcopy(model)
-    own.set_attn_implementation(attention.PACKED_ATTENTION)
+    own.set_attn_implementation(PACKED_ATTENTION)
     encoder = PackedEncoder(own, replace(family, has_bert_layers=not is_stock), kernel, CPU)
     if stand_in is not None:
         exchange(encoder.layers, nn.Linear, stand_in)

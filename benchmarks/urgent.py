@@ -20,11 +20,12 @@ from sqlalchemy import case, func, select
 from benchmarks import processes
 from benchmarks.million_pairs import private_redis, store_url, write_inputs
 from benchmarks.report import publish
-from db.jobs import progress
-from db.records import JobState
-from db.schema import shards
-from db.states import IS_OPEN
-from db.store import Store, open_store
+from rankmill.db.jobs.progress import job_progress
+from rankmill.db.records.jobs import JobState
+from rankmill.db.schema.conditions import IS_OPEN
+from rankmill.db.schema.shards import shards
+from rankmill.db.store.opening import open_store
+from rankmill.db.store.store import Store
 
 LOOK_S = 0.005
 END_S = 600.0
@@ -94,7 +95,7 @@ def measure(folder: Path, environment: dict[str, str]) -> tuple[list[Seen], int]
         try:
             wait_for(store, large, large, lambda now: now.num_of_large > 0)
             for number in range(NUM_URGENT):
-                if progress(store, large).state is not JobState.ACTIVE:
+                if job_progress(store, large).state is not JobState.ACTIVE:
                     break
                 seen.append(urgent(store, folder, environment, large, number))
             num_shards = look(store, large, large).num_shards

@@ -14,10 +14,10 @@ from statistics import median
 from benchmarks.agreement import read
 from benchmarks.nights import make_model
 from benchmarks.report import publish
-from db.records import Precision, ScorerSpec, WindowEnds
-from tests.support.works import all_pairs, make_work
-from worker.assembly import assemble
-from worker.model_scorer import ModelScorer, PreparedBatches
+from rankmill.db.records.scorers import Precision, ScorerSpec, WindowEnds
+from rankmill.worker.loading.assemble import assemble
+from rankmill.worker.scorer.model_scorer import ModelScorer, PreparedBatches
+from tests.support.jobs.works import all_pairs, make_work
 
 LAYERS, WIDTH = 6, 384
 LENGTHS = (8192, 2048, 512)

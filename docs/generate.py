@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from db.settings import Settings
+from rankmill.db.runtime.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP_COLUMNS = 100
@@ -33,7 +33,7 @@ def help_text() -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RANKMILL_")}
     environment |= {"TERMINAL_WIDTH": str(HELP_COLUMNS), "COLUMNS": str(HELP_COLUMNS), "NO_COLOR": "1"}
     environment |= {"TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-c", "from producer.command_line import main; main()", "--help"]
+    command = [sys.executable, "-c", "from rankmill.producer.command_line import main; main()", "--help"]
     printed = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
     lines = [line.rstrip() for line in printed.stdout.strip("\n").splitlines()]
     return "\n".join(["```console", "$ rankmill --help", *lines, "```"])

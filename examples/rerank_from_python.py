@@ -8,7 +8,7 @@ or `null` (no model at all). The scores are kept in RANKMILL_STORE, by default a
 
 import sys
 
-from producer import results, run
+from rankmill import results, run
 
 DOCUMENTS = {
     "lease": "Lease. The rent is 2,400 euros a month. Notice of termination must be given six months ahead.",

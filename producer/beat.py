@@ -1,7 +1,7 @@
 """The beat: Celery's, with a scheduler that keeps nothing itself and asks the store what is due.
 
-`rankmill beat`, or `celery -A producer.beat beat`. Any number may run; none of them matters for longer than
-until the next one asks. Submits in this process: no message is needed for a night to become a job.
+`rankmill beat`, or `celery -A rankmill.producer.beat beat`. Any number may run; none of them matters for
+longer than until the next one asks. Submits in this process: no message is needed for that.
 """
 
 import logging
@@ -11,13 +11,14 @@ from typing import Any
 from celery import Celery, signals
 from celery.beat import Scheduler
 
-from db.clock import clock_of
-from db.errors import StoreError
-from db.events import reason_of, setup_logging
-from db.schedules import next_due
-from db.settings import Settings
-from db.store import Store, open_store
-from producer.nights import ask
+from rankmill.db.errors import StoreError
+from rankmill.db.runtime.log_events import reason_of, setup_logging
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.schedules.catalog import next_due
+from rankmill.db.store.clock import clock_of
+from rankmill.db.store.opening import open_store
+from rankmill.db.store.store import Store
+from rankmill.producer.schedules.due import ask
 
 EVERY_S = 60.0
 _SOON_S = 1.0
@@ -66,7 +67,7 @@ class StoreScheduler(Scheduler):  # type: ignore[misc]
 app = Celery("rankmill-beat", set_as_current=False)
 app.conf.update(
     broker_url=Settings().broker,
-    beat_scheduler="producer.beat:StoreScheduler",
+    beat_scheduler="rankmill.producer.beat:StoreScheduler",
     beat_max_loop_interval=EVERY_S,
     worker_redirect_stdouts=False,
 )

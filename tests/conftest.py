@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from db.store import Store, open_store
-from tests.support.postgresql import PostgresServer, postgres_server
-from tests.support.rabbitmq import RabbitMQ, rabbitmq_server
-from tests.support.redis import redis_server
+from rankmill.db.store.opening import open_store
+from rankmill.db.store.store import Store
+from tests.support.servers.postgresql import PostgresServer, postgres_server
+from tests.support.servers.rabbitmq import RabbitMQ, rabbitmq_server
+from tests.support.servers.redis import redis_server
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""`python -m worker` starts a worker; `python -m worker doctor --model M` says what this machine makes of M.
+"""`python -m rankmill.worker` starts a worker; with `doctor --model M` it says what this machine makes of M.
 
 Everything else is in the settings (RANKMILL_* variables, .env). Knows exit codes; loads no model by itself.
 """
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     4 when the process that scores ends again and again.
     """
-    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rankmill.worker", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     doctor = commands.add_parser("doctor", help="load a model and print what it and this machine are")
     doctor.add_argument("--model")
@@ -29,11 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "doctor":
-            from worker.doctor import examine
+            from rankmill.worker.checks.doctor import examine
 
             return examine(chosen.model, chosen.revision, chosen.precision, is_json=chosen.json)
         if chosen.command == "rescore":
-            from worker.rescoring import rescore
+            from rankmill.worker.checks.rescore import rescore
 
             return rescore()
         return _work()
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work() -> int:
     os.dup2(2, 1)  # Celery greets and says goodbye on standard output, which belongs to results
-    from worker.app import start_worker
+    from rankmill.worker.app import start_worker
 
     return start_worker()
 

@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A worker.app worker` needs no further flags.
+"""The Celery application: `celery -A rankmill.worker.app worker` needs no further flags.
 
 The whole configuration is in `configure`. Knows the broker; knows neither the store nor the model.
 """
@@ -9,10 +9,10 @@ from celery import Celery
 from celery.utils.nodenames import default_nodename
 from kombu.entity import Exchange, Queue
 
-from db.broker_url import is_rabbitmq, scheme_of
-from db.doorbell import DRAIN_TASK, VISIBILITY_S, queue_arguments, queue_name
-from db.model_files import model_directory
-from db.settings import Settings
+from rankmill.db.runtime.broker_protocol import DRAIN_TASK, VISIBILITY_S, queue_arguments, queue_name
+from rankmill.db.runtime.broker_urls import is_rabbitmq, scheme_of
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.scorers.model_files import model_directory
 
 NODE_NAME = "rankmill"
 BROKER_TIMEOUT_S = 5.0
@@ -68,7 +68,7 @@ def configure(app: Celery, settings: Settings) -> None:
         task_send_sent_event=True,
         task_time_limit=None,  # a watchdog in the child asks for progress instead
         worker_send_task_events=True,
-        worker_consumer="worker.listening:Listening",
+        worker_consumer="rankmill.worker.broker.consumer:Listening",
         worker_pool="prefork",
         worker_concurrency=1,
         worker_pool_start_method="spawn",
@@ -77,7 +77,7 @@ def configure(app: Celery, settings: Settings) -> None:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        include=["worker.tasks"],
+        include=["rankmill.worker.process.tasks"],
     )
 
 

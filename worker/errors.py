@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from db.records import ShardResult
+    from rankmill.db.records.shards import ShardResult
 
 SUPPORTED = (
     "Supported are encoders with a sequence-classification head of one label: XLM-RoBERTa, RoBERTa, BERT, "

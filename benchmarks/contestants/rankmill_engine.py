@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.contestants.protocol import Answer, Order, Pairs, Setup, read_pairs, serve
-from db.costs import pair_cost, text_tokens
-from db.records import Claim, LongDocuments, Precision, ScorerSpec, ShardWork, TextPair
-from worker.loading import load_scorer
+from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
+from rankmill.db.records.shards import Claim, ShardWork, TextPair
+from rankmill.db.submission.token_estimates import pair_cost, text_tokens
+from rankmill.worker.loading.load import load_scorer
 
 
 def load(setup: Setup) -> Any:
@@ -26,7 +27,7 @@ def load(setup: Setup) -> Any:
     budget = setup.options.get("batch-tokens")
     scorer: Any = load_scorer(spec, device=setup.device, batch_tokens=int(budget) if budget else None)
 
-    from worker.tokenization import Tokenization
+    from rankmill.worker.tokenize.tokenizer import Tokenization
 
     tokenizer = scorer.tokenization._tokenizer
 

@@ -161,8 +161,8 @@ def own_precision(terms: Terms) -> str:
     """What our engine computes in on this device when it may choose, as PyTorch names it."""
     import torch
 
-    from db.records import Precision
-    from worker.precision import choose_dtype
+    from rankmill.db.records.scorers import Precision
+    from rankmill.worker.loading.precision import choose_dtype
 
     return str(choose_dtype(Precision.AUTO, torch.device(terms.device))).removeprefix("torch.")
 

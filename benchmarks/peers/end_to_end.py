@@ -22,10 +22,11 @@ from benchmarks.peers.line_up import OURS, ours
 from benchmarks.peers.plan import Plan
 from benchmarks.peers.workloads import Workload, even
 from benchmarks.report import publish
-from db.jobs import progress
-from db.records import JobState
-from db.schema import jobs
-from db.store import Store, open_store
+from rankmill.db.jobs.progress import job_progress
+from rankmill.db.records.jobs import JobState
+from rankmill.db.schema.jobs import jobs
+from rankmill.db.store.opening import open_store
+from rankmill.db.store.store import Store
 
 # Several claims' worth, as far as minutes go.
 CPU_PAIRS = {"2x64": 256, "demo": 1024, "6x384": 512, "12x768": 128}
@@ -131,7 +132,7 @@ def _score(store: Store, environment: dict[str, str], workload: Workload, folder
         _, _, output = processes.run(command, environment)
     job_id = int(json.loads(output)["job_id"])
     deadline = time.monotonic() + JOB_TIMEOUT_S
-    while (row := progress(store, job_id)).state is JobState.ACTIVE:
+    while (row := job_progress(store, job_id)).state is JobState.ACTIVE:
         if time.monotonic() > deadline:
             raise RuntimeError(f"the job was not done in {JOB_TIMEOUT_S} s")
         time.sleep(0.2)

@@ -1,8 +1,8 @@
-"""Where Alembic meets the store: runs revisions on the connection that db.migration hands over."""
+"""Where Alembic meets the store: runs revisions on the connection that db/store/migrate hands over."""
 
 from alembic import context
 
-from db.schema import metadata
+from rankmill.db.schema.base import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

@@ -1,4 +1,4 @@
-"""The views that revision 0002 adds, kept as they were whatever db.views becomes."""
+"""The views that revision 0002 adds, kept as they were whatever rankmill.db.schema.views becomes."""
 
 LATEST_RESULTS = """
 CREATE VIEW latest_results AS

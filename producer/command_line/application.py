@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from producer.command_line import keep, nightly
-from producer.command_line.downstream import changes, deliver, rankings, rollback
-from producer.command_line.endings import ended
-from producer.command_line.explain import explain
-from producer.command_line.follow import results, status, watch
-from producer.command_line.operate import doctor, migrate, monitor, worker
-from producer.command_line.rank import run, submit
-from producer.command_line.steer import cancel, pause, resume, retry
+from rankmill.producer.command_line.commands import collections, schedules
+from rankmill.producer.command_line.commands.control import cancel, pause, resume, retry
+from rankmill.producer.command_line.commands.explain import explain
+from rankmill.producer.command_line.commands.jobs import results, status, watch
+from rankmill.producer.command_line.commands.maintenance import doctor, migrate, monitor, prune, worker
+from rankmill.producer.command_line.commands.rankings import changes, deliver, rankings, rollback
+from rankmill.producer.command_line.commands.run import run, submit
+from rankmill.producer.command_line.exit_codes import ended
 
 _HELP = "Cross-encoder scores for every query and document, in a SQL table by the morning."
 _EPILOG = """
@@ -45,9 +45,9 @@ application = typer.Typer(
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        from db import __version__
+        from rankmill.db.runtime.version import program_version
 
-        typer.echo(f"rankmill {__version__}")
+        typer.echo(f"rankmill {program_version()}")
         raise typer.Exit
 
 
@@ -95,24 +95,24 @@ for _command in _commands:
 
 _add_group(
     "collection",
-    keep.COLLECTION,
+    collections.COLLECTION,
     "Keep a corpus up to date in the store, under a name.",
     "rankmill collection sync kb --corpus kb.jsonl",
 )
 _add_group(
     "queryset",
-    keep.QUERYSET,
+    collections.QUERYSET,
     "Keep queries up to date in the store, under a name.",
     "rankmill queryset sync faq --queries faq.tsv",
 )
 _add_group(
     "schedule",
-    nightly.SCHEDULE,
+    schedules.SCHEDULE,
     "Have rankings made every night.",
     'rankmill schedule add kb --cron "0 2 * * *" --collection kb --query-set faq --all-pairs',
 )
-_add(nightly.beat)
-_add(keep.prune)
+_add(schedules.beat)
+_add(prune)
 
 
 def main() -> None:

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from db.records import LongDocuments, Precision, Priority, PublishPolicy
-from producer.result_formats import ResultFormat
+from rankmill.db.records.jobs import Priority
+from rankmill.db.records.rankings import PublishPolicy
+from rankmill.db.records.scorers import LongDocuments, Precision
+from rankmill.producer.results.formats import ResultFormat
 
 INPUTS = "What to rank"
 SCORER = "How to score"

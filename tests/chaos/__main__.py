@@ -6,8 +6,8 @@ import signal
 import sys
 
 from benchmarks.report import publish
+from tests.chaos.environment import LEASE_S, SETTINGS
 from tests.chaos.run import figures, play_rounds, scene_on
-from tests.chaos.scene import LEASE_S, SETTINGS
 
 
 def main() -> int:

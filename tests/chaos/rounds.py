@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from db.schema import jobs, shards
-from tests.chaos.blows import Blow
-from tests.chaos.deaths import arrange
-from tests.chaos.errands import Errand, ring
-from tests.chaos.laps import Lap, caught_up
-from tests.chaos.reader import all_settled, published_jobs
-from tests.chaos.scene import Scene
-from tests.chaos.verdict import complaints_about, shortened
+from rankmill.db.schema.jobs import jobs
+from rankmill.db.schema.shards import shards
+from tests.chaos.checks import complaints_about, shortened
+from tests.chaos.crash_points import arrange
+from tests.chaos.delivery_faults import Lap, caught_up
+from tests.chaos.environment import Scene
+from tests.chaos.faults import Blow
+from tests.chaos.feed_reader import all_settled, published_jobs
+from tests.chaos.job_specs import Errand, ring
 
 POISONS = ("raise", "exit", "hang", "memory")
 END_S = 150.0

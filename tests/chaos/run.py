@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from db.store import open_store
-from tests.chaos.blows import blows_for
-from tests.chaos.deaths import deaths_of_submitters, deaths_of_workers
-from tests.chaos.laps import laps
+from rankmill.db.store.opening import open_store
+from tests.chaos.crash_points import deaths_of_submitters, deaths_of_workers
+from tests.chaos.delivery_faults import laps
+from tests.chaos.environment import Scene
+from tests.chaos.faults import blows_for
 from tests.chaos.rounds import Outcome, plan_round, play
-from tests.chaos.scene import Scene
 from tests.chaos.servers import MortalPostgres
-from tests.support.postgresql import postgres_server
+from tests.support.servers.postgresql import postgres_server
 
 NUM_WORKERS = 2
 DISK_MB = 256

@@ -11,11 +11,11 @@ import psutil
 import redis
 from psycopg import sql
 
-from tests.support.dying import end_with_parent
-from tests.support.ports import free_port
-from tests.support.postgresql import PostgresServer, answers
-from tests.support.redis import answers as redis_answers
-from tests.support.redis import redis_binary
+from tests.support.servers.dying import end_with_parent
+from tests.support.servers.ports import free_port
+from tests.support.servers.postgresql import PostgresServer, answers
+from tests.support.servers.redis import answers as redis_answers
+from tests.support.servers.redis import redis_binary
 from tests.support.waiting import wait_until
 
 SOON_S = 30.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.laps import laps
+from tests.chaos.delivery_faults import laps
 from tests.chaos.rounds import plan_round
 from tests.chaos.run import names_for, play_rounds, scene_on
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from db.migrations.views_0001 import JOB_PROGRESS, RANKED_RESULTS
+from rankmill.db.migrations.views_0001 import JOB_PROGRESS, RANKED_RESULTS
 
 revision = "0001"
 down_revision = None

@@ -7,7 +7,7 @@ After: 0001
 import sqlalchemy as sa
 from alembic import op
 
-from db.migrations.views_0002 import CHANGES, LATEST_RESULTS
+from rankmill.db.migrations.views_0002 import CHANGES, LATEST_RESULTS
 
 revision = "0002"
 down_revision = "0001"

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from db.migrations.views_0005 import JOB_PROGRESS
+from rankmill.db.migrations.views_0005 import JOB_PROGRESS
 
 revision = "0005"
 down_revision = "0004"

@@ -61,7 +61,7 @@ def slow_and_mortal(module: ModuleType) -> None:
             self.claim_tokens = CLAIM_TOKENS or self.claim_tokens
 
         def score(self, prepared: Any, should_stop: Callable[[], bool]) -> Any:
-            from worker.errors import Stopped
+            from rankmill.worker.errors import Stopped
 
             results: list[Any] = []
             for work in prepared.works:
@@ -110,9 +110,12 @@ class ChangingFinder(importlib.abc.MetaPathFinder):
 
 
 if PACE_S or CLAIM_TOKENS:
-    sys.meta_path.insert(0, ChangingFinder({"worker.null_scorer": slow_and_mortal}))
+    sys.meta_path.insert(0, ChangingFinder({"rankmill.worker.scorer.null_scorer": slow_and_mortal}))
 if CHUNK_ROWS:
-    sys.meta_path.insert(0, ChangingFinder({"producer.delivering": hasty, "producer.receivers": impatient}))
+    downstream = "rankmill.producer.downstream"
+    sys.meta_path.insert(
+        0, ChangingFinder({f"{downstream}.deliver": hasty, f"{downstream}.receivers": impatient})
+    )
 if CLOCK_OFF_S:
     _right_time = time.time
     time.time = lambda: _right_time() + CLOCK_OFF_S

@@ -1,0 +1,1 @@
+"""What is kept: texts, and the collections and query sets that hold them under a name."""

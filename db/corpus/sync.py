@@ -1,0 +1,214 @@
+"""Syncing: a collection or a query set is made equal to what was read, in one visible step.
+
+Texts are stored in committed chunks while they are read, ids and digests wait in a temporary table; then one
+transaction applies the difference. A trial stores and changes nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rankmill.db.corpus.collections import Kind, named
+from rankmill.db.corpus.texts import encoded, store_texts, text_chunks
+from rankmill.db.errors import DuplicateId
+from rankmill.db.records.inputs import DocumentRow, QueryRow
+from rankmill.db.runtime.failpoints import reach
+from rankmill.db.store.bulk import insert_rows, is_sqlite, run
+from rankmill.db.store.clock import now_s
+from rankmill.db.store.staging_session import Sheet
+from rankmill.db.store.storable import check_id
+from rankmill.db.store.store import Store
+from rankmill.db.store.temporary_tables import create_tables, hurry, index
+from rankmill.db.submission.draft_tables import DUPLICATE
+
+STAGED = """staged (
+    read_no INTEGER {key}, id {name}, digest {bytes}, text_id BIGINT, place INTEGER, line INTEGER
+)"""
+STAGED_COLUMNS = ("read_no", "id", "digest", "text_id", "place", "line")
+
+DIFFERENCE = """
+SELECT
+    coalesce(sum(CASE WHEN members.{member_id} IS NULL THEN 1 ELSE 0 END), 0),
+    coalesce(sum(CASE WHEN texts.digest <> staged.digest THEN 1 ELSE 0 END), 0),
+    coalesce(sum(CASE WHEN texts.digest = staged.digest THEN 1 ELSE 0 END), 0)
+FROM staged
+LEFT JOIN {members} AS members ON members.{parent_id} = ? AND members.{member_id} = staged.id
+LEFT JOIN texts ON texts.id = members.text_id
+"""
+IS_GONE = "{parent_id} = ? AND NOT EXISTS (SELECT 1 FROM staged WHERE staged.id = {members}.{member_id})"
+NUM_GONE = f"SELECT count(*) FROM {{members}} WHERE {IS_GONE}"  # noqa: S608
+REMOVE = f"DELETE FROM {{members}} WHERE {IS_GONE}"  # noqa: S608
+CHANGE = """
+UPDATE {members} SET text_id = staged.text_id, {place} = staged.place FROM staged
+WHERE {members}.{parent_id} = ? AND {members}.{member_id} = staged.id
+    AND ({members}.text_id <> staged.text_id OR {members}.{place} <> staged.place)
+"""
+ADD = """
+INSERT INTO {members} ({parent_id}, {member_id}, text_id, {place})
+SELECT ?, staged.id, staged.text_id, staged.place FROM staged
+WHERE NOT EXISTS (
+    SELECT 1 FROM {members} AS members WHERE members.{parent_id} = ? AND members.{member_id} = staged.id
+)
+ORDER BY staged.id
+"""
+
+
+class Member(NamedTuple):
+    """A document or a query as it is to be; `place` as its kind has it."""
+
+    id: str
+    text: str
+    place: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What a sync changes, or would change, by id and text."""
+
+    num_added: int
+    num_changed: int
+    num_unchanged: int
+    num_removed: int
+
+
+class Sync(Sheet):
+    """What a collection or query set is to hold, being read: add, then compare or apply."""
+
+    def __init__(
+        self, store: Store, connection: Connection, kind: Kind, name: str, *, is_trial: bool
+    ) -> None:
+        super().__init__(store, connection)
+        self.kind, self.name, self.is_trial = kind, name, is_trial
+        self.num_read = 0
+        self.names = {
+            "members": kind.members.name,
+            "parent_id": kind.parent_id,
+            "member_id": kind.member_id,
+            "place": kind.place,
+        }
+        self.in_transaction(lambda connection: create_tables(connection, [STAGED]))
+
+    def add_documents(self, documents: Iterable[DocumentRow]) -> None:
+        """Adds the documents that are to be there. Raises DuplicateId, UnstorableText."""
+        self.add(Member(row.document_id, row.text, row.text_offset, row.line) for row in documents)
+
+    def add_queries(self, queries: Iterable[QueryRow]) -> None:
+        """Adds the queries that are to be there, in order. Raises DuplicateId, UnstorableText."""
+        self.add(Member(row.query_id, row.text, number, row.line) for number, row in enumerate(queries))
+
+    def add(self, members: Iterable[Member]) -> None:
+        for chunk in text_chunks(members):
+            self.add_chunk(chunk)
+        self.in_transaction(self.check_distinct)
+
+    def add_chunk(self, chunk: list[Member]) -> None:
+        noun = self.kind.members_noun
+        for member in chunk:
+            check_id(member.id, noun)
+        identities = [encoded(member.text, f"the text of {noun} {member.id!r}") for member in chunk]
+
+        def store_chunk(connection: Connection) -> None:
+            read = zip(identities, (member.text for member in chunk), strict=True)
+            ids = {} if self.is_trial else store_texts(connection, dict(read))
+            staged = (
+                (number, member.id, digest, ids.get(digest), member.place, member.line)
+                for number, (member, (digest, _)) in enumerate(
+                    zip(chunk, identities, strict=True), self.num_read
+                )
+            )
+            insert_rows(connection, "staged", STAGED_COLUMNS, staged)
+
+        self.in_transaction(store_chunk, writes=not self.is_trial)
+        self.num_read += len(chunk)
+
+    def check_distinct(self, connection: Connection) -> None:
+        index(connection, "staged_ids", "staged", "id")
+        statement = DUPLICATE.format(id="id", table="staged", number="read_no")
+        found = run(connection, statement).fetchone()
+        if found is not None:
+            id_, first_line, line, is_same_text = found
+            raise DuplicateId(self.kind.members_noun, id_, first_line, line, bool(is_same_text))
+
+    def compare(self) -> Difference:
+        """How the store differs from what was read."""
+
+        def look(connection: Connection) -> Difference:
+            row = connection.execute(named(self.kind, self.name)).one_or_none()
+            return self.difference(connection, 0 if row is None else row.id)
+
+        return self.in_transaction(look)
+
+    def apply(self, source_digest: str | None) -> Difference:
+        """Makes the store equal to what was read, in one transaction; a sync beside it waits and comes after.
+
+        `source_digest` says what was read, for the next time.
+        """
+        hurry(self.connection, stop=True)
+
+        def change(connection: Connection) -> Difference:
+            parent_id = self.interned(connection)
+            difference = self.difference(connection, parent_id)
+            num_changes = self.run(connection, REMOVE, parent_id).rowcount
+            num_changes += self.run(connection, CHANGE, parent_id).rowcount
+            num_changes += self.run(connection, ADD, parent_id, parent_id).rowcount
+            table = self.kind.table
+            values: dict[str, Any] = {
+                self.kind.count: self.num_read,
+                "version": table.c.version + (1 if num_changes else 0),
+                "source_digest": source_digest,
+                "synced_at": now_s(),
+            }
+            connection.execute(update(table).where(table.c.id == parent_id).values(values))
+            reach("before_sync_commit")
+            return difference
+
+        return self.in_transaction(change, writes=True)
+
+    def difference(self, connection: Connection, parent_id: int) -> Difference:
+        added, changed, unchanged = self.run(connection, DIFFERENCE, parent_id).fetchone()
+        removed = self.run(connection, NUM_GONE, parent_id).fetchone()[0]
+        return Difference(
+            num_added=int(added),
+            num_changed=int(changed),
+            num_unchanged=int(unchanged),
+            num_removed=int(removed),
+        )
+
+    def interned(self, connection: Connection) -> int:
+        """The id of what has this name, made if it is new, and locked."""
+        table = self.kind.table
+        upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
+        row = upsert(table).values(
+            {"name": self.name, "version": 0, self.kind.count: 0, "created_at": now_s(), "synced_at": now_s()}
+        )
+        connection.execute(row.on_conflict_do_nothing(index_elements=["name"]))
+        found: int = connection.execute(
+            select(table.c.id).where(table.c.name == self.name).with_for_update()
+        ).scalar_one()
+        return found
+
+    def run(self, connection: Connection, statement: str, *parameters: object) -> Any:
+        return run(connection, statement.format(**self.names), *parameters)
+
+
+@contextmanager
+def syncing(store: Store, kind: Kind, name: str, *, is_trial: bool = False) -> Iterator[Sync]:
+    """A new sync. What was not applied when the block ends is gone."""
+    with (
+        store.connection() as connection,
+        closing(Sync(store, connection, kind, name, is_trial=is_trial)) as sync,
+    ):
+        yield sync
+
+
+def seen_again(store: Store, kind: Kind, name: str, source_digest: str) -> bool:
+    """Whether it holds what was read from this source already; then notes that it was synced now."""
+    table = kind.table
+    is_same = (table.c.name == name) & (table.c.source_digest == source_digest)
+    same = update(table).where(is_same).values(synced_at=now_s())
+    return store.write(lambda connection: connection.execute(same).rowcount > 0)

@@ -1,0 +1,1 @@
+"""A job: found, watched, steered, and what is asked of its end."""

@@ -1,0 +1,1 @@
+"""What keeps a store usable: pruning, and a look at its disk."""

@@ -1,0 +1,1 @@
+"""A shard from ready to done: claimed, loaded, landed, failed, split, rescued."""

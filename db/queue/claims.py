@@ -1,0 +1,232 @@
+"""A shard's life between ready and done: claim, renew, release, fail; load gives a claim its texts.
+
+Each is one short transaction. (shard, worker, attempt) is the fence: whoever lost a claim changes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
+
+from rankmill.db.queue.failed_attempts import burn
+from rankmill.db.queue.fair_share import Due, charge, due_jobs
+from rankmill.db.records.shards import Claim, ShardState
+from rankmill.db.runtime.failpoints import reach
+from rankmill.db.schema.conditions import IS_CLAIMED, IS_FRESH, IS_READY, IS_SUSPECT, RUNS
+from rankmill.db.schema.jobs import jobs
+from rankmill.db.schema.shards import shards, workers
+from rankmill.db.schema.texts_and_scores import scorers
+from rankmill.db.store.clock import now_s
+from rankmill.db.store.store import Store
+
+FIRST_LOOK = 8
+MAX_LOOK = 512
+MAX_JOBS = 64
+
+
+def claim(
+    store: Store,
+    *,
+    worker_id: int,
+    scorer_id: int,
+    budget_tokens: int,
+    lease_s: float,
+    job_id: int | None = None,
+    has_free_hands: bool = True,
+) -> list[Claim]:
+    """Takes ready shards of one priority, job by job in turn, until the next would pass the budget.
+
+    At least one if any is ready. A suspect is taken alone, and only by a worker that holds nothing else:
+    one without free hands gets nothing when the next job has only suspects left. Shards another worker is
+    just taking are passed over, not waited for. A claim of one job only is no turn of it.
+    """
+
+    def take(connection: Connection) -> list[Claim]:
+        claims: list[Claim] = []
+        for job in due_jobs(connection, scorer_id, job_id, MAX_JOBS):
+            room = budget_tokens - sum(claimed.num_tokens for claimed in claims)
+            if claims and room <= 0:
+                break
+            taken = take_fresh(connection, job, room, worker_id, lease_s, at_least_one=not claims)
+            claims += taken
+            if not claims and (suspect := next_suspect(connection, job)) is not None:
+                if has_free_hands:
+                    claims = mark_claimed(connection, [suspect], job, worker_id, lease_s)
+                break
+        if claims:
+            if job_id is None:
+                tokens = Counter[int]()
+                for claimed in claims:
+                    tokens[claimed.job_id] += claimed.num_tokens
+                charge(connection, scorer_id, claims[0].priority, tokens, budget_tokens=budget_tokens)
+            reach("before_claim_commit")
+        return claims
+
+    taken = store.write(take)
+    if taken:
+        reach("after_claim_commit")
+    return taken
+
+
+def take_fresh(
+    connection: Connection, job: Due, room: int, worker_id: int, lease_s: float, *, at_least_one: bool
+) -> list[Claim]:
+    """Claims the job's fresh shards in the order they lie, as many as fit into `room`."""
+    claims: list[Claim] = []
+    look = FIRST_LOOK
+    while True:
+        found = ready_shards(connection, job, look)
+        fitting = list(within(found, room, at_least_one=at_least_one and not claims))
+        if fitting:
+            claims += mark_claimed(connection, fitting, job, worker_id, lease_s)
+            room -= sum(claimed.num_tokens for claimed in claims[-len(fitting) :])
+        # Fewer than asked for: nothing more is ready. Fewer than found: the budget is spent.
+        if len(found) < look or len(fitting) < len(found):
+            return claims
+        look = min(look * 2, MAX_LOOK)
+
+
+def ready_shards(connection: Connection, job: Due, limit: int) -> Sequence[tuple[int, int]]:
+    """Ids and tokens of the job's next fresh shards, locked for this transaction."""
+    ready = (
+        select(shards.c.id, shards.c.num_tokens)
+        .where(shards.c.job_id == job.job_id, IS_FRESH)
+        .order_by(shards.c.first_pair)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [(row.id, row.num_tokens) for row in connection.execute(ready)]
+
+
+def next_suspect(connection: Connection, job: Due) -> int | None:
+    """The job's smallest suspect, locked: what it is suspected of is found out soonest there."""
+    suspects = (
+        select(shards.c.id)
+        .where(shards.c.job_id == job.job_id, IS_SUSPECT)
+        .order_by(shards.c.num_pairs, shards.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.scalar(suspects)
+
+
+def within(found: Sequence[tuple[int, int]], room: int, *, at_least_one: bool) -> Iterable[int]:
+    """The leading ids whose tokens fit into `room`."""
+    for shard_id, num_tokens in found:
+        if num_tokens > room and not at_least_one:
+            return
+        at_least_one = False
+        room -= num_tokens
+        yield shard_id
+
+
+def mark_claimed(
+    connection: Connection, shard_ids: Sequence[int], job: Due, worker_id: int, lease_s: float
+) -> list[Claim]:
+    claimed = connection.execute(
+        update(shards)
+        .where(shards.c.id.in_(shard_ids), IS_READY)
+        .values(
+            state="claimed", claimant=worker_id, lease_until=now_s() + lease_s, attempt=shards.c.attempt + 1
+        )
+        .returning(
+            shards.c.id,
+            shards.c.job_id,
+            shards.c.attempt,
+            shards.c.num_releases,
+            shards.c.first_pair,
+            shards.c.end_pair,
+            shards.c.num_pairs,
+            shards.c.num_tokens,
+        )
+    )
+    order = {shard_id: position for position, shard_id in enumerate(shard_ids)}
+    claims = [
+        Claim(
+            shard_id=row.id,
+            job_id=row.job_id,
+            worker_id=worker_id,
+            attempt=row.attempt,
+            first_pair=row.first_pair,
+            end_pair=row.end_pair,
+            num_pairs=row.num_pairs,
+            num_tokens=row.num_tokens,
+            priority=job.priority,
+            is_suspect=row.attempt - row.num_releases > 1,
+        )
+        for row in claimed
+    ]
+    return sorted(claims, key=lambda claimed: order[claimed.shard_id])
+
+
+def still_held(claims: Iterable[Claim]) -> ColumnElement[bool]:
+    """The fence: the shard is claimed, by this worker, in this very attempt."""
+    keys = [(claimed.shard_id, claimed.worker_id, claimed.attempt) for claimed in claims]
+    return and_(IS_CLAIMED, tuple_(shards.c.id, shards.c.claimant, shards.c.attempt).in_(keys))
+
+
+def renew(store: Store, worker_id: int, lease_s: float, claims: Iterable[Claim] | None = None) -> int:
+    """The heartbeat: extends this worker's leases by `lease_s` from now and notes that it lives.
+
+    With `claims` only those are extended, so that a claim the worker never heard of (its answer was lost
+    with the connection) runs out. Returns how many were extended.
+    """
+    is_held = and_(shards.c.claimant == worker_id, IS_CLAIMED)
+    if claims is not None:
+        is_held = and_(is_held, still_held(claims))
+
+    def extend(connection: Connection) -> int:
+        extended = connection.execute(update(shards).where(is_held).values(lease_until=now_s() + lease_s))
+        connection.execute(update(workers).where(workers.c.id == worker_id).values(last_seen_at=now_s()))
+        reach("during_heartbeat")
+        return extended.rowcount
+
+    return store.write(extend)
+
+
+def release(store: Store, claims: Iterable[Claim]) -> int:
+    """Gives claims back unharmed: ready at once, and the attempt does not count. Returns how many."""
+    held = list(claims)
+    if not held:
+        return 0
+
+    def give_back(connection: Connection) -> int:
+        released = connection.execute(
+            update(shards)
+            .where(still_held(held))
+            .values(state="ready", claimant=None, lease_until=None, num_releases=shards.c.num_releases + 1)
+        )
+        return released.rowcount
+
+    return store.write(give_back)
+
+
+def fail(store: Store, claimed: Claim, reason: str, max_attempts: int) -> ShardState:
+    """Gives up this attempt: ready again, perhaps cut in half, or dead with `reason` after the last.
+
+    Returns the state the shard is in now; a claim no longer held changes nothing.
+    """
+
+    def give_up(connection: Connection) -> ShardState:
+        burn(connection, still_held([claimed]), reason, max_attempts, waits=True)
+        state: str = connection.execute(
+            select(shards.c.state).where(shards.c.id == claimed.shard_id)
+        ).scalar_one()
+        return ShardState(state)
+
+    return store.write(give_up)
+
+
+def num_ready(store: Store, model: str, job_id: int | None = None) -> int:
+    """How many shards wait for workers of `model` (of `job_id`, if given)."""
+    ready = (
+        select(func.count())
+        .select_from(
+            shards.join(scorers, scorers.c.id == shards.c.scorer_id).join(jobs, jobs.c.id == shards.c.job_id)
+        )
+        .where(scorers.c.model == model, IS_READY, RUNS)
+    )
+    if job_id is not None:
+        ready = ready.where(shards.c.job_id == job_id)
+    with store.reading() as connection:
+        return connection.execute(ready).scalar_one()

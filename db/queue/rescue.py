@@ -1,0 +1,171 @@
+"""Bringing back the shards of claimants that went silent. Any number of rounds may run at once.
+
+An attempt is burned where the shard may be at fault; a shard whose whole worker is gone is released.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select, update
+
+from rankmill.db.queue.completion import finish_jobs, overdue
+from rankmill.db.queue.failed_attempts import burn
+from rankmill.db.records.workers import Rescued
+from rankmill.db.runtime.process_identity import ProcessIdentity, is_alive, this_machine
+from rankmill.db.schema.conditions import IS_CLAIMED
+from rankmill.db.schema.shards import shards, workers
+from rankmill.db.store.clock import now_s
+from rankmill.db.store.store import Store
+
+SILENT = "its worker stopped answering on every attempt"
+KILLED = "its worker process ended on every attempt"
+SWEPT_AWAY = "every worker that had it was killed as a whole, again and again"
+
+LIVING_S = 600.0
+"""How long after its lease a claimant that lives on this machine is still waited for."""
+KILLS_PER_ATTEMPT = 5
+"""So many whole workers killed with a shard in hand cost it an attempt: it may be what kills machines."""
+NOTHING = Rescued(num_returned=0, num_dead=0)
+SETTLING_S = 0.2  # of a worker that is killed as a whole the child may be gone a moment before its parent
+
+
+class Fate(Enum):
+    """What is known of the process that claimed a shard."""
+
+    ALIVE = auto()
+    UNKNOWN = auto()
+    """It is of another machine."""
+    ENDED_ALONE = auto()
+    """Its worker lived on: what it was scoring may have ended it."""
+    ENDED_WITH_WORKER = auto()
+    """Somebody ended the worker, or the run it belonged to: no shard is to blame."""
+    LEFT = auto()
+    """It said farewell: a claim that it had asked for before and that came through after, nobody holds."""
+
+
+def rescue_silent(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
+    """Returns every shard whose lease has run out, and ends jobs that have nothing open left.
+
+    A claimant that lives on this machine is busy, not gone: it has `living_s` seconds more, unless it was
+    heard of since and did not renew this lease. Then it does not know of the claim, whose answer got lost.
+    """
+    is_late = and_(IS_CLAIMED, shards.c.lease_until < now_s())
+    is_unknown = exists().where(
+        workers.c.id == shards.c.claimant, workers.c.last_seen_at > shards.c.lease_until
+    )
+    fates = fates_of(store, claimants().where(workers.c.id.in_(select(shards.c.claimant).where(is_late))))
+    has_time = and_(shards.c.claimant.in_(fates[Fate.ALIVE]), shards.c.lease_until >= now_s() - living_s)
+
+    def bring_back(connection: Connection) -> Rescued:
+        rescued = return_ended(connection, fates, max_attempts, is_late)
+        has_left = shards.c.claimant.in_(fates[Fate.LEFT])
+        unheld = give_back(connection, and_(is_late, or_(has_left, is_unknown)))
+        silent = burn(connection, and_(is_late, ~has_time), SILENT, max_attempts)
+        finish_jobs(connection, overdue(connection))
+        return total(rescued, unheld, silent)
+
+    return store.write(bring_back)
+
+
+def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
+    """Returns the shards of workers of this machine whose process is gone, without waiting for the lease."""
+    running = claimants().where(workers.c.machine == this_machine(), workers.c.stopped_at.is_(None))
+    fates = fates_of(store, running)
+    gone = [*fates[Fate.ENDED_ALONE], *fates[Fate.ENDED_WITH_WORKER]]
+    if not gone:
+        return NOTHING
+
+    def bring_back(connection: Connection) -> Rescued:
+        rescued = return_ended(connection, fates, max_attempts, IS_CLAIMED)
+        is_unmarked = and_(workers.c.id.in_(gone), workers.c.stopped_at.is_(None))
+        connection.execute(update(workers).where(is_unmarked).values(stopped_at=now_s()))
+        return rescued
+
+    return store.write(bring_back)
+
+
+def claimants() -> Select[Any]:
+    return select(
+        workers.c.id,
+        workers.c.machine,
+        workers.c.pid,
+        workers.c.process_started,
+        workers.c.parent_pid,
+        workers.c.parent_started,
+        workers.c.stopped_at,
+    )
+
+
+def fates_of(store: Store, asked: Select[Any]) -> Mapping[Fate, Sequence[int]]:
+    """The ids of the workers asked for, by what became of their processes."""
+    with store.reading() as connection:
+        found = connection.execute(asked).all()
+    fates: dict[Fate, list[int]] = defaultdict(list)
+    ended: list[Row[Any]] = []
+    for row in found:
+        is_here = row.machine == this_machine()
+        me = ProcessIdentity(machine=row.machine, pid=row.pid, started=row.process_started)
+        if is_here and not is_alive(me):
+            ended.append(row)
+        elif row.stopped_at is not None:
+            fates[Fate.LEFT].append(row.id)
+        else:
+            fates[Fate.ALIVE if is_here else Fate.UNKNOWN].append(row.id)
+    if any(map(has_parent, ended)):
+        time.sleep(SETTLING_S)
+    for row in ended:
+        fates[Fate.ENDED_ALONE if has_parent(row) else Fate.ENDED_WITH_WORKER].append(row.id)
+    return fates
+
+
+def has_parent(row: Row[Any]) -> bool:
+    parent = ProcessIdentity(machine=row.machine, pid=row.parent_pid, started=row.parent_started)
+    return is_alive(parent)
+
+
+def return_ended(
+    connection: Connection,
+    fates: Mapping[Fate, Sequence[int]],
+    max_attempts: int,
+    is_lost: ColumnElement[bool],
+) -> Rescued:
+    """Returns the lost shards of processes that ended, each as its fate says."""
+    alone = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_ALONE]))
+    swept = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_WITH_WORKER]))
+    is_one_too_many = (shards.c.num_kills + 1) % KILLS_PER_ATTEMPT == 0
+    return total(
+        burn(connection, alone, KILLED, max_attempts),
+        burn(connection, and_(swept, is_one_too_many), SWEPT_AWAY, max_attempts, num_kills=1),
+        give_back(connection, and_(swept, ~is_one_too_many), num_kills=1),
+    )
+
+
+def give_back(connection: Connection, is_lost: ColumnElement[bool], *, num_kills: int = 0) -> Rescued:
+    """Returns shards that are not to blame: no attempt is burned."""
+    # Locked in order and passed over when another transaction has them: no deadlock with landing.
+    lost = select(shards.c.id).where(IS_CLAIMED, is_lost).order_by(shards.c.id)
+    shard_ids = connection.scalars(lost.with_for_update(skip_locked=True)).all()
+    if shard_ids:
+        connection.execute(
+            update(shards)
+            .where(shards.c.id.in_(shard_ids), IS_CLAIMED)
+            .values(
+                state="ready",
+                claimant=None,
+                lease_until=None,
+                num_releases=shards.c.num_releases + 1,
+                num_kills=shards.c.num_kills + num_kills,
+            )
+        )
+    return Rescued(num_returned=len(shard_ids), num_dead=0)
+
+
+def total(*parts: Rescued) -> Rescued:
+    return Rescued(
+        num_returned=sum(part.num_returned for part in parts),
+        num_dead=sum(part.num_dead for part in parts),
+        num_cut=sum(part.num_cut for part in parts),
+    )

@@ -1,0 +1,1 @@
+"""What readers downstream get: publications, their feed of changes, deliveries and notifications."""

@@ -1,0 +1,209 @@
+"""Notices: what is told when a job ends, at least once each, by whichever process comes first.
+
+A notice is due from the moment its job has ended and its publication is settled: nothing need be written for
+that, so nothing can be lost between the last landing and the telling. Knows no HTTP and no broker.
+"""
+
+import random
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, case, exists, literal, null, or_, select, update
+
+from rankmill.db.jobs.progress import job_progress
+from rankmill.db.jobs.publish_requests import is_unsettled
+from rankmill.db.runtime.failpoints import reach
+from rankmill.db.schema.jobs import jobs
+from rankmill.db.schema.rankings import notices, publications, publish_requests, rankings
+from rankmill.db.store.clock import now_s
+from rankmill.db.store.storable import storable
+from rankmill.db.store.store import Store
+
+LEASE_S = 90.0
+"""How long one who tells is believed to be at it; longer than telling may take."""
+MAX_TRIES = 15
+FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 3600.0
+
+
+class Notice(NamedTuple):
+    """A notice that is being told, for the `num_tries`th time; the count is also the fence."""
+
+    notice_id: int
+    job_id: int
+    kind: str
+    address: str
+    num_tries: int
+    finished_at: float
+
+
+class NotTold(Exception):
+    """The notice was not taken. The message is a reason without secrets."""
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(reason)
+
+
+Teller = Callable[[Notice, Mapping[str, Any]], None]
+
+
+class Told(NamedTuple):
+    """What came of one try; `problem` is None when it was told."""
+
+    notice: Notice
+    problem: str | None
+
+
+def tell_due(
+    store: Store, tellers: Mapping[str, Teller], job_id: int | None = None, *, limit: int = 1_000
+) -> list[Told]:
+    """Tells notices that are due and of a kind there is a teller for, once each. Raises StoreError."""
+    tried: list[Told] = []
+    while len(tried) < limit and (notice := take(store, tellers.keys(), job_id)) is not None:
+        problem = None
+        try:
+            tellers[notice.kind](notice, facts(store, notice.job_id))
+        except NotTold as refused:
+            problem = str(refused)
+            note_refused(store, notice, problem, refused.retry_after_s)
+        else:
+            reach("after_notice_sent")
+            note_told(store, notice)
+        tried.append(Told(notice, problem))
+    return tried
+
+
+def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Notice | None:
+    """The next notice that is due; nobody else gets it for LEASE_S seconds."""
+    waits_for_publication = exists().where(
+        publish_requests.c.job_id == notices.c.job_id, is_unsettled(publish_requests.c.settled_for)
+    )
+    due = (
+        select(notices.c.id, jobs.c.finished_at)
+        .join(jobs, jobs.c.id == notices.c.job_id)
+        .where(
+            is_unsettled(notices.c.settled_for),
+            notices.c.next_at <= now_s(),
+            notices.c.kind.in_(kinds),
+            ~waits_for_publication,
+        )
+        .order_by(notices.c.id)
+        .limit(1)
+    )
+    if job_id is not None:
+        due = due.where(notices.c.job_id == job_id)
+    with store.reading() as connection:  # mostly there is none, and no lock is taken for that
+        if connection.execute(due).first() is None:
+            return None
+
+    def hold(connection: Connection) -> Notice | None:
+        locked = due.with_for_update(of=notices, skip_locked=True)
+        found = connection.execute(locked).one_or_none()
+        if found is None:
+            return None
+        held = connection.execute(
+            update(notices)
+            .where(notices.c.id == found.id)
+            .values(next_at=now_s() + LEASE_S, num_tries=notices.c.num_tries + 1)
+            .returning(notices.c.job_id, notices.c.kind, notices.c.address, notices.c.num_tries)
+        ).one()
+        return Notice(found.id, held.job_id, held.kind, held.address, held.num_tries, found.finished_at)
+
+    return store.write(hold)
+
+
+def note_told(store: Store, notice: Notice) -> None:
+    change(store, notice, settled_for=notice.finished_at, told_at=now_s(), reason=None)
+
+
+def note_refused(store: Store, notice: Notice, reason: str, retry_after_s: float | None) -> None:
+    """Notes why it was not taken; after MAX_TRIES it is settled all the same, untold."""
+    pause_s = min(FIRST_PAUSE_S * 2 ** (notice.num_tries - 1), MAX_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
+    if retry_after_s is not None:
+        pause_s = max(pause_s, min(retry_after_s, MAX_PAUSE_S))
+    is_last = notice.num_tries >= MAX_TRIES
+    change(
+        store,
+        notice,
+        settled_for=literal(notice.finished_at) if is_last else null(),
+        told_at=null(),
+        next_at=now_s() + pause_s,
+        reason=storable(f"gave up: {reason}" if is_last else reason),
+    )
+
+
+def change(store: Store, notice: Notice, **values: Any) -> None:
+    is_ours = (notices.c.id == notice.notice_id, notices.c.num_tries == notice.num_tries)
+
+    def note(connection: Connection) -> None:
+        connection.execute(update(notices).where(*is_ours).values(**values))
+
+    store.write(note)
+
+
+def facts(store: Store, job_id: int) -> dict[str, Any]:
+    """A job's summary as it is told: counts, times in seconds since 1970, and what was published of it."""
+    row = job_progress(store, job_id)
+    published = (
+        select(
+            rankings.c.name.label("ranking"),
+            publish_requests.c.publication_id,
+            publish_requests.c.reason.label("not_published"),
+            publications.c.num_added,
+            publications.c.num_changed,
+            publications.c.num_removed,
+            publications.c.last_cursor,
+        )
+        .select_from(publish_requests)
+        .join(rankings, rankings.c.id == publish_requests.c.ranking_id)
+        .outerjoin(publications, publications.c.id == publish_requests.c.publication_id)
+        .where(publish_requests.c.job_id == job_id)
+        .order_by(publish_requests.c.id)
+    )
+    with store.reading() as connection:
+        # Asked more than once under one ranking, the last answer counts.
+        by_ranking = {found.ranking: dict(found._mapping) for found in connection.execute(published)}
+    return {
+        "event": "job.ended",
+        "job_id": job_id,
+        "name": row.name,
+        "state": row.state.value,
+        "model": row.scorer.model,
+        "num_pairs": row.num_pairs,
+        "num_scored": row.num_scored,
+        "num_reused": row.num_reused,
+        "num_failed": row.num_failed,
+        "created_at": row.created_at,
+        "finished_at": row.finished_at,
+        "rankings": list(by_ranking.values()),
+    }
+
+
+class NoticeRow(NamedTuple):
+    """Where a notice stands: `waiting`, `told` or `given up`; `reason` is of the last try that failed."""
+
+    job_id: int
+    kind: str
+    address: str
+    state: str
+    num_tries: int
+    told_at: float | None
+    reason: str | None
+
+
+def notices_of(store: Store, job_ids: Collection[int]) -> list[NoticeRow]:
+    """The notices of these jobs."""
+    state = case(
+        (or_(jobs.c.finished_at.is_(None), is_unsettled(notices.c.settled_for)), "waiting"),
+        (notices.c.told_at.is_not(None), "told"),
+        else_="given up",
+    )
+    statement = (
+        select(notices.c.job_id, notices.c.kind, notices.c.address, state, notices.c.num_tries)
+        .add_columns(notices.c.told_at, notices.c.reason)
+        .join(jobs, jobs.c.id == notices.c.job_id)
+        .where(notices.c.job_id.in_(job_ids))
+        .order_by(notices.c.job_id, notices.c.id)
+    )
+    with store.reading() as connection:
+        return [NoticeRow(*row) for row in connection.execute(statement)]

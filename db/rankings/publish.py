@@ -1,0 +1,231 @@
+"""Publication: a job that ended becomes the state of its ranking, in one step; and an older state comes back.
+
+Any process may do it, any number at once: what is due is read from the store, and a ranking's lock decides.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Select, or_, select
+
+from rankmill.db.errors import NothingToRollBackTo, StoreBusy, UnknownRanking
+from rankmill.db.jobs.publish_requests import (
+    RANKING,
+    due_requests,
+    is_unsettled,
+    note_refused,
+    note_settled,
+    refusal_before,
+    request,
+)
+from rankmill.db.rankings.catalog import find
+from rankmill.db.rankings.current import is_current, record, stands_already, target_of_rollback
+from rankmill.db.rankings.diff import Compared, Wanted, compare, number_queries
+from rankmill.db.records.rankings import Publication, PublishPolicy
+from rankmill.db.runtime.failpoints import reach
+from rankmill.db.schema.jobs import jobs
+from rankmill.db.schema.rankings import notices, publications, publish_requests, rankings
+from rankmill.db.store.drivers import WRITES
+from rankmill.db.store.store import Store, patiently
+
+T = TypeVar("T")
+
+MAX_COMPARISONS = 5
+
+
+def settle_due(store: Store, job_id: int | None = None) -> list[Publication]:
+    """Publishes every ended job that waits for it (or this one only), or notes why it is not to be.
+
+    Returns what was published by this call. One that fails keeps no other from its turn; the last
+    failure is raised then.
+    """
+    with store.reading() as connection:
+        request_ids = due_requests(connection, job_id)
+    published: list[Publication | None] = []
+    failure: Exception | None = None
+    for request_id in request_ids:
+        try:
+            published.append(Settling(store).settle(request_id))
+        except Exception as error:  # whatever it was, the others need not wait for it
+            failure = error
+    if failure is not None:
+        raise failure
+    return [publication for publication in published if publication is not None]
+
+
+def roll_back(store: Store, ranking: str, publication_id: int | None = None) -> Publication:
+    """Makes an older publication the ranking's state again, by a new one; by default the one before.
+
+    Raises UnknownRanking, NothingToRollBackTo.
+    """
+    published = Settling(store).restore(find(store, ranking).ranking_id, ranking, publication_id)
+    assert published is not None
+    return published
+
+
+def kept_jobs(connection: Connection) -> set[int]:
+    """The jobs that readers downstream still need: of publications that can be brought back, and those that
+    wait to be published or told. Neither they nor their pairs, texts and scores may be removed.
+    """
+    waiting = (
+        select(table.c.job_id)
+        .join(jobs, jobs.c.id == table.c.job_id)
+        .where(or_(jobs.c.finished_at.is_(None), is_unsettled(table.c.settled_for)))
+        for table in (publish_requests, notices)
+    )
+    return {
+        job_id
+        for statement in (select(publications.c.job_id), *waiting)
+        for job_id in connection.scalars(statement)
+    }
+
+
+class Overtaken(Exception):
+    """The ranking changed between comparing and publishing."""
+
+
+class Settling:
+    """One job's way into its ranking, on a connection of its own, whose temporary tables it uses."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def settle(self, request_id: int) -> Publication | None:
+        """Publishes what the request asks for; None when there was nothing to do or it must not be."""
+        with self.store.connection() as self.connection:
+            return self.until_it_holds(lambda: self.try_to_settle(request_id))
+
+    def restore(self, ranking_id: int, name: str, publication_id: int | None) -> Publication | None:
+        with self.store.connection() as self.connection:
+            return self.until_it_holds(lambda: self.try_to_restore(ranking_id, name, publication_id))
+
+    def until_it_holds(self, attempt: Callable[[], Publication | None]) -> Publication | None:
+        """Compares again when another publication came between comparing and publishing."""
+        for _ in range(MAX_COMPARISONS):
+            try:
+                return attempt()
+            except Overtaken:
+                continue
+        raise StoreBusy("Other publications of this ranking keep coming first. Try again.")
+
+    def try_to_settle(self, request_id: int) -> Publication | None:
+        asked = self.in_transaction(lambda connection: connection.execute(request(request_id)).one_or_none())
+        if asked is None:
+            return None
+        refusal = refusal_before(asked)
+        if refusal is not None:
+            self.refuse(asked, refusal)
+            return None
+        wanted = Wanted(
+            job_id=asked.job_id,
+            with_failed=asked.policy == PublishPolicy.ALL,
+            top_k=asked.top_k,
+            min_score=asked.min_score,
+        )
+        if self.in_transaction(lambda connection: stands_already(connection, asked, wanted)):
+            self.in_transaction(
+                lambda connection: note_settled(connection, asked, asked.publication_id), writes=True
+            )
+            return None
+        compared = self.compare(asked, wanted)
+        if compared.num_failed and asked.policy == PublishPolicy.NEVER:
+            self.refuse(asked, f"{compared.num_failed:,} of its pairs failed")
+            return None
+        return self.publish(asked, wanted, compared, asked=asked)
+
+    def refuse(self, asked: Row[Any], reason: str) -> None:
+        self.in_transaction(lambda connection: note_refused(connection, asked, reason), writes=True)
+
+    def try_to_restore(self, ranking_id: int, name: str, publication_id: int | None) -> Publication | None:
+        standing = select(*RANKING).where(rankings.c.id == ranking_id)
+        ranking: Row[Any] | None = self.in_transaction(lambda connection: first(connection, standing))
+        if ranking is None:
+            raise UnknownRanking(name)
+        target = self.in_transaction(
+            lambda connection: target_of_rollback(connection, ranking, publication_id)
+        )
+        if target is None:
+            raise NothingToRollBackTo(name, publication_id)
+        wanted = Wanted(
+            job_id=target.job_id,
+            with_failed=target.with_failed,
+            top_k=target.top_k,
+            min_score=target.min_score,
+            scored_until=target.scored_until,
+        )
+        compared = self.compare(ranking, wanted)
+        return self.publish(ranking, wanted, compared, restored_id=target.restored_id or target.id)
+
+    def compare(self, ranking: Row[Any], wanted: Wanted) -> Compared:
+        def number(connection: Connection) -> None:
+            connection.execute(
+                select(rankings.c.id)
+                .where(rankings.c.id == ranking.ranking_id)
+                .with_for_update(key_share=True)
+            )
+            number_queries(connection, ranking.ranking_id, wanted.job_id)
+
+        self.in_transaction(number, writes=True)
+        return self.in_transaction(
+            lambda connection: compare(
+                connection,
+                ranking.ranking_id,
+                wanted,
+                score_tolerance=ranking.score_tolerance,
+                rank_tolerance=ranking.rank_tolerance,
+            )
+        )
+
+    def publish(
+        self,
+        base: Row[Any],
+        wanted: Wanted,
+        compared: Compared,
+        *,
+        asked: Row[Any] | None = None,
+        restored_id: int | None = None,
+    ) -> Publication | None:
+        """The one step. Raises Overtaken when the ranking is no longer what was compared with."""
+
+        def step(connection: Connection) -> Publication | None:
+            check_still(connection, base, asked)
+            if asked is not None and not compared.num_moves and is_current(connection, base, wanted):
+                note_settled(connection, asked, base.publication_id)
+                return None
+            published = record(connection, base, wanted, compared, restored_id)
+            if asked is not None:
+                note_settled(connection, asked, published.publication_id)
+            reach("before_publication_commit")
+            return published
+
+        published = self.in_transaction(step, writes=True)
+        reach("after_publication_commit")
+        return published
+
+    def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
+        """Runs `statements` in a transaction on this connection, again while the store is busy."""
+        self.connection.execution_options(**dict.fromkeys(WRITES, writes))
+
+        def attempt() -> T:
+            with self.store.translated(), self.connection.begin():
+                return statements(self.connection)
+
+        return patiently(attempt)
+
+
+def first(connection: Connection, statement: Select[Any]) -> Row[Any] | None:
+    return connection.execute(statement).one_or_none()
+
+
+def check_still(connection: Connection, base: Row[Any], asked: Row[Any] | None) -> None:
+    """Takes the ranking's lock; until the transaction ends nobody else publishes in it."""
+    locked = select(*RANKING).where(rankings.c.id == base.ranking_id).with_for_update(key_share=True)
+    found = connection.execute(locked).one_or_none()
+    is_same = found is not None and (found.publication_id, found.last_cursor, found.last_request_id) == (
+        base.publication_id,
+        base.last_cursor,
+        base.last_request_id,
+    )
+    is_due = asked is None or connection.execute(request(asked.request_id)).one_or_none() == asked
+    if not is_same or not is_due:
+        raise Overtaken

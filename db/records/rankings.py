@@ -1,0 +1,98 @@
+"""The nouns of what readers downstream get: rankings, publications, changes, deliveries, notices.
+
+The second half of db/records/jobs.py, under the same rules.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+DEFAULT_KEEP = 7
+
+
+class PublishPolicy(StrEnum):
+    """What becomes of a job with failed pairs: published with them and why, without them, or not at all."""
+
+    ALL = "all"
+    WITHOUT_FAILED = "without-failed"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """Under which ranking a job is published when it ends; `keep` publications can be brought back, None
+    leaves that as it is."""
+
+    ranking: str
+    policy: PublishPolicy = PublishPolicy.WITHOUT_FAILED
+    keep: int | None = DEFAULT_KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """Who is told when a job ends: `webhook` is a URL, `then` the name of a Celery task, maybe `@QUEUE`."""
+
+    webhook: str | None = None
+    then: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingRow:
+    """A ranking as the store knows it; `publication_id` is what stands now, None before the first.
+
+    The feed tells a change of score or rank only beyond `score_tolerance` or `rank_tolerance`.
+    """
+
+    ranking_id: int
+    name: str
+    keep: int
+    score_tolerance: float
+    rank_tolerance: int
+    last_cursor: int
+    publication_id: int | None
+
+
+class Change(StrEnum):
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+class ChangeRow(NamedTuple):
+    """The latest change of a pair of a ranking, as told under `cursor`.
+
+    A removed pair has its ids and nothing else; one that failed says why in `error`.
+    Span offsets count in the document's own text, without its title.
+    """
+
+    cursor: int
+    change: Change
+    query_id: str
+    document_id: str
+    rank: int | None
+    score: float | None
+    logit: float | None
+    span_start: int | None
+    span_end: int | None
+    error: str | None
+    publication_id: int
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One published state of a ranking, made from one job.
+
+    `restored_id` is the publication that a rollback brought back; `last_cursor` is the feed's end after it.
+    """
+
+    publication_id: int
+    ranking: str
+    job_id: int
+    restored_id: int | None
+    num_pairs: int
+    num_added: int
+    num_changed: int
+    num_removed: int
+    last_cursor: int
+    published_at: float

@@ -1,0 +1,39 @@
+"""A result as people see it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """A clause [start, end) of a document's own text with the score and logit it has by itself."""
+
+    start: int
+    end: int
+    score: float
+    logit: float
+
+
+class ResultRow(NamedTuple):
+    """One pair of a job as people see it.
+
+    `score` is sigmoid(logit); `rank` counts from 1 within the query by falling logit, ties by document id.
+    A failed pair has no rank, score or logit and says why in `error`.
+    Span offsets count in the document's own text, without its title.
+    `truncated` says that the document's end was not read, `query_truncated` that the query's was not.
+    `spans` are the best clauses of its best window, the best first, where the job was asked for them.
+    """
+
+    query_id: str
+    document_id: str
+    rank: int | None
+    score: float | None
+    logit: float | None
+    span_start: int | None
+    span_end: int | None
+    num_tokens: int | None
+    num_windows: int | None
+    truncated: bool | None
+    query_truncated: bool | None
+    reused: bool
+    error: str | None
+    spans: Sequence[Span] = ()

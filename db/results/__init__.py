@@ -1,0 +1,1 @@
+"""Reading scores out: ranked, with their spans, passages and explanations."""

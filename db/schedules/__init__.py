@@ -1,0 +1,1 @@
+"""What is made at set times, and each time it was."""

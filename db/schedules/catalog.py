@@ -1,0 +1,188 @@
+"""Schedules: when and what a ranking is made from, kept in SQL. Knows no calendar and submits nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+
+from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, held_id
+from rankmill.db.errors import ScheduleExists, UnknownName
+from rankmill.db.records.jobs import Priority
+from rankmill.db.records.rankings import DEFAULT_KEEP, Publishing, PublishPolicy, Telling
+from rankmill.db.schema.collections import collections, query_sets
+from rankmill.db.schema.schedules import schedules
+from rankmill.db.store.clock import now_s
+from rankmill.db.store.storable import is_storable
+from rankmill.db.store.store import Store
+
+
+class CatchUp(StrEnum):
+    """What becomes of nights at which nothing ran: the last of them is made up for, or they are left out."""
+
+    ONCE = "once"
+    SKIP = "skip"
+
+
+class Overlap(StrEnum):
+    """What becomes of a night that finds the job of an earlier one still at work."""
+
+    WAIT = "wait"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRequest:
+    """A schedule as asked for. `candidates` is a run file, read at night; None means all pairs.
+
+    `scorer` holds settings by name, as a submit would be given them.
+    """
+
+    name: str
+    cron: str
+    zone: str
+    collection: str
+    query_set: str
+    candidates: str | None
+    scorer: Mapping[str, Any]
+    catch_up: CatchUp = CatchUp.ONCE
+    overlap: Overlap = Overlap.WAIT
+    priority: Priority = Priority.NORMAL
+    top_k: int | None = None
+    min_score: float | None = None
+    publishing: Publishing
+    telling: Telling | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A schedule as it stands. `next_at` is its next moment in seconds since the epoch."""
+
+    schedule_id: int
+    asked: ScheduleRequest
+    next_at: int
+    paused_at: float | None
+
+
+def add(store: Store, asked: ScheduleRequest, next_at: int) -> int:
+    """Records the schedule; it fires at `next_at` first. Raises UnknownName, ScheduleExists."""
+
+    def record(connection: Connection) -> int:
+        if connection.scalar(select(schedules.c.id).where(schedules.c.name == asked.name)) is not None:
+            raise ScheduleExists(asked.name)
+        row = insert(schedules).values(
+            name=asked.name,
+            cron=asked.cron,
+            zone=asked.zone,
+            catch_up=asked.catch_up,
+            overlap=asked.overlap,
+            collection_id=held_id(connection, COLLECTIONS, asked.collection),
+            query_set_id=held_id(connection, QUERY_SETS, asked.query_set),
+            candidates=asked.candidates,
+            scorer=json.dumps(dict(asked.scorer)),
+            priority=asked.priority,
+            top_k=asked.top_k,
+            min_score=asked.min_score,
+            publish_policy=asked.publishing.policy,
+            keep=asked.publishing.keep or DEFAULT_KEEP,
+            webhook=asked.telling.webhook if asked.telling else None,
+            then_task=asked.telling.then if asked.telling else None,
+            next_at=next_at,
+            created_at=now_s(),
+        )
+        made: int = connection.execute(row.returning(schedules.c.id)).scalar_one()
+        return made
+
+    return store.write(record)
+
+
+def find(store: Store, name: str) -> Schedule:
+    """The schedule of this name. Raises UnknownName."""
+    with store.reading() as connection:
+        row = connection.execute(whole().where(schedules.c.name == checked(name))).one_or_none()
+    if row is None:
+        raise UnknownName("schedule", name)
+    return schedule_of(row)
+
+
+def list_schedules(store: Store) -> list[Schedule]:
+    """All schedules, by name."""
+    with store.reading() as connection:
+        return [schedule_of(row) for row in connection.execute(whole().order_by(schedules.c.name))]
+
+
+def due(store: Store, now: float) -> list[Schedule]:
+    """The schedules whose moment has come."""
+    is_due = (schedules.c.next_at <= now) & schedules.c.paused_at.is_(None)
+    with store.reading() as connection:
+        return [schedule_of(row) for row in connection.execute(whole().where(is_due))]
+
+
+def next_due(store: Store) -> int | None:
+    """The next moment of any schedule."""
+    with store.reading() as connection:
+        first = select(schedules.c.next_at).where(schedules.c.paused_at.is_(None))
+        return connection.scalar(first.order_by(schedules.c.next_at).limit(1))
+
+
+def remove(store: Store, name: str) -> None:
+    """Removes the schedule and the record of its nights; their jobs stay. Raises UnknownName."""
+    gone = delete(schedules).where(schedules.c.name == checked(name))
+    if not store.write(lambda connection: connection.execute(gone).rowcount):
+        raise UnknownName("schedule", name)
+
+
+def pause(store: Store, name: str) -> None:
+    """Lets the schedule rest: it fires no more, and what is due waits. Raises UnknownName."""
+    rest = update(schedules).where(schedules.c.name == checked(name), schedules.c.paused_at.is_(None))
+    store.write(lambda connection: connection.execute(rest.values(paused_at=now_s())).rowcount)
+    find(store, name)
+
+
+def resume(store: Store, name: str, next_at: int) -> None:
+    """Lets a paused schedule fire again, at `next_at` first: what it missed is not made up for."""
+    is_resting = (schedules.c.name == checked(name)) & schedules.c.paused_at.is_not(None)
+    wake = update(schedules).where(is_resting).values(paused_at=None, next_at=next_at)
+    store.write(lambda connection: connection.execute(wake).rowcount)
+
+
+def whole() -> Select[Any]:
+    return select(
+        schedules, collections.c.name.label("collection"), query_sets.c.name.label("query_set")
+    ).select_from(
+        schedules.join(collections, collections.c.id == schedules.c.collection_id).join(
+            query_sets, query_sets.c.id == schedules.c.query_set_id
+        )
+    )
+
+
+def schedule_of(row: Row[Any]) -> Schedule:
+    return Schedule(
+        schedule_id=row.id,
+        asked=ScheduleRequest(
+            name=row.name,
+            cron=row.cron,
+            zone=row.zone,
+            collection=row.collection,
+            query_set=row.query_set,
+            candidates=row.candidates,
+            scorer=json.loads(row.scorer),
+            catch_up=CatchUp(row.catch_up),
+            overlap=Overlap(row.overlap),
+            priority=Priority(row.priority),
+            top_k=row.top_k,
+            min_score=row.min_score,
+            publishing=Publishing(ranking=row.name, policy=PublishPolicy(row.publish_policy), keep=row.keep),
+            telling=Telling(webhook=row.webhook, then=row.then_task)
+            if row.webhook or row.then_task
+            else None,
+        ),
+        next_at=row.next_at,
+        paused_at=row.paused_at,
+    )
+
+
+def checked(name: str) -> str:
+    return name if is_storable(name) else ""

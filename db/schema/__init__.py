@@ -1,0 +1,1 @@
+"""Tables, views and conditions on states. Knows no statement."""

@@ -1,0 +1,204 @@
+"""The views SQL people read, as the text that creates them. Knows no table objects.
+
+The views mean the same on both databases. On SQLite `ranked_results` uses exp(), which every sqlite3 shell
+since 3.35 has when built with its math functions, as Debian's and Python's are.
+Spans count in the document's own text, without its title, as in db/results/ranked.py.
+"""
+
+from sqlalchemy import DDL, event
+
+from rankmill.db.schema import jobs, rankings, shards, spans, texts_and_scores
+from rankmill.db.schema.base import metadata
+
+NEEDED = (jobs.jobs, rankings.rankings, shards.shards, spans.spans, texts_and_scores.scores)
+assert all(table.metadata is metadata for table in NEEDED)  # the views below need their tables first
+
+# Past 700 the exponential leaves the double range; the sigmoid is 0 or 1 there to the last bit.
+RANKED_RESULTS = """
+CREATE VIEW ranked_results AS
+SELECT
+    jobs.id AS job_id,
+    jobs.name AS job_name,
+    job_queries.query_id AS query_id,
+    job_documents.document_id AS document_id,
+    row_number() OVER (
+        PARTITION BY jobs.id, pairs.query_no ORDER BY scores.logit DESC, job_documents.document_id
+    ) AS rank,
+    CASE
+        WHEN scores.logit > 700 THEN 1.0
+        WHEN scores.logit < -700 THEN 0.0
+        ELSE 1.0 / (1.0 + exp(-CAST(scores.logit AS double precision)))
+    END AS score,
+    scores.logit AS logit,
+    CASE
+        WHEN scores.span_start > job_documents.text_offset
+        THEN scores.span_start - job_documents.text_offset ELSE 0
+    END AS span_start,
+    CASE
+        WHEN scores.span_end > job_documents.text_offset
+        THEN scores.span_end - job_documents.text_offset ELSE 0
+    END AS span_end,
+    scores.num_tokens AS num_tokens,
+    scores.num_windows AS num_windows,
+    scores.truncated AS truncated,
+    scores.query_truncated AS query_truncated,
+    pairs.reused AS reused,
+    scores.scored_at AS scored_at
+FROM jobs
+JOIN pairs ON pairs.job_id = jobs.id
+JOIN job_queries ON job_queries.job_id = jobs.id AND job_queries.query_no = pairs.query_no
+JOIN job_documents ON job_documents.job_id = jobs.id AND job_documents.document_no = pairs.document_no
+JOIN scores ON scores.scorer_id = jobs.scorer_id
+    AND scores.document_text_id = job_documents.text_id
+    AND scores.query_text_id = job_queries.text_id
+"""
+
+# How many pairs that the job in `jobs` gave up have a score all the same: another job scored the same texts,
+# or a pair of the same texts in this one. Results show it, so they are scored and not failed.
+SCORED_ELSEWHERE = """
+    SELECT count(*) FROM (
+        SELECT failed_pairs.job_id AS job_id, failed_pairs.pair_no AS pair_no
+        FROM failed_pairs WHERE failed_pairs.job_id = jobs.id
+        UNION ALL
+        SELECT ended.job_id, within.pair_no
+        FROM shards AS ended
+        JOIN pairs AS within ON within.job_id = ended.job_id
+            AND within.pair_no >= ended.first_pair AND within.pair_no < ended.end_pair
+        WHERE ended.job_id = jobs.id AND ended.state IN ('dead', 'cancelled') AND NOT within.reused
+    ) AS given_up
+    JOIN pairs ON pairs.job_id = given_up.job_id AND pairs.pair_no = given_up.pair_no
+    WHERE (
+        SELECT 1 FROM scores
+        WHERE scores.scorer_id = jobs.scorer_id
+            AND scores.document_text_id = (
+                SELECT text_id FROM job_documents
+                WHERE job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
+            )
+            AND scores.query_text_id = (
+                SELECT text_id FROM job_queries
+                WHERE job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
+            )
+    ) IS NOT NULL
+"""
+
+JOB_PROGRESS = f"""
+CREATE VIEW job_progress AS
+SELECT
+    job_id, name, state, scorer_id, model, num_pairs, num_reused,
+    num_landed + num_scored_elsewhere AS num_scored,
+    num_given_up - num_scored_elsewhere AS num_failed,
+    num_claimed, num_waiting, num_scored_tokens, num_shards, num_dead_shards,
+    created_at, finished_at, top_k, min_score, paused_at
+FROM (
+    SELECT summed.*,
+        CASE WHEN num_given_up = 0 THEN 0 ELSE ({SCORED_ELSEWHERE}) END AS num_scored_elsewhere
+    FROM (
+        SELECT
+            jobs.id AS job_id,
+            jobs.name AS name,
+            jobs.state AS state,
+            jobs.scorer_id AS scorer_id,
+            scorers.model AS model,
+            jobs.num_pairs AS num_pairs,
+            jobs.num_reused AS num_reused,
+            coalesce(sum(shards.scored_pairs), 0) AS num_landed,
+            coalesce(sum(CASE
+                WHEN shards.state = 'done' THEN shards.failed_pairs
+                WHEN shards.state IN ('dead', 'cancelled') THEN shards.num_pairs
+            END), 0) AS num_given_up,
+            coalesce(sum(CASE WHEN shards.state = 'claimed' THEN shards.num_pairs END), 0) AS num_claimed,
+            coalesce(sum(CASE WHEN shards.state = 'ready' THEN shards.num_pairs END), 0) AS num_waiting,
+            coalesce(sum(shards.scored_tokens), 0) AS num_scored_tokens,
+            jobs.num_shards AS num_shards,
+            coalesce(sum(CASE WHEN shards.state = 'dead' THEN 1 END), 0) AS num_dead_shards,
+            jobs.created_at AS created_at,
+            jobs.finished_at AS finished_at,
+            jobs.top_k AS top_k,
+            jobs.min_score AS min_score,
+            jobs.paused_at AS paused_at
+        FROM jobs
+        JOIN scorers ON scorers.id = jobs.scorer_id
+        LEFT JOIN shards ON shards.job_id = jobs.id
+        GROUP BY jobs.id, scorers.id
+    ) AS summed
+    JOIN jobs ON jobs.id = summed.job_id
+) AS counted
+"""  # noqa: S608
+
+SIGMOID = """CASE
+        WHEN {logit} > 700 THEN 1.0
+        WHEN {logit} < -700 THEN 0.0
+        ELSE 1.0 / (1.0 + exp(-CAST({logit} AS double precision)))
+    END"""
+
+LATEST_RESULTS = f"""
+CREATE VIEW latest_results AS
+SELECT
+    rankings.name AS ranking,
+    ranking_queries.query_id AS query_id,
+    published_results.document_id AS document_id,
+    published_results.rank AS rank,
+    {SIGMOID.format(logit="published_results.logit")} AS score,
+    published_results.logit AS logit,
+    published_results.span_start AS span_start,
+    published_results.span_end AS span_end,
+    published_results.error AS error,
+    publications.id AS publication_id,
+    publications.job_id AS job_id,
+    publications.published_at AS published_at
+FROM rankings
+JOIN publications ON publications.id = rankings.publication_id
+JOIN ranking_queries ON ranking_queries.ranking_id = rankings.id
+JOIN published_results ON published_results.ranking_query_id = ranking_queries.id
+WHERE published_results.change <> 'removed'
+"""  # noqa: S608
+
+CHANGES = f"""
+CREATE VIEW changes AS
+SELECT
+    rankings.name AS ranking,
+    published_results.cursor AS cursor,
+    published_results.change AS change,
+    ranking_queries.query_id AS query_id,
+    published_results.document_id AS document_id,
+    published_results.told_rank AS rank,
+    {SIGMOID.format(logit="published_results.told_logit")} AS score,
+    published_results.told_logit AS logit,
+    published_results.span_start AS span_start,
+    published_results.span_end AS span_end,
+    published_results.error AS error,
+    published_results.publication_id AS publication_id,
+    published_results.changed_at AS changed_at
+FROM rankings
+JOIN published_results ON published_results.ranking_id = rankings.id
+JOIN ranking_queries ON ranking_queries.id = published_results.ranking_query_id
+"""  # noqa: S608
+
+RESULT_SPANS = f"""
+CREATE VIEW result_spans AS
+SELECT
+    jobs.id AS job_id,
+    jobs.name AS job_name,
+    job_queries.query_id AS query_id,
+    job_documents.document_id AS document_id,
+    spans.span_no AS span_no,
+    spans.span_start AS span_start,
+    spans.span_end AS span_end,
+    {SIGMOID.format(logit="spans.logit")} AS score,
+    spans.logit AS logit
+FROM spans
+JOIN jobs ON jobs.id = spans.job_id
+JOIN job_queries ON job_queries.job_id = spans.job_id AND job_queries.query_no = spans.query_no
+JOIN job_documents ON job_documents.job_id = spans.job_id AND job_documents.document_no = spans.document_no
+"""  # noqa: S608
+
+VIEWS = {
+    "ranked_results": RANKED_RESULTS,
+    "job_progress": JOB_PROGRESS,
+    "latest_results": LATEST_RESULTS,
+    "changes": CHANGES,
+    "result_spans": RESULT_SPANS,
+}
+
+for _statement in VIEWS.values():
+    event.listen(metadata, "after_create", DDL(_statement.strip()))  # type: ignore[no-untyped-call]

@@ -1,0 +1,1 @@
+"""What decides a score, and the files it comes from."""

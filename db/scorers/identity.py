@@ -1,0 +1,100 @@
+"""Scorers and engines: what decides a score, and what really computed it.
+
+A scorer is interned by what was asked; the first worker that loads it fixes the weights' digest.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rankmill.db.errors import StoreError, WeightsChanged
+from rankmill.db.records.scorers import EngineFacts, LongDocuments, Precision, ScorerSpec, WindowEnds
+from rankmill.db.schema.texts_and_scores import engines, scorers
+from rankmill.db.store.clock import now_s
+from rankmill.db.store.store import Store
+
+
+def intern_scorer(connection: Connection, asked: ScorerSpec) -> int:
+    """The id of the scorer that `asked` describes, made if it is new."""
+    digest = spec_digest(asked)
+    is_asked = select(scorers.c.id).where(scorers.c.spec_digest == digest)
+    scorer_id: int | None = connection.scalar(is_asked)
+    if scorer_id is None:
+        row = {**asdict(asked), "spec_digest": digest, "created_at": now_s()}
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(insert(scorers).values(row).on_conflict_do_nothing(index_elements=["spec_digest"]))
+        scorer_id = connection.scalar(is_asked)
+    assert scorer_id is not None
+    return scorer_id
+
+
+def spec_digest(asked: ScorerSpec) -> str:
+    """SHA-256 of everything the job asked for, in hex."""
+    return hashlib.sha256(json.dumps(asked_facts(asked), sort_keys=True).encode()).hexdigest()
+
+
+def asked_facts(asked: ScorerSpec) -> dict[str, object]:
+    """What tells one scorer from another. What version 0.1.0 did not know is left out where nothing is asked
+    of it: its scorers, jobs and scores stay what they were.
+    """
+    facts = asdict(asked)
+    if asked.window_ends is None:
+        del facts["window_ends"]
+    return facts
+
+
+def stored_spec(store: Store, scorer_id: int) -> ScorerSpec:
+    """What was asked of this scorer."""
+    with store.reading() as connection:
+        row = connection.execute(select(scorers).where(scorers.c.id == scorer_id)).one_or_none()
+    if row is None:
+        raise StoreError(f"There is no scorer {scorer_id} in this store.")
+    return spec_of(row)
+
+
+def spec_of(row: Row[Any]) -> ScorerSpec:
+    """The spec in a row that has the scorers' columns."""
+    return ScorerSpec(
+        model=row.model,
+        revision=row.revision,
+        files_digest=row.files_digest,
+        precision=Precision(row.precision),
+        max_length=row.max_length,
+        long_documents=LongDocuments(row.long_documents),
+        window=row.window,
+        stride=row.stride,
+        window_ends=None if row.window_ends is None else WindowEnds(row.window_ends),
+    )
+
+
+def record_engine(store: Store, scorer_id: int, facts: EngineFacts) -> int:
+    """The id of the engine with these facts, made if it is new.
+
+    The first engine fixes the scorer's digests; raises WeightsChanged when later ones differ.
+    """
+    return store.write(lambda connection: record_engine_on(connection, scorer_id, facts))
+
+
+def record_engine_on(connection: Connection, scorer_id: int, facts: EngineFacts) -> int:
+    connection.execute(
+        update(scorers)
+        .where(scorers.c.id == scorer_id, scorers.c.weights_digest.is_(None))
+        .values(weights_digest=facts.weights_digest, tokenizer_digest=facts.tokenizer_digest)
+    )
+    scorer = connection.execute(select(scorers).where(scorers.c.id == scorer_id)).one_or_none()
+    if scorer is None:
+        raise StoreError(f"There is no scorer {scorer_id} in this store.")
+    if scorer.weights_digest != facts.weights_digest:
+        raise WeightsChanged(scorer.model, scorer.weights_digest, facts.weights_digest)
+    if scorer.tokenizer_digest != facts.tokenizer_digest:
+        raise WeightsChanged(scorer.model, scorer.tokenizer_digest, facts.tokenizer_digest)
+    row = {**asdict(facts), "scorer_id": scorer_id}
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert(engines).values(**row, first_seen_at=now_s()).on_conflict_do_nothing())
+    is_same = [engines.c[name] == value for name, value in row.items()]
+    engine_id: int = connection.execute(select(engines.c.id).where(*is_same)).scalar_one()
+    return engine_id

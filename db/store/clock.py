@@ -1,0 +1,43 @@
+"""The database's clock: seconds since the epoch as a double, the same expression on both databases.
+
+The database decides what time it is, so that workers with wrong clocks agree about leases.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Double, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+if TYPE_CHECKING:
+    from rankmill.db.store.store import Store
+
+NOW_SQL = {
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+    # clock_timestamp and not now(): the latter stands still while a transaction waits for a lock.
+    "postgresql": "extract(epoch from clock_timestamp())::double precision",
+}
+
+
+class now_s(FunctionElement[float]):
+    """Seconds since the epoch by the database's clock."""
+
+    inherit_cache = True
+    type = Double()
+
+
+def clock_of(store: "Store") -> float:
+    """What time it is for the store."""
+    with store.reading() as connection:
+        now: float = connection.execute(select(now_s())).scalar_one()
+    return now
+
+
+@compiles(now_s, "sqlite")
+def _now_sqlite(_element: now_s, _compiler: Any, **_options: Any) -> str:
+    return NOW_SQL["sqlite"]
+
+
+@compiles(now_s, "postgresql")
+def _now_postgresql(_element: now_s, _compiler: Any, **_options: Any) -> str:
+    return NOW_SQL["postgresql"]

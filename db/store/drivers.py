@@ -1,0 +1,106 @@
+"""How each database is connected to: drivers, pragmas, timeouts. Knows no table.
+
+SQLite: write-ahead log, so that readers and the one writer do not wait for each other, and synchronous=FULL,
+because a job's id once printed must outlive a power cut; commits are few and large enough not to mind.
+"""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from rankmill.db.store.urls import sqlite_path
+
+BUSY_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S = 10
+CACHE_KIB = 64 * 1024
+WAL_LIMIT_BYTES = 256 * 2**20
+WRITES = {"rankmill_writes": True}
+
+
+def connect(url: URL) -> Engine:
+    """An engine for `url`; nothing is opened yet."""
+    return sqlite_engine(url) if url.get_backend_name() == "sqlite" else postgresql_engine(url)
+
+
+def create_sqlite_file(path: Path) -> None:
+    """An empty database only its owner can read, in a folder likewise if that is new."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def open_sqlite(path: Path) -> sqlite3.Connection:
+    """A connection to the file at `path`; transactions are begun and ended by hand."""
+    # mode=rw: a store that is not there is an error, never a new empty file.
+    address = f"file:{quote(str(path))}?mode=rw"
+    connection = sqlite3.connect(
+        address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def use_write_ahead_log(path: Path) -> None:
+    """Sets the journal's kind: a lasting property of the file, which cannot change inside a transaction."""
+    with closing(open_sqlite(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def sqlite_engine(url: URL) -> Engine:
+    path = sqlite_path(url)
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: open_sqlite(path),
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=64,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that will write takes the write lock at once: one that upgrades later can only fail.
+        writes = connection.get_execution_options().get("rankmill_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def postgresql_engine(url: URL) -> Engine:
+    defaults: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": "rankmill",
+        # A database host that vanished is noticed within a minute.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    arguments = {name: value for name, value in defaults.items() if name not in url.query}
+    engine = create_engine(
+        url,
+        connect_args=arguments,
+        pool_size=8,
+        max_overflow=64,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(driver_connection: Any, _record: Any) -> None:
+        driver_connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
+        driver_connection.commit()
+
+    return engine

@@ -1,0 +1,114 @@
+"""The open store: where it is, and the two kinds of transaction on it. Knows no table.
+
+Every error of a driver leaves here as a StoreError.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, Engine
+
+from rankmill.db.errors import StoreBusy
+from rankmill.db.store.driver_errors import translated
+from rankmill.db.store.drivers import WRITES
+from rankmill.db.store.urls import safe_url, secrets_of
+
+T = TypeVar("T")
+
+MAX_TRIES = 6
+FIRST_PAUSE_S = 0.02
+PATIENCE_S = 60
+
+
+class Store:
+    """An open store. Threads may share it; processes may not (open one in each).
+
+    `safe_url` is the URL without its password; `dialect` is "sqlite" or "postgresql".
+    """
+
+    def __init__(self, url: str, parsed: URL, engine: Engine) -> None:
+        self.url = url
+        self.safe_url = safe_url(parsed)
+        self.dialect = engine.dialect.name
+        self.engine = engine
+        self.secrets = secrets_of(parsed)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection of one's own, without a transaction; for what outlives a transaction."""
+        with self.translated():
+            connection = self.engine.connect()
+            try:
+                # Detached: what a session leaves behind (temporary tables, cursors) ends with it.
+                connection.detach()
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads: one snapshot on SQLite, one per statement on PostgreSQL."""
+        with self.translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; commits at the end, rolls back on any exception."""
+        with (
+            self.translated(),
+            self.engine.connect().execution_options(**WRITES) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def write(self, statements: Callable[[Connection], T]) -> T:
+        """Runs `statements` in a writing transaction; again, after a short pause, while the store is busy.
+
+        For transactions without side effects elsewhere. Raises StoreBusy when the tries are used up.
+        """
+
+        def attempt() -> T:
+            with self.writing() as connection:
+                return statements(connection)
+
+        return patiently(attempt)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """A block whose driver errors become StoreErrors that name this store."""
+        with translated(self.safe_url, self.secrets):
+            yield
+
+    def close(self) -> None:
+        """Closes every pooled connection. The store may not be used afterwards."""
+        self.engine.dispose()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.safe_url!r})"
+
+
+def patiently(attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, tried again with growing pauses while it raises StoreBusy.
+
+    The last StoreBusy is raised: after a few tries, or when waiting for locks took a minute already.
+    """
+    started = time.monotonic()
+    for num_tries in count(1):
+        try:
+            return attempt()
+        except StoreBusy:
+            if num_tries == MAX_TRIES or time.monotonic() - started > PATIENCE_S:
+                raise
+            # Jitter, so that two who collided do not collide again.
+            time.sleep(FIRST_PAUSE_S * 2**num_tries * (0.5 + random.random()))  # noqa: S311
+    raise AssertionError("bug: counting ended")

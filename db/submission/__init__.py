@@ -1,0 +1,1 @@
+"""Inputs become a job: drafted in temporary tables, cut into shards, recorded in one transaction."""

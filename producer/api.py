@@ -1,0 +1,174 @@
+"""The same jobs from Python: run, submit, watch and results, on files or on values at hand.
+
+Settings left out come from RANKMILL_* variables, `.env` and the defaults, as on the command line. Errors are
+those of rankmill.producer.errors and rankmill.db.errors, each with a sentence that says what to do.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TypedDict, Unpack
+
+from rankmill.db.jobs.find import find_job
+from rankmill.db.records.jobs import JobProgress, Priority, Submission
+from rankmill.db.records.rankings import Publishing
+from rankmill.db.records.results import ResultRow
+from rankmill.db.records.scorers import LongDocuments, Precision
+from rankmill.db.results.ranked import ranked_results as stored_results
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.store.opening import open_store
+from rankmill.producer.errors import UsageError
+from rankmill.producer.processes.interruption import Interrupted, Interruption
+from rankmill.producer.running.progress import Moment, moments
+from rankmill.producer.running.run import Screen, run_job
+from rankmill.producer.settings import settings_from
+from rankmill.producer.sources.candidates import CandidateSource
+from rankmill.producer.sources.documents import DocumentSource
+from rankmill.producer.sources.queries import QuerySource
+from rankmill.producer.sources.stored import Collection, QuerySet
+from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.submission.submit import send
+
+
+class SettingsGiven(TypedDict, total=False):
+    """Settings a call may give; see `rankmill run --help` for what they mean."""
+
+    model: str | os.PathLike[str]
+    revision: str
+    precision: Precision | str
+    max_length: int
+    long_documents: LongDocuments | str
+    window: int
+    stride: int
+    batch_tokens: int
+    store: str
+    broker: str
+
+
+class Ranking:
+    """A job's results by query (input order), then rank; each iteration streams them from the store.
+
+    Failed pairs have no rank and say why in `error`; pairs that are not scored yet are left out.
+    """
+
+    def __init__(self, store: str, job_id: int, top_k: int | None, min_score: float | None) -> None:
+        self.job_id = job_id
+        self._store, self._top_k, self._min_score = store, top_k, min_score
+
+    def __iter__(self) -> Iterator[ResultRow]:
+        with open_store(self._store) as opened:
+            yield from stored_results(opened, self.job_id, top_k=self._top_k, min_score=self._min_score)
+
+
+def run(
+    corpus: DocumentSource | Collection,
+    queries: QuerySource | QuerySet,
+    candidates: CandidateSource | None = None,
+    *,
+    name: str | None = None,
+    top_k: int | None = None,
+    min_score: float | None = None,
+    spans: int | None = None,
+    publish: str | None = None,
+    on_progress: Callable[[JobProgress], None] | None = None,
+    **settings: Unpack[SettingsGiven],
+) -> Ranking:
+    """Ranks here and now, as `rankmill run` does, and returns the results once all is scored.
+
+    `corpus`, `queries` and `candidates` are paths, or Python values: documents and queries as mappings,
+    tuples or a dict of texts by id; candidates as (query id, document id). No candidates means all pairs.
+    `spans=N` also finds the best clauses of each query's best N documents: each result's `spans`.
+    `publish` names a ranking whose state the results become.
+    `Collection("kb")` and `QuerySet("faq")` are those that the store keeps under these names.
+    The same call again continues what was interrupted. Raises InputError, MissingPrerequisite,
+    RuntimeFailure and the store's errors; KeyboardInterrupt when asked to stop.
+    """
+    chosen = _settings(settings)
+    try:
+        with open_store(chosen.store, create=True) as store, Interruption() as interruption:
+            outcome = run_job(
+                store,
+                Inputs(corpus=corpus, queries=queries, candidates=candidates),
+                _wishes(name, None, top_k, min_score, spans, publish),
+                chosen,
+                interruption=interruption,
+                screen=_Listener(on_progress),
+            )
+    except Interrupted as interrupted:
+        raise KeyboardInterrupt from interrupted
+    return Ranking(chosen.store, outcome.progress.job_id, top_k, min_score)
+
+
+def submit(
+    corpus: DocumentSource | Collection,
+    queries: QuerySource | QuerySet,
+    candidates: CandidateSource | None = None,
+    *,
+    name: str | None = None,
+    priority: Priority | str | None = None,
+    top_k: int | None = None,
+    min_score: float | None = None,
+    spans: int | None = None,
+    publish: str | None = None,
+    **settings: Unpack[SettingsGiven],
+) -> Submission:
+    """Records a job for the workers behind the broker, and rings for them. Inputs as for `run`.
+
+    The same inputs with the same scorer are the same job (`is_new` is False then). Raises InputError,
+    MissingPrerequisite (no broker, no model directory) and the store's errors; nothing is recorded then.
+    """
+    chosen = _settings(settings)
+    urgency = None if priority is None else Priority(priority)
+    wishes = _wishes(name, urgency, top_k, min_score, spans, publish)
+    with open_store(chosen.store, create=True) as store:
+        inputs = Inputs(corpus=corpus, queries=queries, candidates=candidates)
+        return send(store, inputs, wishes, chosen).submission
+
+
+def watch(job: int | str, *, every_s: float = 1.0, store: str | None = None) -> Iterator[JobProgress]:
+    """Yields where the job stands, at once and then every `every_s` seconds, last when it has ended.
+
+    `job` is an id or a name. Raises UnknownJob and the store's other errors.
+    """
+    with open_store(settings_from({"store": store}).store) as opened:
+        for moment in moments(opened, find_job(opened, job), every_s=every_s):
+            yield moment.progress
+
+
+def results(
+    job: int | str, *, top_k: int | None = None, min_score: float | None = None, store: str | None = None
+) -> Ranking:
+    """The job's ranking as far as it is scored. Raises UnknownJob and the store's other errors."""
+    url = settings_from({"store": store}).store
+    with open_store(url) as opened:
+        return Ranking(url, find_job(opened, job), top_k, min_score)
+
+
+def _wishes(
+    name: str | None,
+    priority: Priority | None,
+    top_k: int | None,
+    min_score: float | None,
+    spans: int | None,
+    publish: str | None,
+) -> Wishes:
+    """What is wished of a job, for `record`. Raises UsageError."""
+    if spans is not None and spans < 1:
+        raise UsageError(f"spans={spans} asks for nothing: give the number of documents of each query.")
+    publishing = None if publish is None else Publishing(ranking=publish, keep=None)
+    return Wishes(
+        name=name, priority=priority, top_k=top_k, min_score=min_score, spans=spans, publishing=publishing
+    )
+
+
+class _Listener(Screen):
+    def __init__(self, on_progress: Callable[[JobProgress], None] | None) -> None:
+        self._on_progress = on_progress
+
+    def moved(self, moment: Moment, note: str) -> None:  # noqa: ARG002  (the name is the screen's)
+        if self._on_progress is not None:
+            self._on_progress(moment.progress)
+
+
+def _settings(given: SettingsGiven) -> Settings:
+    model = given.get("model")
+    return settings_from({**given, "model": None if model is None else os.fspath(model)})

@@ -1,0 +1,1 @@
+"""The only room of the producer, beside the beat, that knows Celery."""

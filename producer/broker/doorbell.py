@@ -1,0 +1,131 @@
+"""Rings: tells the workers of a model, through the broker, that work is ready in the store.
+
+The one place on the producer's side that knows Celery. A doorbell carries a job's id and never text;
+losing one delays work until the next rescue round of a worker.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from celery import Celery
+from kombu.entity import Exchange, Queue
+
+from rankmill.db.rankings.notifications import NotTold
+from rankmill.db.runtime.broker_protocol import (
+    DRAIN_TASK,
+    no_queue,
+    queue_arguments,
+    queue_name,
+    task_and_queue,
+)
+from rankmill.db.runtime.broker_urls import is_rabbitmq, safe_broker_url, scheme_of, without_passwords_of
+from rankmill.db.runtime.failpoints import reach
+from rankmill.producer.errors import MissingPrerequisite
+
+MAX_RINGS = 8
+_TIMEOUT_S = 5.0
+_HOST_CHECKED = {"server_hostname": None}  # None stands for the URL's host; left out, it is not checked
+
+
+def _transport_options(broker: str) -> dict[str, object]:
+    if is_rabbitmq(broker):
+        return {"confirm_publish": True}  # a ring that the broker does not keep is an error, not silence
+    return {"socket_connect_timeout": _TIMEOUT_S, "socket_timeout": _TIMEOUT_S}
+
+
+class BrokerUnavailable(MissingPrerequisite):
+    """The broker cannot be reached or refuses us."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"The broker {safe_broker_url(url)} cannot be used: {without_passwords_of(url, reason)}. "
+            "Check that it runs and that --broker (RANKMILL_BROKER) names it rightly, with its password."
+        )
+
+
+class Doorbell:
+    """A connection to the broker, good for a few rings. Raises BrokerUnavailable when there is none."""
+
+    def __init__(self, broker: str) -> None:
+        self._broker = broker
+        self._celery = Celery("rankmill", broker=broker, set_as_current=False)
+        self._celery.conf.update(
+            task_serializer="json",
+            accept_content=["json"],
+            task_ignore_result=True,
+            task_send_sent_event=True,
+            broker_connection_timeout=_TIMEOUT_S,
+            broker_transport_options=_transport_options(broker),
+            broker_use_ssl=_HOST_CHECKED if scheme_of(broker) == "amqps" else None,
+        )
+        with self._translated():
+            # Nothing answers heartbeats while a large job is recorded.
+            self._connection = self._celery.connection_for_write(heartbeat=0)
+            self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=_TIMEOUT_S)
+
+    def ring(self, model: str, job_id: int, times: int = 1) -> None:
+        """Says `times` times (at most MAX_RINGS) that the job has work for workers of `model`."""
+        reach("before_doorbell")
+        with self._translated():
+            for _ in range(min(times, MAX_RINGS)):
+                self._celery.send_task(
+                    DRAIN_TASK,
+                    args=(job_id,),
+                    argsrepr=f"(job={job_id})",
+                    queue=self._queue(model),
+                    connection=self._connection,
+                    retry=False,
+                    confirm_timeout=_TIMEOUT_S,
+                )
+
+    def send(self, address: str, job_id: int) -> None:
+        """Sends a task of somebody else's, `TASK` or `TASK@QUEUE`, with the job's id, into a queue as it is:
+        of what kind is its owner's affair, so it is not declared. Raises NotTold when there is none.
+        """
+        task, queue = task_and_queue(address)
+        returned: list[object] = []
+        with self._translated():
+            if is_rabbitmq(self._broker):
+                self._connection.default_channel.events["basic_return"].add(
+                    lambda *what: returned.append(what)
+                )
+            self._celery.send_task(
+                task,
+                args=(job_id,),
+                queue=Queue(queue, no_declare=True),  # type: ignore[no-untyped-call]
+                mandatory=True,
+                connection=self._connection,
+                retry=False,
+                confirm_timeout=_TIMEOUT_S,
+            )
+        if returned:
+            raise NotTold(no_queue(queue))
+
+    def _queue(self, model: str) -> Queue:
+        """The queue of a model's doorbells, declared as the worker declares it."""
+        name = queue_name(model)
+        exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
+        return Queue(  # type: ignore[no-untyped-call]
+            name, exchange, routing_key=name, durable=True, queue_arguments=queue_arguments(self._broker)
+        )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as cause:  # every transport has its own family of errors
+            reason = str(cause).strip("'\"").rstrip(".") or type(cause).__name__
+            raise BrokerUnavailable(self._broker, reason) from cause
+
+    def close(self) -> None:
+        self._connection.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,221 @@
+"""The commands of what is kept up to date under a name: collection and queryset."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rankmill.producer.command_line import options
+
+if TYPE_CHECKING:
+    from rankmill.db.corpus.collections import Kept, Kind
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
+CorpusFile = Annotated[
+    Path,
+    typer.Option("--corpus", metavar="FILE", help="Documents: JSONL with id (or _id), text and maybe title."),
+]
+QueriesFile = Annotated[
+    Path,
+    typer.Option("--queries", metavar="FILE", help="Queries: JSONL with id (or _id) and text, or TSV."),
+]
+
+
+def collection_sync(
+    name: Name,
+    corpus: CorpusFile,
+    dry_run: DryRun = False,
+    store: options.StoreUrl = None,
+    json_: options.Json = False,
+) -> None:
+    """Make a collection equal to a file: what is new is added, what is gone removed, in one step.
+
+    Readers see the collection as it was until all of it is there. Jobs made before keep what they had.
+
+    Example: rankmill collection sync kb --corpus kb.jsonl --dry-run
+    """
+    _sync(_collections(), name, corpus, dry_run, store, json_)
+
+
+def collection_list(store: options.StoreUrl = None, json_: options.Json = False) -> None:
+    """List the collections.
+
+    Example: rankmill collection list
+    """
+    _list(_collections(), store, json_)
+
+
+def collection_show(name: Name, store: options.StoreUrl = None, json_: options.Json = False) -> None:
+    """Show one collection: how much is in it, and since when.
+
+    Example: rankmill collection show kb
+    """
+    _show(_collections(), name, store, json_)
+
+
+def collection_remove(name: Name, store: options.StoreUrl = None) -> None:
+    """Remove a collection. Jobs made from it keep their documents, and scores stay.
+
+    Example: rankmill collection remove kb
+    """
+    _remove(_collections(), name, store)
+
+
+def queryset_sync(
+    name: Name,
+    queries: QueriesFile,
+    dry_run: DryRun = False,
+    store: options.StoreUrl = None,
+    json_: options.Json = False,
+) -> None:
+    """Make a query set equal to a file, in one step.
+
+    Example: rankmill queryset sync faq --queries faq.tsv
+    """
+    _sync(_query_sets(), name, queries, dry_run, store, json_)
+
+
+def queryset_list(store: options.StoreUrl = None, json_: options.Json = False) -> None:
+    """List the query sets.
+
+    Example: rankmill queryset list
+    """
+    _list(_query_sets(), store, json_)
+
+
+def queryset_show(name: Name, store: options.StoreUrl = None, json_: options.Json = False) -> None:
+    """Show one query set: how much is in it, and since when.
+
+    Example: rankmill queryset show faq
+    """
+    _show(_query_sets(), name, store, json_)
+
+
+def queryset_remove(name: Name, store: options.StoreUrl = None) -> None:
+    """Remove a query set. Jobs made from it keep their queries, and scores stay.
+
+    Example: rankmill queryset remove faq
+    """
+    _remove(_query_sets(), name, store)
+
+
+COLLECTION: dict[str, Callable[..., None]] = {
+    "sync": collection_sync,
+    "list": collection_list,
+    "show": collection_show,
+    "remove": collection_remove,
+}
+QUERYSET: dict[str, Callable[..., None]] = {
+    "sync": queryset_sync,
+    "list": queryset_list,
+    "show": queryset_show,
+    "remove": queryset_remove,
+}
+
+
+def _collections() -> "Kind":
+    from rankmill.db.corpus.collections import COLLECTIONS
+
+    return COLLECTIONS
+
+
+def _query_sets() -> "Kind":
+    from rankmill.db.corpus.collections import QUERY_SETS
+
+    return QUERY_SETS
+
+
+def _sync(kind: "Kind", name: str, source: Path, is_trial: bool, store: str | None, json_: bool) -> None:
+    from dataclasses import asdict
+
+    from rankmill.db.store.opening import open_store
+    from rankmill.producer.command_line.output.opening import print_json
+    from rankmill.producer.command_line.output.progress import SlowStep, diagnostics
+    from rankmill.producer.processes.interruption import Interruption
+    from rankmill.producer.settings import settings_from
+    from rankmill.producer.submission.sync import sync
+
+    settings = settings_from({"store": store})
+    with Interruption(), open_store(settings.store, create=not is_trial) as opened:
+        reading = SlowStep(diagnostics(), "reading the file")
+        try:
+            synced = sync(opened, kind, name, source, settings, is_trial=is_trial)
+        finally:
+            reading.done()
+    if json_:
+        print_json(
+            {"name": name, kind.count: synced.num_members, "dry_run": is_trial, **asdict(synced.difference)}
+        )
+        return
+    found = synced.difference
+    would = "would be " if is_trial else ""
+    diagnostics().print(
+        f"{kind.noun} {name}: {found.num_added:,} {would}added, {found.num_changed:,} {would}changed, "
+        f"{found.num_removed:,} {would}removed, {found.num_unchanged:,} unchanged"
+    )
+
+
+def _list(kind: "Kind", store: str | None, json_: bool) -> None:
+    from rankmill.db.corpus.collections import list_kept
+    from rankmill.producer.command_line.output.opening import opened_store, print_json, standard_output
+    from rankmill.producer.command_line.output.tables import facts_table
+
+    with opened_store(store) as opened:
+        found = [_facts(kind, row) for row in list_kept(opened, kind)]
+    if json_:
+        print_json(found)
+    elif found:
+        standard_output().print(facts_table([_shown(facts) for facts in found]))
+    else:
+        command = kind.noun.replace(" ", "")
+        standard_output().print(f"no {kind.noun} yet: rankmill {command} sync makes one")
+
+
+def _show(kind: "Kind", name: str, store: str | None, json_: bool) -> None:
+    from rankmill.db.corpus.collections import find, num_bytes
+    from rankmill.producer.command_line.output.opening import opened_store, print_json, standard_output
+    from rankmill.producer.command_line.output.tables import facts_table
+
+    with opened_store(store) as opened:
+        facts = _facts(kind, find(opened, kind, name)) | {"num_bytes": num_bytes(opened, kind, name)}
+    if json_:
+        print_json(facts)
+    else:
+        standard_output().print(facts_table([_shown(facts)]))
+
+
+def _remove(kind: "Kind", name: str, store: str | None) -> None:
+    from rankmill.db.corpus.collections import remove
+    from rankmill.producer.command_line.output.opening import opened_store
+    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.wording import counted
+
+    with opened_store(store) as opened:
+        num_gone = remove(opened, kind, name)
+    many = "queries" if kind.members_noun == "query" else None
+    diagnostics().print(
+        f"{kind.noun} {name} is removed; it held {counted(num_gone, kind.members_noun, many)}"
+    )
+
+
+def _facts(kind: "Kind", row: "Kept") -> dict[str, Any]:
+    return {
+        "name": row.name,
+        kind.count: row.num_members,
+        "version": row.version,
+        "created_at": row.created_at,
+        "synced_at": row.synced_at,
+    }
+
+
+def _shown(facts: dict[str, Any]) -> dict[str, str]:
+    from rankmill.producer.command_line.output.wording import local_time
+
+    return {
+        title.removeprefix("num_").removesuffix("_at"): (
+            local_time(value) if title.endswith("_at") else f"{value:,}" if isinstance(value, int) else value
+        )
+        for title, value in facts.items()
+    }

@@ -1,0 +1,163 @@
+"""The commands that show jobs: status, watch and results."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rankmill.producer.command_line import options
+
+if TYPE_CHECKING:
+    pass
+from rankmill.producer.command_line.output.opening import opened_store
+
+
+def status(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="A job's id or name; all by default.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show this many jobs, newest first.")] = 20,
+    store: options.StoreUrl = None,
+    json_: options.Json = False,
+) -> None:
+    """Show where jobs stand, what of them was read, and which workers are alive; of one job also what of it
+    was published and told.
+
+    Example: rankmill status tonight
+    """
+    from rich.console import Console
+
+    from rankmill.db.jobs.find import find_job
+    from rankmill.db.jobs.progress import job_progress, list_job_progress
+    from rankmill.db.queue.workers import workers
+    from rankmill.db.results.truncation import cuts, cuts_of_some
+    from rankmill.producer.command_line.output.after_job import afterwards_facts, afterwards_lines
+    from rankmill.producer.command_line.output.json_records import cut_facts, job_facts, worker_facts
+    from rankmill.producer.command_line.output.opening import print_json
+    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.tables import jobs_table, workers_table
+    from rankmill.producer.command_line.output.truncation import told
+
+    with opened_store(store) as opened:
+        if job is None:
+            rows = list_job_progress(opened, limit)
+            read = cuts_of_some(opened, rows)
+        else:
+            rows = [job_progress(opened, find_job(opened, job))]
+            read = {rows[0].job_id: cuts(opened, rows[0].job_id)}
+        ending = [] if job is None else afterwards_lines(opened, rows[0].job_id)
+        alive = workers(opened)
+        if json_:
+            print_json(
+                {
+                    "store": opened.safe_url,
+                    "jobs": [
+                        job_facts(row)
+                        | cut_facts(read.get(row.job_id))
+                        | ({} if job is None else afterwards_facts(opened, row.job_id))
+                        for row in rows
+                    ],
+                    "workers": [worker_facts(row) for row in alive],
+                }
+            )
+            return
+        console = Console(highlight=False, emoji=False, markup=False)
+        diagnostics().print(f"store: {opened.safe_url}")
+    no_jobs = "no jobs yet: rankmill run or rankmill submit makes one"
+    console.print(jobs_table(rows, read) if rows else no_jobs)
+    if job is not None and (sentence := told(read[rows[0].job_id])):
+        console.print(sentence)
+    if len(read) < len(rows):
+        console.print("…: too many pairs to count for a list; rankmill status JOB counts them")
+    for line in ending:
+        console.print(line, soft_wrap=True)
+    console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")
+    for one in alive:
+        if one.telemetry is not None and one.telemetry.num_batches:
+            pace = f"{one.telemetry.tokens_per_s:,.0f} tokens/s"
+            console.print(f"worker {one.worker_id}: {pace}, {one.telemetry.words()}", soft_wrap=True)
+
+
+def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json = False) -> None:
+    """Show a job's progress until it ends; exit code 7 when some of its pairs failed.
+
+    Example: rankmill watch tonight && rankmill results tonight --output ranking.parquet
+    """
+    from rankmill.db.jobs.find import find_job
+    from rankmill.db.records.jobs import JobState
+    from rankmill.producer.broker.workers import absence
+    from rankmill.producer.command_line.exit_codes import FAILURE, SOME_FAILED
+    from rankmill.producer.command_line.output.after_job import say_settled
+    from rankmill.producer.command_line.output.json_records import job_facts
+    from rankmill.producer.command_line.output.opening import print_json
+    from rankmill.producer.command_line.output.progress import diagnostics, progress_display
+    from rankmill.producer.command_line.output.wording import sentence
+    from rankmill.producer.downstream.follow_up import settle
+    from rankmill.producer.processes.interruption import Interruption
+    from rankmill.producer.running.progress import moments
+    from rankmill.producer.settings import settings_from
+
+    console = diagnostics()
+    with Interruption(), opened_store(store) as opened:
+        job_id = find_job(opened, job)
+        with progress_display(console) as display:
+            for moment in moments(opened, job_id):
+                row = moment.progress
+                is_active = row.state is JobState.ACTIVE
+                display.show(moment, absence(opened, row.scorer.model, job_id=job_id) if is_active else "")
+        settled = settle(opened, settings_from({"store": store}), job_id)
+    if json_:
+        print_json(job_facts(row) | {"rankings": settled.rankings})
+    say_settled(settled)
+    if row.state is JobState.CANCELLED:
+        console.print(f"job {job_id} was cancelled: {sentence(moment)}")
+        raise typer.Exit(FAILURE)
+    if row.num_failed:
+        console.print(f"job {job_id} has {row.num_failed:,} failed pairs; the results say why")
+        raise typer.Exit(SOME_FAILED)
+
+
+def results(
+    job: options.Job,
+    output: options.Output = "-",
+    format_: options.Format = None,
+    top_k: options.TopK = None,
+    min_score: options.MinScore = None,
+    store: options.StoreUrl = None,
+) -> None:
+    """Write a job's results: JSONL, CSV, Parquet or a TREC run.
+
+    Shows what is scored so far; --top-k and --min-score are the job's own by default.
+
+    Example: rankmill results tonight --output ranking.csv --top-k 10
+    """
+    from rankmill.db.jobs.find import find_job
+    from rankmill.db.jobs.progress import job_progress
+    from rankmill.db.records.jobs import JobState
+    from rankmill.db.results.ranked import ranked_results as stored
+    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.processes.interruption import Interruption
+    from rankmill.producer.results.files import plan_output, write_results
+    from rankmill.producer.results.overwrite_guard import check_spares
+    from rankmill.producer.running.progress import num_ended
+    from rankmill.producer.settings import settings_from
+
+    planned = plan_output("-" if output is None else output, format_)
+    check_spares(planned, settings_from({"store": store}).store)
+    with Interruption(), opened_store(store) as opened:
+        row = job_progress(opened, find_job(opened, job))
+        written = write_results(
+            stored(
+                opened,
+                row.job_id,
+                top_k=row.top_k if top_k is None else top_k,
+                min_score=row.min_score if min_score is None else min_score,
+            ),
+            planned,
+        )
+    console = diagnostics()
+    if row.state is JobState.ACTIVE:
+        console.print(f"job {row.job_id} still runs: {num_ended(row):,} of {row.num_pairs:,} pairs are here")
+    if written.num_left_out:
+        console.print(f"{written.num_left_out:,} failed pairs have no place in a TREC run and are left out")
+    if planned.path is not None:
+        console.print(f"{written.num_pairs:,} pairs: {planned.path}")

@@ -1,0 +1,1 @@
+"""What commands print: words, tables, progress, JSON."""

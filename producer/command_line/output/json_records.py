@@ -1,0 +1,26 @@
+"""Records as JSON for programs that read our output: names as in the records, times in seconds since 1970."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rankmill.db.records.jobs import JobProgress
+from rankmill.db.records.workers import WorkerRow
+from rankmill.db.results.truncation import Cuts
+from rankmill.producer.running.progress import average_pace, num_ended
+
+
+def job_facts(row: JobProgress) -> dict[str, Any]:
+    facts = asdict(row) | {"num_ended": num_ended(row), "pairs_per_s": average_pace(row)}
+    del facts["now"]
+    return facts
+
+
+def cut_facts(cuts: Cuts | None) -> dict[str, int | None]:
+    """Nulls where it was not counted."""
+    return dict.fromkeys(Cuts._fields) if cuts is None else cuts._asdict()
+
+
+def worker_facts(row: WorkerRow) -> dict[str, Any]:
+    facts = asdict(row) | {"telemetry": row.telemetry.facts() if row.telemetry else None}
+    del facts["now"], facts["broker_digest"]
+    return facts

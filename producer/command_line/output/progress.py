@@ -1,0 +1,108 @@
+"""Progress on standard error, for a terminal or for a log file. Knows no store, only the rows it is shown."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from rankmill.producer.command_line.output.wording import sentence
+from rankmill.producer.running.progress import Moment, num_ended
+
+LINE_EVERY_S = 10.0
+
+
+def diagnostics() -> Console:
+    """Standard error for people: no markup from strangers' text, no colour unless it is a terminal."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+class SlowStep:
+    """Says what is being done, once it has taken so long that a person wonders."""
+
+    def __init__(self, console: Console, words: str, after_s: float = 2.0) -> None:
+        self._timer = threading.Timer(after_s, console.print, [words])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def done(self) -> None:
+        self._timer.cancel()
+
+
+class ProgressDisplay(Protocol):
+    """Where a run's progress goes."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, moment: Moment, note: str = "") -> None: ...
+
+
+class ProgressLines:
+    """A line now and then, for logs: the first, one every ten seconds, the last."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last: tuple[float, Moment, str] | None = None
+        self._printed: str | None = None
+        self._next_at = 0.0
+
+    def show(self, moment: Moment, note: str = "") -> None:
+        self._last = (time.monotonic(), moment, note)
+        if self._last[0] >= self._next_at:
+            self._print(moment, note)
+
+    def _print(self, moment: Moment, note: str) -> None:
+        self._next_at = time.monotonic() + LINE_EVERY_S
+        line = sentence(moment, note)
+        if line != self._printed:
+            self._console.print(line)
+            self._printed = line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._last is not None:
+            self._print(self._last[1], self._last[2])
+
+
+class ProgressBar:
+    """A bar that moves, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            transient=False,
+        )
+        self._task: TaskID | None = None
+
+    def show(self, moment: Moment, note: str = "") -> None:
+        row = moment.progress
+        if self._task is None:
+            self._task = self._progress.add_task("", total=row.num_pairs)
+        self._progress.update(
+            self._task, completed=num_ended(row), total=row.num_pairs, description=sentence(moment, note)
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+def progress_display(console: Console) -> ProgressDisplay:
+    return ProgressBar(console) if console.is_terminal else ProgressLines(console)

@@ -1,0 +1,166 @@
+"""What run and submit say: the job as recorded, its progress, and at the end where the results are."""
+
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from rankmill.db.records.jobs import JobProgress, Submission
+from rankmill.db.results.ranked import ranked_results
+from rankmill.db.results.truncation import Cuts, cuts
+from rankmill.db.store.store import Store
+from rankmill.producer.command_line.exit_codes import DONE, SOME_FAILED
+from rankmill.producer.command_line.output.after_job import say_settled
+from rankmill.producer.command_line.output.opening import print_json
+from rankmill.producer.command_line.output.progress import SlowStep, diagnostics, progress_display
+from rankmill.producer.command_line.output.tables import best_documents
+from rankmill.producer.command_line.output.truncation import told
+from rankmill.producer.command_line.output.wording import counted, duration, rate
+from rankmill.producer.results.files import Output, write_results
+from rankmill.producer.running.progress import Moment
+from rankmill.producer.running.run import Outcome, Screen
+from rankmill.producer.submission.inputs import Wishes
+from rankmill.producer.submission.record import Recorded
+from rankmill.producer.submission.submit import Sent
+
+READING = "reading the inputs"
+
+
+class RunScreen(Screen):
+    """A run's words and progress on standard error."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._console = diagnostics()
+        self._open = ExitStack()
+        self._display = progress_display(self._console)
+        self._is_showing = False
+        self._reading = SlowStep(self._console, READING)
+
+    def recorded(self, submission: Recorded, row: JobProgress) -> None:
+        self._reading.done()
+        self._console.print(f"store: {self._store.safe_url}")
+        self._console.print(described(submission, row))
+        if submission.started_anew:
+            self._console.print(submission.started_anew)
+        _warn(submission.warnings)
+
+    def moved(self, moment: Moment, note: str) -> None:
+        if not self._is_showing:
+            self._open.enter_context(self._display)
+            self._is_showing = True
+        self._display.show(moment, note)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reading.done()
+        self._open.close()
+
+
+def described(submission: Submission, row: JobProgress) -> str:
+    """A job in one line: what it holds and whether it is new."""
+    title = f"job {submission.job_id}" + (f" ({row.name})" if row.name else "")
+    parts = [
+        f"{title}: {counted(submission.num_queries, 'query', 'queries')}",
+        counted(submission.num_documents, "document"),
+        f"{counted(submission.num_pairs, 'pair')} in {counted(submission.num_shards, 'shard')}",
+    ]
+    if submission.num_reused:
+        parts.append(f"{submission.num_reused:,} reused")
+    line = ", ".join(parts)
+    return line if submission.is_new else f"{line}; recorded before with the same inputs and scorer"
+
+
+def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
+    """Tells what was recorded: the id on standard output, the rest on standard error."""
+    from rankmill.db.jobs.progress import job_progress
+
+    console, row = diagnostics(), job_progress(store, sent.submission.job_id)
+    if as_json:
+        print_json({**_facts(sent.submission, row), "warning": sent.warning, "store": store.safe_url})
+    else:
+        console.print(described(sent.submission, row))
+        if sent.submission.started_anew:
+            console.print(sent.submission.started_anew)
+        print(sent.submission.job_id)  # noqa: T201
+    if sent.settled is not None:
+        say_settled(sent.settled)
+    _warn((*sent.submission.warnings, *([sent.warning] if sent.warning else [])))
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        diagnostics().print(f"warning: {warning}")
+
+
+def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wishes, *, as_json: bool) -> int:
+    """Writes or shows the results, says what the run came to, and returns the exit code."""
+    started, row = time.monotonic(), outcome.progress
+    top_k = row.top_k if wishes.top_k is None else wishes.top_k
+    min_score = row.min_score if wishes.min_score is None else wishes.min_score
+    read = cuts(store, row.job_id)
+    if planned is not None:
+        write_results(ranked_results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
+    elif not as_json:
+        best_documents(store, row.job_id, top=top_k, min_score=min_score)
+    duration_s = outcome.duration_s + time.monotonic() - started
+    if as_json:
+        print_json(
+            {
+                **_facts(outcome.submission, row),
+                **read._asdict(),
+                "duration_s": round(duration_s, 3),
+                "output": None if planned is None else str(planned.path),
+                "store": store.safe_url,
+                "rankings": outcome.settled.rankings,
+            }
+        )
+    diagnostics().print(_told(outcome, read, planned, duration_s))
+    say_settled(outcome.settled)
+    return SOME_FAILED if row.num_failed else DONE
+
+
+def _told(outcome: Outcome, read: Cuts, planned: Output | None, duration_s: float) -> str:
+    row = outcome.progress
+    num_now = outcome.num_scored_now
+    pace = f" ({rate(num_now / outcome.duration_s)} pairs/s)" if num_now else ""
+    words = [
+        f"done: {row.num_pairs:,} pairs",
+        f"{row.num_scored:,} scored",
+        f"{row.num_reused:,} reused",
+        f"{row.num_failed:,} failed",
+        f"{duration(duration_s)}{pace}",
+    ]
+    line = ", ".join(words)
+    if row.num_failed:
+        line += "\nfailed pairs have their reason as `error` in the results"
+    if read.num_read:
+        line += f"\n{told(read)}"
+    if planned is not None and planned.path is not None:
+        return f"{line}\nresults: {planned.path}"
+    return (
+        line if planned is not None else f"{line}\nall results: rankmill results {row.job_id} --output FILE"
+    )
+
+
+def _facts(submission: Submission, row: JobProgress) -> dict[str, Any]:
+    return {
+        "job_id": row.job_id,
+        "name": row.name,
+        "state": row.state.value,
+        "is_new": submission.is_new,
+        "num_queries": submission.num_queries,
+        "num_documents": submission.num_documents,
+        "num_pairs": row.num_pairs,
+        "num_reused": row.num_reused,
+        "num_scored": row.num_scored,
+        "num_failed": row.num_failed,
+        "num_shards": row.num_shards,
+        "num_tokens": row.num_scored_tokens,
+        "started_anew": submission.started_anew if isinstance(submission, Recorded) else None,
+    }

@@ -1,0 +1,1 @@
+"""What a person asks when something seems wrong: doctor, rescoring, Flower."""

@@ -1,0 +1,75 @@
+"""Explaining a score: recomputes it and says whether what the store holds is what comes out now.
+
+Compares numbers and names; knows no screen and loads no model (a worker process does).
+"""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from rankmill.db.results.explanation import Explanation
+from rankmill.db.runtime.settings import Settings
+from rankmill.producer.processes.worker_command import ask_worker
+
+# By the format of the numbers: rounding in another order stays far below, another model far above.
+TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 1e-1}
+
+
+class Verdict(StrEnum):
+    """What recomputing came to."""
+
+    SAME = "the same to the last bit"
+    AGREES = "agrees within rounding"
+    DIFFERS = "differs"
+    OTHER_FILES = "differs: the model's files are not those that gave the score"
+    FAILS_AGAIN = "cannot be scored now either"
+    SCORED_NOW = "can be scored now"
+    NOT_RECOMPUTED = "not recomputed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recomputed:
+    """What came out now; `problem` says why nothing did, `reason` why this pair has no score."""
+
+    verdict: Verdict
+    logit: float | None
+    engine: dict[str, str] | None
+    problem: str | None
+    reason: str | None
+
+
+def recompute(explanation: Explanation, settings: Settings) -> Recomputed:
+    """Scores the pair again here, by the same scorer, and compares."""
+    question = {
+        "scorer": asdict(explanation.scorer),
+        "query": explanation.query_text,
+        "document": explanation.document_text,
+    }
+    answer = ask_worker(settings, explanation.scorer.model, ["rescore"], question)
+    score = answer.get("score")
+    return Recomputed(
+        verdict=_verdict(explanation, answer),
+        logit=score["logit"] if score else None,
+        engine=answer.get("engine"),
+        problem=answer.get("problem"),
+        reason=answer.get("reason"),
+    )
+
+
+def _verdict(explanation: Explanation, answer: dict[str, Any]) -> Verdict:
+    if answer.get("problem") is not None:
+        return Verdict.NOT_RECOMPUTED
+    again, stored = answer.get("score"), explanation.score
+    if stored is None:
+        return Verdict.SCORED_NOW if again else Verdict.FAILS_AGAIN
+    engine = answer["engine"]
+    digests = ("weights_digest", "tokenizer_digest")
+    if any(engine[name] != getattr(stored.engine, name) for name in digests):
+        return Verdict.OTHER_FILES
+    if again is None:
+        return Verdict.DIFFERS
+    if again["logit"] == stored.logit:
+        return Verdict.SAME
+    allowed = max(TOLERANCE.get(name, 1e-4) for name in (engine["dtype"], stored.engine.dtype))
+    near = abs(again["logit"] - stored.logit) <= allowed * max(1.0, abs(stored.logit))
+    return Verdict.AGREES if near else Verdict.DIFFERS

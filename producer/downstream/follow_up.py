@@ -1,0 +1,96 @@
+"""Settling: what happens once a job has ended. It is published and told, from here when nobody was quicker.
+
+Knows the order and how long a command waits for a receiver; what does not get through waits in the store for
+the next process that settles: a worker, a run, a watch.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rankmill.db.rankings import webhooks
+from rankmill.db.rankings.notifications import FIRST_PAUSE_S, Notice, NotTold, Teller, facts, tell_due
+from rankmill.db.rankings.publish import settle_due
+from rankmill.db.records.rankings import Telling
+from rankmill.db.runtime.http_client import WrongUrl, place_of
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.store.store import Store
+from rankmill.producer.broker.doorbell import BrokerUnavailable, Doorbell
+from rankmill.producer.errors import MissingPrerequisite, UsageError
+
+MAX_TRIES = 2
+OTHERS = 5
+"""Notices of earlier jobs that a command also tells: each may take half a minute."""
+
+
+class Settled(NamedTuple):
+    """What became of a job's end: one entry of each ranking it was asked for, and what was not told."""
+
+    rankings: Sequence[Mapping[str, Any]]
+    problems: Sequence[str]
+
+
+def settle(store: Store, settings: Settings, job_id: int) -> Settled:
+    """Publishes and tells the ended job, then what earlier jobs left. Raises StoreError."""
+    settle_due(store, job_id)
+    tellers = tellers_of(settings)
+    problems = {}
+    for number_of_try in range(MAX_TRIES):
+        tried = tell_due(store, tellers, job_id)
+        problems = {told.notice.notice_id: told.problem for told in tried if told.problem}
+        if not problems or number_of_try == MAX_TRIES - 1:
+            break
+        time.sleep(FIRST_PAUSE_S * 2**number_of_try)
+    settle_due(store)
+    tell_due(store, tellers, limit=OTHERS)
+    return Settled(
+        rankings=facts(store, job_id)["rankings"],
+        problems=[f"{problem}; it is told later" for problem in problems.values()],
+    )
+
+
+def tellers_of(settings: Settings) -> dict[str, Teller]:
+    """What can be told from here: a webhook needs the secret, a task the broker."""
+    tellers: dict[str, Teller] = {}
+    secret, broker = settings.webhook_secret, settings.broker
+    if secret is not None:
+
+        def post(notice: Notice, told: Mapping[str, Any]) -> None:
+            webhooks.post(notice, told, secret=secret, allow_private=settings.webhook_private)
+
+        tellers["webhook"] = post
+    if broker is not None:
+
+        def send(notice: Notice, _told: Mapping[str, Any]) -> None:
+            try:
+                with Doorbell(broker) as doorbell:
+                    doorbell.send(notice.address, notice.job_id)
+            except BrokerUnavailable as error:
+                raise NotTold(str(error)) from error
+
+        tellers["task"] = send
+    return tellers
+
+
+def check_telling(telling: Telling | None, settings: Settings) -> None:
+    """Raises UsageError or MissingPrerequisite for what could never be told."""
+    if telling is None:
+        return
+    if telling.webhook is not None:
+        try:
+            place_of(telling.webhook)
+        except WrongUrl as error:
+            raise UsageError(f"--webhook is no URL to post to: {error}.") from error
+        if settings.webhook_secret is None:
+            raise MissingPrerequisite(
+                "Webhooks are signed. Set RANKMILL_WEBHOOK_SECRET, here and where workers run, to a secret "
+                "of 16 letters or more that the receiver knows, too."
+            )
+    if telling.then is not None:
+        if settings.broker is None:
+            raise UsageError(
+                "--then sends a task through a broker that your workers hear: name it, --broker."
+            )
+        task, _, queue = telling.then.partition("@")
+        if not task.strip() or telling.then.count("@") > 1 or ("@" in telling.then and not queue.strip()):
+            raise UsageError("--then wants the name of a Celery task, or TASK@QUEUE.")

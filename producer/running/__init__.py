@@ -1,0 +1,1 @@
+"""A job from inputs to its last score, here and now."""

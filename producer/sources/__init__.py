@@ -1,0 +1,1 @@
+"""Where queries, documents and candidates come from. Each is read one by one and checked."""

@@ -1,0 +1,125 @@
+"""Candidates: a run of first-stage retrieval, or Python values, becomes (query, document) proposals.
+
+A file is a TREC run (six columns between white space: query_id Q0 document_id rank score tag) or TSV
+(query_id, document_id and perhaps a score). Its first line decides which; a header (`query-id`,
+`corpus-id`, perhaps `score`) is skipped. Scores are checked to be numbers, because others mean shifted
+columns, and then ignored: the cross-encoder makes the ranking.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from rankmill.db.records.inputs import CandidateRow
+from rankmill.producer.errors import InputError
+from rankmill.producer.sources.fields import Refused, checked_id, numbered
+from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
+
+CandidateSource = FilePath | Iterable[tuple[object, ...]] | Mapping[str, Iterable[str]]
+
+_TREC = "a TREC run has 6 (query_id Q0 document_id rank score tag)"
+_FORMS = f"{_TREC}, a TSV has 2 or 3 (query_id, document_id, score) with tabs between."
+_HEADERS = (
+    {"query_id", "qid", "query", "topic_id"},
+    {"corpus_id", "document_id", "doc_id", "docid", "docno", "did", "pid", "passage_id"},
+)
+_SPACE = re.compile(r"[ \t\f\v]+")
+
+
+def read_candidates(
+    source: CandidateSource, *, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[CandidateRow]:
+    """Yield every candidate of a run file (plain or gzip), or of Python values, in their order.
+
+    Python values: an iterable of tuples (query_id, document_id) with or without a score, or a mapping from
+    query id to its document ids (also to their scores). Raises InputError at the first wrong one, and
+    when there are none.
+    """
+    name = source_name(source, "candidates")
+    if is_path(source):
+        yield from _from_file(source, name, max_line_bytes)
+        return
+    given = _flattened(source) if isinstance(source, Mapping) else source
+    for position, value in numbered(given, name):
+        try:
+            if not isinstance(value, tuple | list) or len(value) not in (2, 3):
+                raise Refused("it is not (query_id, document_id) or (query_id, document_id, score)")
+            yield CandidateRow(
+                checked_id(value[0], "query_id"), checked_id(value[1], "document_id"), position
+            )
+        except Refused as refused:
+            raise refused.at(name, position) from None
+
+
+def _from_file(path: FilePath, name: str, max_line_bytes: int) -> Iterator[CandidateRow]:
+    lines = read_lines(path, max_line_bytes)
+    split: Callable[[str], list[str]] | None = None
+    num_columns = document_column = score_column = 0
+    num_candidates = line_no = 0
+    try:
+        for line_no, line in lines:
+            if split is None:
+                split, num_columns = _form(line)
+                document_column, score_column = (2, 4) if num_columns == 6 else (1, 2)
+                if _is_header(columns := split(line)):
+                    continue
+            columns = split(line)
+            if len(columns) != num_columns:
+                raise _uneven(len(columns), num_columns)
+            if num_columns > 2:
+                float(columns[score_column])
+            yield CandidateRow(
+                checked_id(columns[0], "query_id"),
+                checked_id(columns[document_column], "document_id"),
+                line_no,
+            )
+            num_candidates += 1
+    except ValueError:
+        raise Refused("the score is not a number", f"Check the columns: {_FORMS}").at(name, line_no) from None
+    except Refused as refused:
+        raise refused.at(name, line_no) from None
+    if not num_candidates:
+        raise InputError(name, None, "there are no candidates below the header", "Add some.")
+
+
+def _form(line: str) -> tuple[Callable[[str], list[str]], int]:
+    if line.lstrip().startswith(("{", "[")):
+        raise Refused("the line looks like JSON", f"Candidates are a table: {_FORMS}")
+    by_tabs = _tab_columns(line)
+    if len(by_tabs) in (2, 3):
+        return _tab_columns, len(by_tabs)
+    by_space = _space_columns(line)
+    if len(by_space) == 6:
+        return _space_columns, 6
+    found = len(by_space)
+    raise Refused(
+        f"{found} column{'s' * (found != 1)}, which is neither form of candidates", f"Fix it: {_FORMS}"
+    )
+
+
+def _tab_columns(line: str) -> list[str]:
+    return line.split("\t")
+
+
+def _space_columns(line: str) -> list[str]:
+    # str.split() alone would cut ids at the no-break and ideographic spaces they may hold.
+    return line.split() if line.isascii() else _SPACE.split(line.strip(" \t\f\v"))
+
+
+def _uneven(found: int, expected: int) -> Refused:
+    return Refused(f"{found} column{'s' * (found != 1)} where the first line has {expected}")
+
+
+def _is_header(columns: list[str]) -> bool:
+    return all(
+        column.strip().lower().replace("-", "_") in names
+        for column, names in zip(columns, _HEADERS, strict=False)
+    )
+
+
+def _flattened(source: Mapping[str, Iterable[str]]) -> Iterator[tuple[object, ...]]:
+    for query_id, document_ids in source.items():
+        if isinstance(document_ids, str) or not isinstance(document_ids, Iterable):
+            yield (query_id,)
+            continue
+        for document_id in document_ids:
+            yield query_id, document_id

@@ -1,0 +1,77 @@
+"""Documents: JSONL lines or Python values become the text a scorer reads.
+
+Fields are BEIR's `_id`, `title`, `text`, or plain `id`, `title`, `text`; only the title may be absent, and
+other fields are ignored. The scored text is (title + " " + text).strip(), as BEIR's rerankers read it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rankmill.db.records.inputs import DocumentRow
+from rankmill.producer.sources.fields import (
+    Refused,
+    checked_id,
+    checked_text,
+    id_of,
+    json_object,
+    numbered,
+    text_of,
+)
+from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
+
+DocumentLike = Mapping[str, Any] | tuple[str | int, str] | tuple[str | int, str, str]
+DocumentSource = FilePath | Iterable[DocumentLike] | Mapping[str, str]
+
+
+def read_documents(source: DocumentSource, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[DocumentRow]:
+    """Yield every document of a JSONL file (plain or gzip), or of Python values, in their order.
+
+    Python values: an iterable of mappings (the fields above) or tuples (id, text) or (id, title, text);
+    or a mapping from id to text. Raises InputError at the first wrong one, and when there are none.
+    """
+    name = source_name(source, "documents")
+    if is_path(source):
+        for line_no, line in read_lines(source, max_line_bytes):
+            try:
+                yield _row(json_object(line), line_no)
+            except Refused as refused:
+                raise refused.at(name, line_no) from None
+        return
+    given = source.items() if isinstance(source, Mapping) else source
+    for position, value in numbered(given, name):
+        try:
+            yield _from_python(value, position)
+        except Refused as refused:
+            raise refused.at(name, position) from None
+
+
+def _row(record: Mapping[str, Any], line: int) -> DocumentRow:
+    title = record.get("title")
+    return _joined(
+        id_of(record), "" if title is None else checked_text(title, "title"), text_of(record, "text"), line
+    )
+
+
+def _from_python(value: object, position: int) -> DocumentRow:
+    if isinstance(value, Mapping):
+        return _row(value, position)
+    if isinstance(value, tuple | list) and len(value) in (2, 3):
+        document_id, *title, text = value
+        return _joined(
+            checked_id(document_id, "id"),
+            checked_text(title[0], "title") if title else "",
+            checked_text(text, "text"),
+            position,
+        )
+    raise Refused("it is neither a mapping nor (id, text) nor (id, title, text)")
+
+
+def _joined(document_id: str, title: str, text: str, line: int) -> DocumentRow:
+    whole = f"{title} {text}"
+    left_stripped = whole.lstrip()
+    scored = left_stripped.rstrip()
+    if not scored:
+        raise Refused("title and text are both empty" if title else "`text` is empty")
+    # Where the text's own start lies in the scored text: negative when its leading space was stripped.
+    text_offset = len(title) + 1 - (len(whole) - len(left_stripped))
+    return DocumentRow(document_id, scored, text_offset, line)

@@ -1,0 +1,95 @@
+"""Queries: JSONL or TSV lines, or Python values, become the texts rankings are made for.
+
+A file is JSONL (`_id` or `id`, `text`; other fields ignored) if its first line starts with `{`, else TSV:
+id, tab, text. A TSV's header line (`query_id`, tab, `text` and the like) is skipped. Texts are kept as given.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rankmill.db.records.inputs import QueryRow
+from rankmill.producer.errors import InputError
+from rankmill.producer.sources.fields import (
+    Refused,
+    checked_id,
+    checked_text,
+    id_of,
+    json_object,
+    numbered,
+    text_of,
+)
+from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
+
+QueryLike = Mapping[str, Any] | tuple[str | int, str]
+QuerySource = FilePath | Iterable[QueryLike] | Mapping[str, str]
+
+_HEADERS = {"id", "_id", "qid", "query_id"}, {"text", "query"}
+
+
+def read_queries(source: QuerySource, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[QueryRow]:
+    """Yield every query of a JSONL or TSV file (plain or gzip), or of Python values, in their order.
+
+    Python values: a mapping from id to text, or an iterable of mappings (`_id` or `id`, `text`) or tuples
+    (id, text). Raises InputError at the first wrong one, and when there are none.
+    """
+    name = source_name(source, "queries")
+    given: Iterable[tuple[int, object]]
+    num_queries = 0
+    if is_path(source):
+        given = _records(source, name, max_line_bytes)
+    else:
+        given = numbered(source.items() if isinstance(source, Mapping) else source, name)
+    for line_no, value in given:
+        try:
+            yield _row(value, line_no)
+        except Refused as refused:
+            raise refused.at(name, line_no) from None
+        num_queries += 1
+    if not num_queries:
+        raise InputError(name, None, "there are no queries below the header", "Add some.")
+
+
+def _records(path: FilePath, name: str, max_line_bytes: int) -> Iterator[tuple[int, object]]:
+    is_jsonl: bool | None = None
+    for line_no, line in read_lines(path, max_line_bytes):
+        is_first = is_jsonl is None
+        if is_jsonl is None:
+            is_jsonl = line.lstrip().startswith("{")
+        try:
+            if is_jsonl:
+                yield line_no, json_object(line)
+                continue
+            columns = _columns(line)
+        except Refused as refused:
+            raise refused.at(name, line_no) from None
+        if not (is_first and _is_header(columns)):
+            yield line_no, columns
+
+
+def _columns(line: str) -> tuple[str, ...]:
+    columns = tuple(line.split("\t"))
+    if len(columns) != 2:
+        raise Refused(
+            f"{len(columns)} column{'s' * (len(columns) != 1)} where a TSV of queries has 2",
+            "Write id, tab, text; or JSONL: the first line decides, and starts with { there.",
+        )
+    return columns
+
+
+def _is_header(columns: tuple[str, ...]) -> bool:
+    return all(
+        column.strip().lower().replace("-", "_") in names
+        for column, names in zip(columns, _HEADERS, strict=True)
+    )
+
+
+def _row(value: object, line: int) -> QueryRow:
+    if isinstance(value, Mapping):
+        query_id, text = id_of(value), text_of(value, "text")
+    elif isinstance(value, tuple | list) and len(value) == 2:
+        query_id, text = checked_id(value[0], "id"), checked_text(value[1], "text")
+    else:
+        raise Refused("it is neither a mapping nor (id, text)")
+    if not text or text.isspace():
+        raise Refused("`text` is empty")
+    return QueryRow(query_id, text, line)

@@ -1,0 +1,1 @@
+"""Inputs become a recorded job, and workers hear of it."""

@@ -1,0 +1,112 @@
+"""From settings to the scorer a job asks for, with what can be checked about its model without loading it.
+
+Knows model folders from the outside (config.json, names of weight files); knows no tensors.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from rankmill.db.records.scorers import LongDocuments, ScorerSpec
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.scorers.model_files import files_digest, model_directory
+from rankmill.producer.errors import MissingPrerequisite, UsageError
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+def scorer_spec(settings: Settings) -> ScorerSpec:
+    """The scorer named by `settings`. A directory becomes absolute and carries its files' digest.
+
+    Raises UsageError for lengths that contradict each other, MissingPrerequisite for a model folder that
+    is not there or cannot work.
+    """
+    _check_lengths(settings)
+    model, digest = settings.model, None
+    directory = model_directory(model)
+    if directory is not None:
+        if settings.revision is not None:
+            raise UsageError(f"--revision has no meaning for {model}, which is files here; leave it out.")
+        _check_directory(model, directory)
+        digest = files_digest(directory)
+        model = model if model == "demo" else str(directory)
+    elif model != "null":
+        _check_hub_id(model)
+    return ScorerSpec(
+        model=model,
+        revision=settings.revision,
+        files_digest=digest,
+        precision=settings.precision,
+        max_length=settings.max_length,
+        long_documents=settings.long_documents,
+        window=settings.window,
+        stride=settings.stride,
+        window_ends=settings.window_ends,
+    )
+
+
+def _check_lengths(settings: Settings) -> None:
+    window, stride, longest = settings.window, settings.stride, settings.max_length
+    if stride is not None and window is None:
+        raise UsageError("--stride needs --window: it is a part of the window's length.")
+    if stride is not None and window is not None and stride > window:
+        raise UsageError(
+            f"--stride {stride} is longer than --window {window}: text between windows is unread."
+        )
+    if window is not None and longest is not None and window >= longest:
+        raise UsageError(f"--window {window} leaves no room for a query in --max-length {longest}.")
+    if window is not None and settings.long_documents is not LongDocuments.WINDOWS:
+        raise UsageError(f"--window has no meaning with --long-documents {settings.long_documents}.")
+
+
+def _check_hub_id(model: str) -> None:
+    if model == "demo":
+        raise MissingPrerequisite(
+            "The demo model is not in this installation. Install the released package: pip install rankmill."
+        )
+    if model.startswith((".", "~", "/")) or not _HUB_ID.fullmatch(model):
+        raise MissingPrerequisite(
+            f"There is no model directory {model}. Give --model a directory with config.json and "
+            "safetensors weights, a Hugging Face id such as BAAI/bge-reranker-v2-m3, or demo."
+        )
+
+
+def _check_directory(model: str, directory: Path) -> None:
+    config = directory / "config.json"
+    if not config.is_file():
+        raise MissingPrerequisite(
+            f"The model directory {directory} has no config.json, so it is not a transformers model. "
+            "Point --model at the folder that save_pretrained wrote."
+        )
+    if not any(directory.glob("*.safetensors")):
+        if any(found for pattern in _PICKLED for found in directory.glob(pattern)):
+            raise MissingPrerequisite(
+                f"The weights in {directory} are in pickle form only, which can run any code when loaded. "
+                "Convert them once where you trust them: "
+                "AutoModelForSequenceClassification.from_pretrained(DIR).save_pretrained(DIR)."
+            )
+        raise MissingPrerequisite(
+            f"The model directory {directory} has no *.safetensors weights. Download the model again."
+        )
+    num_labels = _num_labels(model, config)
+    if num_labels not in (None, 1):
+        raise MissingPrerequisite(
+            f"The model {model} gives {num_labels} numbers per pair; a reranker gives one (num_labels = 1). "
+            "Choose a cross-encoder trained for reranking, such as BAAI/bge-reranker-v2-m3."
+        )
+
+
+def _num_labels(model: str, config: Path) -> int | None:
+    """How many numbers the model gives, as far as its configuration says."""
+    try:
+        facts = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as cause:
+        raise MissingPrerequisite(
+            f"The config.json of {model} cannot be read: {cause}. Download the model again."
+        ) from cause
+    if not isinstance(facts, dict):
+        raise MissingPrerequisite(f"The config.json of {model} holds no object. Download the model again.")
+    labels = facts.get("id2label")
+    named = facts.get("num_labels")
+    return len(labels) if isinstance(labels, dict) else named if isinstance(named, int) else None

@@ -1,0 +1,70 @@
+"""`rankmill doctor --model M` sets the model traps and says which it falls into; the traps are real ones."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from rankmill.db.records.shards import PairScore, ShardResult, ShardWork
+from rankmill.producer.diagnostics.doctor import told_of_traps
+from rankmill.worker.checks.smoke_pairs import PAIRS, set_traps
+from rankmill.worker.scorer.null_scorer import NullScorer
+from rankmill.worker.scorer.protocol import Prepared
+from tests.support.processes.rankmill_command import Rankmill
+
+TRAPS = json.loads(PAIRS.read_text(encoding="utf-8"))
+WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")
+
+
+def words(text: str) -> set[str]:
+    return set(WORD.findall(text.casefold()))
+
+
+class Reader(NullScorer):
+    """Knows the right answers, or gives the number of words that question and answer share."""
+
+    def __init__(self, judge: Callable[[str, str], float]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
+        return [self._scored(work) for work in prepared.works]
+
+    def _scored(self, work: ShardWork) -> ShardResult:
+        scores: Sequence[PairScore] = [
+            PairScore(
+                *pair, self._judge(*(work.texts[text_id] for text_id in pair)), 0, 1, 1, 1, False, False
+            )
+            for pair in work.pairs
+        ]
+        return ShardResult(claim=work.claim, scores=scores, failures=[], num_tokens=1)
+
+
+def test_a_model_that_reads_passes_every_trap() -> None:
+    right = {trap["right"] for trap in TRAPS}
+    assert all(trap.is_passed for trap in set_traps(Reader(lambda _, answer: float(answer in right))))
+
+
+def test_a_model_that_counts_words_falls_into_every_trap_but_the_facts() -> None:
+    found = set_traps(Reader(lambda query, answer: float(len(words(query) & words(answer)))))
+    assert {trap.name for trap in found if trap.is_passed} <= {"a fact"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "fr", "de", "es"])
+def test_the_phone_maker_meets_the_orchard_in_five_languages(language: str) -> None:
+    assert [trap["name"] for trap in TRAPS if trap["language"] == language].count("phone maker, orchard") == 1
+
+
+def test_the_demo_model_runs_and_what_it_fails_is_said(tmp_path: Path) -> None:
+    rankmill = Rankmill(tmp_path)
+    found = json.loads(rankmill("doctor", "--model", "demo", "--json").stdout)
+    [model] = [finding for finding in found["findings"] if finding["part"] == "model"]
+    assert found["is_fit"]
+    assert [trap["name"] for trap in model["traps"]] == [trap["name"] for trap in TRAPS]
+    for fact in ("device cpu", "dtype ", "max_length 512", "memory_mib ", "tokens_per_s "):
+        assert fact in model["found"]
+    failed = [trap for trap in model["traps"] if not trap["is_passed"]]
+    assert failed, "a model of English contracts that reads Chinese: look at the traps"
+    assert f"{len(TRAPS) - len(failed)} of {len(TRAPS)} traps passed" in told_of_traps(model["traps"])

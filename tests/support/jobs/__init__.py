@@ -1,0 +1,1 @@
+"""Jobs, drains and stores for tests."""

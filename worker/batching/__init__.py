@@ -1,0 +1,1 @@
+"""Integers only: how much of a pair is read, and which sequences share a batch."""

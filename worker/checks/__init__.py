@@ -1,0 +1,1 @@
+"""What a person asks of a model, in a process of its own."""

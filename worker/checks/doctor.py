@@ -1,0 +1,145 @@
+"""Examines a model on this machine: loads it, says what it is, scores a little and measures the speed.
+
+Knows the door to scorers and a few sentences; knows no store and no broker.
+"""
+
+import json
+import resource
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+from rankmill.db.records.scorers import Precision, ScorerSpec
+from rankmill.db.records.shards import Claim, ShardWork, TextPair
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.scorers.model_files import NULL_MODEL, files_digest, model_directory
+from rankmill.worker.checks.smoke_pairs import set_traps
+from rankmill.worker.errors import WorkerError
+from rankmill.worker.loading.load import load_scorer
+from rankmill.worker.scorer.protocol import Scorer
+
+EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
+NUM_PAIRS = 16
+QUERY = "What ends the contract?"
+CLAUSE = "Either party may end this contract by giving thirty days' notice in writing to the other party. "
+NUM_CLAUSES = 10
+
+
+def examine(model: str | None, revision: str | None, precision: str | None, *, is_json: bool) -> int:
+    """Prints what was found and returns the exit code: 3 when the model cannot be used, with the reason.
+
+    What is not named comes from the settings.
+    """
+    settings = Settings()
+    spec = _spec(settings, model or settings.model, revision or settings.revision, precision)
+    found: dict[str, Any] = {"model": spec.model}
+    try:
+        started = time.monotonic()
+        scorer = load_scorer(spec, batch_tokens=settings.batch_tokens)
+        load_s = round(time.monotonic() - started, 2)
+        found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer) | _memory(scorer)
+        found["traps"] = [trap._asdict() | {"is_passed": trap.is_passed} for trap in set_traps(scorer)]
+        exit_code = EXIT_OK
+    except WorkerError as error:
+        found["problem"] = str(error)
+        exit_code = EXIT_MISSING_PREREQUISITE
+    except Exception as error:  # a library's surprise; said in a sentence all the same
+        found["problem"] = f"{type(error).__name__}: {error}"
+        exit_code = EXIT_MISSING_PREREQUISITE
+    lines = [json.dumps(found)] if is_json else _lines(found)
+    sys.stdout.write("\n".join(lines) + "\n")
+    return exit_code
+
+
+def _spec(settings: Settings, model: str, revision: str | None, precision: str | None) -> ScorerSpec:
+    directory = model_directory(model)
+    if directory is not None and model != "demo":
+        model = str(directory)
+    return ScorerSpec(
+        model=model,
+        revision=revision,
+        files_digest=files_digest(directory) if directory else None,
+        precision=Precision(precision) if precision else settings.precision,
+        max_length=settings.max_length,
+        long_documents=settings.long_documents,
+        window=settings.window,
+        stride=settings.stride,
+        window_ends=settings.window_ends,
+    )
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    traps = found.pop("traps", [])
+    lines = [f"{name}: {value}" for name, value in found.items()]
+    for trap in traps:
+        verdict = "passed" if trap["is_passed"] else "FAILED"
+        lines.append(f"trap {trap['language']}: {trap['name']}: {verdict}")
+    return lines
+
+
+def _facts(scorer: Scorer) -> dict[str, object]:
+    facts = scorer.facts
+    found: dict[str, object] = {
+        "device": facts.device,
+        "dtype": facts.dtype,
+        "weights_digest": facts.weights_digest,
+        "tokenizer_digest": facts.tokenizer_digest,
+        "claim_tokens": scorer.claim_tokens,
+    }
+    limits = getattr(scorer, "limits", None)  # the null scorer has none
+    if limits is not None:
+        found |= {"max_length": limits.max_length, "max_query_tokens": limits.max_query_tokens}
+    return found
+
+
+def _size(spec: ScorerSpec) -> dict[str, object]:
+    """The model's dimensions, by its own configuration."""
+    if spec.model == NULL_MODEL:
+        return {}
+    from rankmill.worker.loading.checkpoint import find_checkpoint
+
+    config = find_checkpoint(replace(spec, files_digest=None)).config
+    named = {"class": "model_type", "layers": "num_hidden_layers", "hidden": "hidden_size"}
+    return {name: config[key] for name, key in named.items() if key in config}
+
+
+def _speed(scorer: Scorer) -> dict[str, object]:
+    """Pairs and tokens a second over a few short documents: a sign of life, not a benchmark."""
+    _score(scorer, num_pairs=2)  # the first batch pays for what is set up late
+    started = time.monotonic()
+    num_tokens = _score(scorer, num_pairs=NUM_PAIRS)
+    seconds = max(time.monotonic() - started, 1e-6)
+    return {"pairs_per_s": round(NUM_PAIRS / seconds, 1), "tokens_per_s": round(num_tokens / seconds)}
+
+
+def _memory(scorer: Scorer) -> dict[str, object]:
+    """The most memory that was needed up to here, and on a GPU what it has and what was used of it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found: dict[str, object] = {"memory_mib": peak // (2**20 if sys.platform == "darwin" else 2**10)}
+    if scorer.facts.device == "cuda":
+        import torch
+
+        free, total = torch.cuda.mem_get_info()
+        used = torch.cuda.max_memory_reserved()
+        amounts = {"gpu_memory_mib": total, "gpu_free_mib": free, "gpu_used_mib": used}
+        found |= {name: amount // 2**20 for name, amount in amounts.items()}
+    return found
+
+
+def _score(scorer: Scorer, num_pairs: int) -> int:
+    documents = {number: f"{number}. {CLAUSE * NUM_CLAUSES}" for number in range(1, num_pairs + 1)}
+    claim = Claim(
+        shard_id=0,
+        job_id=0,
+        worker_id=0,
+        attempt=1,
+        first_pair=0,
+        end_pair=num_pairs,
+        num_pairs=num_pairs,
+        num_tokens=0,
+    )
+    pairs = [TextPair(0, number) for number in documents]
+    work = ShardWork(claim=claim, pairs=pairs, texts={0: QUERY} | documents)
+    [result] = scorer.score(scorer.prepare([work]), lambda: False)
+    return result.num_tokens

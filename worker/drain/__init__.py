@@ -1,0 +1,1 @@
+"""Claim, load, prepare, score and land, until nothing is ready."""

@@ -1,0 +1,123 @@
+"""Scoring what was claimed together: all of it at once, or shard by shard when that fails.
+
+Knows groups and how one fails; knows neither what is claimed next nor how scores are stored.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from rankmill.db.records.shards import Claim, ShardResult, ShardWork
+from rankmill.db.runtime.log_events import reason_of
+from rankmill.worker.drain.landing import Landing
+from rankmill.worker.drain.loaded_scorer import Resident, Seated
+from rankmill.worker.errors import Stopped
+from rankmill.worker.health.watchdog import Pulse
+from rankmill.worker.scorer.protocol import Prepared
+
+MAX_FAILED_IN_A_ROW = 3
+
+log = logging.getLogger("rankmill.worker")
+
+
+@dataclass(slots=True)
+class Group:
+    """Shards claimed together on their way to be scored; `error` is what went wrong in preparing them, and
+    `preparing_since` the monotonic time when their texts were there.
+    """
+
+    works: list[ShardWork] = field(default_factory=list)
+    done: list[ShardResult] = field(default_factory=list)
+    prepared: Prepared | None = None
+    error: Exception | None = None
+    preparing_since: float | None = None
+
+    @property
+    def claims(self) -> list[Claim]:
+        return [work.claim for work in self.works]
+
+    @property
+    def is_suspect(self) -> bool:
+        """A suspect is claimed alone: it is the whole group."""
+        return any(claim.is_suspect for claim in self.claims)
+
+
+class Scoring:
+    """The groups of one drain. `suspicion` says why the engine itself seems broken; None if it does not."""
+
+    def __init__(self, resident: Resident, landing: Landing, pulse: Pulse) -> None:
+        self._resident, self._landing, self._pulse = resident, landing, pulse
+        self._failed_in_a_row: list[Claim] = []
+        self.suspicion: str | None = None
+
+    def score(
+        self, seated: Seated, group: Group, ahead: ThreadPoolExecutor, should_stop: Callable[[], bool]
+    ) -> list[ShardResult]:
+        """Results to land. A group that fails together is tried shard by shard, so one bad shard burns no
+        other's attempt; what is unscored when a stop is asked is in no result and stays held.
+        """
+        if not group.works:
+            return group.done
+        try:
+            if group.error:
+                raise group.error
+            assert group.prepared is not None
+            with self._pulse.scoring(group.claims):
+                results = seated.scorer.score(group.prepared, should_stop)
+        except Stopped as stopped:
+            return group.done + list(stopped.results)
+        except Exception as error:
+            return group.done + self._score_alone(seated, group, error, ahead, should_stop)
+        self._worked(seated)
+        return group.done + results
+
+    def _score_alone(
+        self,
+        seated: Seated,
+        group: Group,
+        error: Exception,
+        ahead: ThreadPoolExecutor,
+        should_stop: Callable[[], bool],
+    ) -> list[ShardResult]:
+        if len(group.works) == 1:
+            self._failed(group.works[0].claim, error)
+            return []
+        fields = {"num_shards": len(group.works), "reason": reason_of(error)}
+        log.warning("group_failed", extra={"fields": fields})
+        results: list[ShardResult] = []
+        for work in group.works:
+            try:
+                # in the thread that always prepares: a scorer promises no more than one preparing thread
+                prepared = ahead.submit(seated.scorer.prepare, [work]).result()
+                with self._pulse.scoring([work.claim]):
+                    results += seated.scorer.score(prepared, should_stop)
+                self._worked(seated)
+            except Stopped:
+                break
+            except Exception as alone:
+                self._failed(work.claim, alone)
+            if self.suspicion:
+                break
+        return results
+
+    def _failed(self, claim: Claim, error: Exception) -> None:
+        self._landing.fail(claim, error)
+        # A half of what failed before says nothing new about the engine.
+        if not any(_is_part_of(claim, failed) for failed in self._failed_in_a_row):
+            self._failed_in_a_row.append(claim)
+        if len(self._failed_in_a_row) >= MAX_FAILED_IN_A_ROW:
+            self.suspicion = (
+                f"{len(self._failed_in_a_row)} shards in a row could not be scored, the last for: "
+                f"{reason_of(error)}. Check the device and the model (rankmill doctor)."
+            )
+
+    def _worked(self, seated: Seated) -> None:
+        self._failed_in_a_row.clear()
+        self._resident.works(seated.scorer_id)
+
+
+def _is_part_of(claim: Claim, whole: Claim) -> bool:
+    """Whether the claim's pairs are some of those of `whole`, which was cut since, or all of them."""
+    is_within = whole.first_pair <= claim.first_pair and claim.end_pair <= whole.end_pair
+    return claim.job_id == whole.job_id and is_within

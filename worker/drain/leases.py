@@ -1,0 +1,151 @@
+"""A scoring process among the store's workers: registers, renews leases by a heartbeat, says farewell.
+
+Knows which claims this process holds; knows nothing of texts, scores or queues.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from rankmill.db.errors import StoreError
+from rankmill.db.queue import claims, workers
+from rankmill.db.records.shards import Claim
+from rankmill.db.records.telemetry import Telemetry
+from rankmill.db.runtime.log_events import reason_of
+from rankmill.db.store.store import Store
+
+_RETRY_S = 1.0
+
+log = logging.getLogger("rankmill.worker")
+
+
+class Presence:
+    """This process's row among the workers, and its claims.
+
+    A claim whose answer got lost on the way is in the store and not here: no heartbeat extends it. A process
+    that is unsure of what it holds calls `start_anew`: the old row leaves, what it claimed is ready at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        model: str,
+        *,
+        lease_s: float,
+        heartbeat_s: float,
+        only_job_id: int | None = None,
+        broker_digest: str | None = None,
+    ) -> None:
+        self._store, self._model = store, model
+        self._only_job_id, self._broker_digest = only_job_id, broker_digest
+        self._lease_s, self._heartbeat_s = lease_s, heartbeat_s
+        self._lock = threading.RLock()
+        self._worker_id: int | None = None
+        self._leaving: int | None = None
+        self._held: dict[int, Claim] = {}
+        self._has_landed = False
+        self.telemetry: Telemetry | None = None
+        """Of the drain at work, or of the last: a heartbeat takes it to the store."""
+        self._told_telemetry: Telemetry | None = None
+        self._believed_since = time.monotonic()
+        self._is_ended = threading.Event()
+        self._heartbeat = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+
+    def begin(self) -> None:
+        """Starts the heartbeat, which registers this process as soon as the store can be reached."""
+        self._heartbeat.start()
+
+    @property
+    def worker_id(self) -> int:
+        """This process's id among the workers; registers it at first. Raises StoreError."""
+        with self._lock:
+            self._leave()
+            if self._worker_id is None:
+                self._worker_id = workers.register(
+                    self._store,
+                    self._model,
+                    only_job_id=self._only_job_id,
+                    broker_digest=self._broker_digest,
+                )
+                fields = {"worker_id": self._worker_id, "model": self._model}
+                log.info("worker_registered", extra={"fields": fields})
+            return self._worker_id
+
+    def hold(self, taken: Iterable[Claim], claimed_at: float) -> None:
+        """Notes claims just made; `claimed_at` is the monotonic time before the claim was asked for."""
+        with self._lock:
+            if not self._held:
+                self._believed_since = claimed_at
+            self._held |= {claim.shard_id: claim for claim in taken}
+
+    def let_go(self, gone: Iterable[Claim]) -> None:
+        """Notes that claims have landed, failed, been released or been lost."""
+        with self._lock:
+            for claim in gone:
+                if self._held.get(claim.shard_id) == claim:  # and not a later attempt of ours
+                    del self._held[claim.shard_id]
+
+    @property
+    def held(self) -> list[Claim]:
+        with self._lock:
+            return list(self._held.values())
+
+    def believed_until(self) -> float:
+        """The monotonic time until which our leases surely hold, if no heartbeat gets through any more."""
+        return self._believed_since + self._lease_s
+
+    def describe(self, device: str) -> None:
+        workers.describe(self._store, self.worker_id, device)
+
+    def report_problem(self, problem: str | None) -> None:
+        workers.report_problem(self._store, self.worker_id, problem)
+
+    def note_landing(self) -> None:
+        """Notes once that this process scores and lands. A note that does not get through is made again."""
+        if not self._has_landed:
+            workers.note_landing(self._store, self.worker_id)
+            self._has_landed = True
+
+    def start_anew(self) -> None:
+        """Gives up this row and all its claims; the next use registers another. Never raises StoreError."""
+        with self._lock:
+            self._held.clear()
+            self._told_telemetry = None
+            if self._worker_id is not None:
+                self._worker_id, self._leaving = None, self._worker_id
+            try:
+                self._leave()
+            except StoreError as error:
+                fields = {"worker_id": self._leaving, "reason": reason_of(error)}
+                log.warning("farewell_failed", extra={"fields": fields})
+
+    def end(self) -> None:
+        """Says farewell: after it, whatever this process claimed is ready for others."""
+        self._is_ended.set()
+        self.start_anew()
+
+    def _leave(self) -> None:
+        if self._leaving is not None:
+            workers.farewell(self._store, self._leaving)
+            log.info("worker_farewell", extra={"fields": {"worker_id": self._leaving}})
+            self._leaving = None
+
+    def _keep_beating(self) -> None:
+        pause_s = retry_s = 0.0
+        while not self._is_ended.wait(pause_s):
+            try:
+                self._beat()
+                pause_s, retry_s = self._heartbeat_s, 0.0
+            except Exception as error:  # whatever it was, the next beat may get through
+                log.warning("heartbeat_failed", extra={"fields": {"reason": reason_of(error)}})
+                pause_s = retry_s = min(self._heartbeat_s, max(_RETRY_S, retry_s * 2))
+
+    def _beat(self) -> None:
+        asked_at = time.monotonic()
+        claims.renew(self._store, self.worker_id, self._lease_s, self.held)
+        with self._lock:
+            self._believed_since = max(self._believed_since, asked_at)
+        if (telemetry := self.telemetry) is not None and telemetry != self._told_telemetry:
+            workers.note_telemetry(self._store, self.worker_id, telemetry)
+            self._told_telemetry = telemetry

@@ -1,0 +1,85 @@
+"""Looks out, while shards are in hand, for a reason to give them back: a pause, a cancel, an urgent job.
+
+Runs as a thread, so that a slow store holds up no batch; the thread that scores asks it between batches.
+Knows the store's words for jobs; knows no scorer and lands nothing.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+from types import TracebackType
+from typing import Self
+
+from rankmill.db.errors import StoreError
+from rankmill.db.jobs.progress import not_running
+from rankmill.db.queue.fair_share import first_priorities
+from rankmill.db.records.shards import Claim
+from rankmill.db.runtime.log_events import reason_of
+from rankmill.db.store.store import Store
+
+EVERY_S = 1.0
+
+log = logging.getLogger("rankmill.worker")
+
+
+class Lookout:
+    """Looks every second or so while its context lasts. What it has seen stays seen until then.
+
+    `in_hand` gives the claims that are held; `may_try` says of a scorer whether its shards could be had.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        model: str,
+        in_hand: Callable[[], Collection[Claim]],
+        may_try: Callable[[int], bool],
+        *,
+        is_of_one_job: bool,
+    ) -> None:
+        self._store, self._model, self._is_of_one_job = store, model, is_of_one_job
+        self._in_hand, self._may_try = in_hand, may_try
+        self._not_running: frozenset[int] = frozenset()
+        self._most_urgent: int | None = None
+        self._is_ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_looking, name="lookout", daemon=True)
+
+    def reason_against(self, held: Collection[Claim]) -> str | None:
+        """Why these claims, scored together, should be given back now; None when they should be scored."""
+        if any(claim.job_id in self._not_running for claim in held):
+            return "a job was paused or cancelled"
+        # What is in hand but not at work yet waits, too.
+        waiting = [claim.priority for claim in self._in_hand()]
+        if self._most_urgent is not None:
+            waiting.append(self._most_urgent)
+        if any(claim.priority > min(waiting, default=claim.priority) for claim in held):
+            return "a more urgent job is ready"
+        return None
+
+    def look(self) -> None:
+        """One look. Raises StoreError."""
+        held = self._in_hand()
+        if not held:
+            return
+        self._not_running |= not_running(self._store, {claim.job_id for claim in held})
+        if not self._is_of_one_job:
+            found = first_priorities(self._store, self._model)
+            ready = [priority for scorer_id, priority in found.items() if self._may_try(scorer_id)]
+            self._most_urgent = min(ready, default=None)
+
+    def _keep_looking(self) -> None:
+        while not self._is_ended.wait(EVERY_S):
+            try:
+                self.look()
+            except StoreError as error:  # landing will notice, too, and is patient
+                log.debug("look_failed", extra={"fields": {"reason": reason_of(error)}})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Does not wait for a look that the store keeps waiting."""
+        self._is_ended.set()

@@ -1,0 +1,45 @@
+"""The door to scorers: what a job asked for becomes something that scores.
+
+Imports torch only when a model is really loaded.
+"""
+
+import os
+
+from rankmill.db.records.scorers import ScorerSpec
+from rankmill.worker.errors import NotInstalled
+from rankmill.worker.health.heap import keep_freed_memory
+from rankmill.worker.scorer.protocol import Scorer
+
+NULL_MODEL = "null"
+ENGINE_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "huggingface_hub")
+
+
+def load_scorer(spec: ScorerSpec, *, batch_tokens: int | None = None, device: str | None = None) -> Scorer:
+    """Load what `spec` names, on `device` (default: CUDA where there is one).
+
+    `batch_tokens` is the cost budget of one forward pass; by default it is chosen for the device.
+    Raises a ModelError, whose message says what to do, for everything that is wrong with the model.
+    """
+    if spec.model == NULL_MODEL:
+        from rankmill.worker.scorer.null_scorer import NullScorer
+
+        return NullScorer()
+    _set_threads_manners()
+    keep_freed_memory()
+    try:
+        from rankmill.worker.loading.assemble import assemble
+    except ModuleNotFoundError as error:
+        if error.name not in ENGINE_PACKAGES:
+            raise
+        raise NotInstalled(error.name) from error
+    return assemble(spec, batch_tokens, device)
+
+
+def _set_threads_manners() -> None:
+    """Settings of libraries that are read when they are first imported; what the environment says stays."""
+    # Tokenising on all cores is safe: this process never forks once it tokenises.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # PyTorch's threads wait for one another by spinning. Beside any other busy process that made scoring
+    # ten times slower; after a short spin they sleep instead, which costs a few percent on a quiet machine.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -1,0 +1,1 @@
+"""Rounds beside the work: rescue, publishing, spans."""

@@ -1,0 +1,48 @@
+"""Rounds: something done at once and then every so many seconds, in a thread that no error ends.
+
+Knows nothing of what is done.
+"""
+
+import logging
+import random
+import threading
+import time
+
+from rankmill.db.errors import StoreError
+from rankmill.db.runtime.log_events import reason_of
+
+_POLL_S = 0.2
+
+log = logging.getLogger("rankmill.worker")
+
+
+class Rounds(threading.Thread):
+    """A round at once, then one every `every_s` seconds or so; `failure` is the event of one that failed."""
+
+    def __init__(self, name: str, every_s: float, failure: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._every_s, self._failure = every_s, failure
+        self._is_ended = False
+
+    def round(self) -> None:
+        """One round. May raise StoreError."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """No further round starts. Safe in a signal handler, so it takes no lock."""
+        self._is_ended = True
+
+    def run(self) -> None:
+        while not self._is_ended:
+            try:
+                self.round()
+            except StoreError as error:
+                log.warning(self._failure, extra={"fields": {"reason": reason_of(error)}})
+            except Exception as error:
+                log.exception(self._failure, extra={"fields": {"reason": reason_of(error)}})
+            self._pause(self._every_s * random.uniform(0.8, 1.2))  # noqa: S311  (spreads rounds)
+
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._is_ended and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _POLL_S))

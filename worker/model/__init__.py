@@ -1,0 +1,1 @@
+"""The forward pass. With loading, the only room that imports torch."""

@@ -1,0 +1,1 @@
+"""Attention over sequences laid end to end, by whichever kernel is fastest."""

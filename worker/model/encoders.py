@@ -1,0 +1,155 @@
+"""From a batch to logits: the forward pass, padding-free where the model's family allows it.
+
+The only place that runs a model. Knows batches, not texts, pairs or shards.
+"""
+
+import copy
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from rankmill.worker.batching.layout import Batch
+from rankmill.worker.model.attention.packed import Kernel, Segments, find_runs, run_by_run
+from rankmill.worker.model.families import Family, pool
+from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS, by_few_rows, enough_rows
+from rankmill.worker.model.layers.packed import AfterAttention, PackedLayer, after_attention
+from rankmill.worker.model.layers.shortcuts import with_shortcuts
+
+
+class Encoder(Protocol):
+    """Computes one logit per sequence of a batch."""
+
+    is_padded: bool
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Float32 logits on the device, in the batch's order. Does not wait for the device."""
+
+    def num_computed_tokens(self, batch: Batch) -> int:
+        """How many tokens go through the model for this batch: its own, and padding or idle ones."""
+
+
+class PackedEncoder:
+    """Runs a model of a known family over all sequences laid end to end."""
+
+    is_padded = False
+
+    def __init__(self, model: nn.Module, family: Family, kernel: Kernel, device: torch.device) -> None:
+        self.kernel = kernel
+        self.least_rows = CPU_LEAST_ROWS
+        self._config: Any = model.config
+        self._family = family
+        stock = getattr(model, family.base)
+        self.has_packed_layers = family.has_bert_layers
+        self._base = with_shortcuts(stock) if self.has_packed_layers else stock
+        self.layers = layers_of(self._base)
+        self._head = family.head(model)
+        self._device = device
+
+    @torch.inference_mode()
+    def logits(self, batch: Batch) -> Tensor:
+        flat = upload(batch, self._device)
+        num_tokens = batch.num_tokens
+        # On a CPU idle tokens follow the others; nobody attends to them.
+        num_idle = self.num_computed_tokens(batch) - num_tokens
+        rows = pad(flat[: 3 * num_tokens].view(3, 1, num_tokens), (0, num_idle))
+        bounds = flat[3 * num_tokens :]
+        lengths = batch.lengths.tolist()
+        segments = Segments(bounds, find_runs(lengths), max(lengths), self.kernel)
+        token_types = {"token_type_ids": rows[2]} if self._family.has_token_types else {}
+        hidden = self._base(
+            input_ids=rows[0], position_ids=rows[1], segments=segments, **token_types
+        ).last_hidden_state
+        if self.has_packed_layers:
+            pooled = hidden[0].float()
+        else:
+            pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
+        return by_few_rows(self._head, pooled).reshape(-1)
+
+    def modules_of_rows(self) -> Iterator[nn.Module]:
+        """What computes every token's row: all of the base but a pooler."""
+        for name, part in self._base.named_children():
+            if name != "pooler":
+                yield from part.modules()
+
+    def num_computed_tokens(self, batch: Batch) -> int:
+        if self._device.type != "cpu":
+            return batch.num_tokens
+        return enough_rows(batch.num_tokens, self.least_rows)
+
+    def compute_after_attention_by(self, way: AfterAttention) -> None:
+        """Has every layer but the last compute in this way what follows attention."""
+        for layer in self.layers.modules():
+            if isinstance(layer, PackedLayer):
+                layer.after_attention = way
+
+    def exact(self) -> "PackedEncoder":
+        """The same model in fp32, on the same device, for what half precision cannot hold."""
+        twin = copy.deepcopy(self)
+        twin.kernel, twin.least_rows = run_by_run, CPU_LEAST_ROWS
+        twin.compute_after_attention_by(after_attention)
+        twin._base.float()
+        return twin
+
+
+class PaddedEncoder:
+    """Runs any sequence classifier the ordinary way: rows padded to the batch's longest."""
+
+    is_padded = True
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        self._model = model
+        self.layers = layers_of(model.base_model)
+        self._device = device
+        config: Any = model.config
+        self._padding_id = int(config.pad_token_id or 0)
+        self._has_token_types = int(getattr(config, "type_vocab_size", 0) or 0) > 1
+        keep_last_layer_fp32(model)
+
+    @torch.inference_mode()
+    def logits(self, batch: Batch) -> Tensor:
+        flat = upload(batch, self._device).long()
+        num_tokens = batch.num_tokens
+        ids, _, types = flat[: 3 * num_tokens].view(3, num_tokens)
+        lengths = flat[3 * num_tokens :].diff()
+        longest = int(batch.lengths.max())
+        mask = torch.arange(longest, device=self._device) < lengths.unsqueeze(1)
+        inputs = {"input_ids": _padded(ids, mask, self._padding_id), "attention_mask": mask.long()}
+        if self._has_token_types:
+            inputs["token_type_ids"] = _padded(types, mask, 0)
+        logits: Tensor = self._model(**inputs).logits
+        return logits.float().reshape(-1)
+
+    def num_computed_tokens(self, batch: Batch) -> int:
+        return len(batch.indexes) * int(batch.lengths.max())
+
+    def exact(self) -> "PaddedEncoder":
+        """The same model in fp32, on the same device, for what half precision cannot hold."""
+        return PaddedEncoder(copy.deepcopy(self._model).float(), self._device)
+
+
+def layers_of(base: Any) -> nn.Module:
+    """An encoder's layers, without a pooler beside them, which is of the head."""
+    layers: nn.Module = getattr(base, "encoder", base)
+    return layers
+
+
+def upload(batch: Batch, device: torch.device) -> Tensor:
+    """The batch's numbers on the device, in one copy; from pinned memory nobody waits for it."""
+    return torch.from_numpy(batch.flat).to(device, non_blocking=True)
+
+
+def keep_last_layer_fp32(model: nn.Module) -> None:
+    """Compute the layer that gives the logit in fp32, so that logits are not rounded to half precision."""
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    for linear in linears:
+        if linear.out_features == 1 and linear.weight.dtype != torch.float32:
+            linear.float()
+            linear.register_forward_pre_hook(lambda _, args: (args[0].float(),))
+
+
+def _padded(row: Tensor, mask: Tensor, fill: int) -> Tensor:
+    padded = row.new_full(mask.shape, fill)
+    return padded.masked_scatter_(mask, row)

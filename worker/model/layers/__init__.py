@@ -1,0 +1,1 @@
+"""Layers that give the stock numbers in fewer steps."""

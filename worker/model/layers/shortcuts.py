@@ -1,0 +1,28 @@
+"""A stock encoder with exact shortcuts: layers of fewer steps, and a last layer for first tokens only.
+
+The stock model keeps its modules and shares its weights; it can run plainly beside. Knows BERT's layout.
+"""
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from rankmill.worker.model.layers.first_tokens import FirstTokenLayer
+from rankmill.worker.model.layers.packed import PackedLayer
+
+
+def with_shortcuts(base: Any) -> Any:
+    """The encoder, giving (1, sequences, hidden): the first tokens' rows of its last layer."""
+    shortened, encoder = own_modules(base), own_modules(base.encoder)
+    stock = list(base.encoder.layer)
+    encoder.layer = nn.ModuleList([*map(PackedLayer, stock[:-1]), FirstTokenLayer(stock[-1])])
+    shortened.encoder = encoder
+    return shortened
+
+
+def own_modules(module: Any) -> Any:
+    """The same module, whose parts can be exchanged without touching the original's."""
+    twin = copy.copy(module)
+    twin._modules = dict(module._modules)
+    return twin

@@ -1,0 +1,1 @@
+"""How a worker process begins, hears of work, and ends."""

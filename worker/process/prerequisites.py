@@ -1,0 +1,58 @@
+"""What must be there before a worker starts: a broker that lets us in, a store of the right schema.
+
+Knows how to ask; starts and changes nothing.
+"""
+
+from celery import Celery
+
+from rankmill.db.runtime.broker_urls import safe_broker_url, without_passwords_of
+from rankmill.db.runtime.log_events import without_secrets
+from rankmill.db.runtime.settings import Settings
+from rankmill.db.store.opening import open_store
+from rankmill.db.store.store import Store
+
+EXIT_MISSING_PREREQUISITE = 3
+PRECONDITION_FAILED = 406
+_TIMEOUT_S = 5.0
+
+
+class MissingPrerequisite(Exception):
+    """Something a worker needs is not there; the message names the remedy."""
+
+
+def check_broker(app: Celery, settings: Settings) -> None:
+    """Raises MissingPrerequisite when no broker is named, or it cannot be reached or refuses us."""
+    if not settings.broker:
+        raise MissingPrerequisite(
+            "A worker needs a broker and none is named. Start Redis and give its URL with --broker or "
+            "RANKMILL_BROKER, for example redis://localhost:6379/0. (`rankmill run` needs none.)"
+        )
+    try:
+        with app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=_TIMEOUT_S)
+            for queue in app.conf.task_queues:  # one that exists with other arguments is told here
+                queue.bind(connection.default_channel).declare()
+    except Exception as error:  # every transport has its own family of errors
+        raise MissingPrerequisite(
+            f"The broker {safe_broker_url(settings.broker)} cannot be used: "
+            f"{_reason(error, settings.broker)}. {_remedy(error)}"
+        ) from error
+
+
+def open_worker_store(settings: Settings) -> Store:
+    """The store this worker takes its shards from. Raises StoreError, whose message names the remedy."""
+    return open_store(settings.store)
+
+
+def _remedy(error: Exception) -> str:
+    if getattr(error, "reply_code", None) == PRECONDITION_FAILED:
+        return (
+            "A queue of that name was declared otherwise before. Delete it (rabbitmqctl delete_queue NAME); "
+            "the store has everything, and workers ring again."
+        )
+    return "Check that it runs and that --broker (RANKMILL_BROKER) names it rightly, with its password."
+
+
+def _reason(error: Exception, broker: str) -> str:
+    reason = without_secrets(str(error)).strip("'\"").rstrip(".") or type(error).__name__
+    return without_passwords_of(broker, reason)

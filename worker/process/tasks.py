@@ -1,0 +1,44 @@
+"""The one task: a doorbell was heard, so drain. What it returns is one line for people to read in Flower.
+
+Knows Celery and the workplace; a message brings a job's id as a hint and nothing else.
+"""
+
+import logging
+
+from celery import Task
+
+from rankmill.db.errors import StoreError
+from rankmill.db.runtime.broker_protocol import DRAIN_TASK
+from rankmill.db.runtime.failpoints import reach
+from rankmill.db.runtime.log_events import reason_of
+from rankmill.worker.app import app, model, settings
+from rankmill.worker.broker.doorbell import Doorbell
+from rankmill.worker.process import lifecycle, state
+
+REDELIVERY_PAUSE_S = 1.0
+
+log = logging.getLogger("rankmill.worker")
+lifecycle.connect()
+
+
+@app.task(name=DRAIN_TASK, bind=True, typing=False)  # type: ignore[untyped-decorator]
+def drain(task: Task, job_id: int | None = None) -> str:
+    """Claims and scores until nothing is ready; rings again if the time slice ended first."""
+    doorbell = Doorbell(app, app.conf.task_default_queue)
+    state.stop.listen()
+    if (task.request.delivery_info or {}).get("redelivered"):
+        # The process that had this message died with it. A model that always kills its process must not
+        # make this a busy loop; a real crash costs a second more.
+        state.stop.pause(REDELIVERY_PAUSE_S)
+    try:
+        place = state.current(settings, model)
+        # idle workers hear of the rest now and not in the next rescue round
+        report = place.drain(lambda num_ready: doorbell.ring(num_ready, job_id, only_if_silent=True))
+    except StoreError as error:
+        return f"nothing was done: {reason_of(error)}"
+    if report.num_left:
+        doorbell.ring(report.num_left, settings.job)
+    line = report.line()
+    log.info("drained", extra={"fields": {"line": line, "job_ids": sorted(report.job_ids)}})
+    reach("before_ack")
+    return line

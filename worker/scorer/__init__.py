@@ -1,0 +1,1 @@
+"""The door to scoring: pairs and texts in, scores out."""

@@ -1,0 +1,134 @@
+"""The scorer with a model behind it: tokenise and pack in one thread, score in another.
+
+Calls the engine's steps in order; each of them is a file of its own.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rankmill.db.records.scorers import EngineFacts
+from rankmill.db.records.shards import ShardResult, ShardWork
+from rankmill.db.records.telemetry import Telemetry
+from rankmill.worker.batching.layout import Batch, Layout, PairSequence
+from rankmill.worker.batching.limits import Limits
+from rankmill.worker.batching.packing import pack
+from rankmill.worker.errors import Stopped
+from rankmill.worker.model.encoders import Encoder
+from rankmill.worker.model.forward import Forward
+from rankmill.worker.scorer.planning import PlannedShard, conclude, plan_shard
+from rankmill.worker.scorer.protocol import Prepared
+from rankmill.worker.tokenize.tokenizer import Tokenization
+
+log = logging.getLogger("rankmill.worker")
+
+NOT_FINITE = "the model gives no finite number for this pair, not even in fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatches(Prepared):
+    """Shards as sequences, and those packed and laid out in batches."""
+
+    shards: Sequence[PlannedShard]
+    sequences: Sequence[PairSequence]
+    lengths: Sequence[int]
+    batches: Sequence[Batch]
+
+
+class ModelScorer:
+    """Scores pairs with a cross-encoder."""
+
+    def __init__(
+        self,
+        *,
+        facts: EngineFacts,
+        claim_tokens: int,
+        tokenization: Tokenization,
+        limits: Limits,
+        layout: Layout,
+        forward: Forward,
+        device: torch.device,
+        make_exact: Callable[[], Encoder] | None,
+    ) -> None:
+        """`make_exact` gives the same model in fp32, None when it already computes so."""
+        self.facts = facts
+        self.claim_tokens = claim_tokens
+        self.limits = limits
+        self.tokenization = tokenization
+        self.layout = layout
+        self.forward = forward
+        self._is_cuda = device.type == "cuda"
+        self._make_exact = make_exact
+        self._exact: Encoder | None = None
+
+    def prepare(self, works: Sequence[ShardWork]) -> PreparedBatches:
+        sequences: list[PairSequence] = []
+        num_tokens = self.limits.num_tokens_to_know
+        shards = [
+            plan_shard(work, self.tokenization.encode(work.texts, num_tokens), self.limits, sequences)
+            for work in works
+        ]
+        lengths = [self.layout.length(sequence) for sequence in sequences]
+        batches = [
+            self._lay_out(sequences, [start + index for index in group])
+            for start, end in self._groups(shards)
+            for group in pack(lengths[start:end], self.forward.budget.tokens, self.forward.cost)
+        ]
+        return PreparedBatches(works, shards, sequences, lengths, batches)
+
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
+        assert isinstance(prepared, PreparedBatches), "prepared by another scorer: a bug"
+        logits, reasons, left = self.forward.run(prepared.batches, len(prepared.sequences), should_stop)
+        missing = set(np.flatnonzero(~np.isfinite(logits)).tolist()) - reasons.keys()
+        if missing and not left:
+            missing = self._score_exactly(prepared, sorted(missing), logits, reasons, should_stop)
+        whole = [shard for shard in prepared.shards if missing.isdisjoint(range(shard.first, shard.end))]
+        results = [conclude(shard, logits, prepared.lengths, reasons) for shard in whole]
+        if missing:
+            raise Stopped(results)
+        return results
+
+    def take_counts(self) -> Telemetry:
+        counts, self.forward.counts = self.forward.counts, Telemetry()
+        return counts
+
+    def _groups(self, shards: Sequence[PlannedShard]) -> Iterable[tuple[int, int]]:
+        """Ranges of sequences packed together: all on a GPU, which wants large batches; on a CPU each
+        shard alone, so that a shard's batches are the same whatever it was claimed with."""
+        if self._is_cuda:
+            return [(0, shards[-1].end)] if shards else []
+        return [(shard.first, shard.end) for shard in shards]
+
+    def _lay_out(self, sequences: Sequence[PairSequence], indexes: Sequence[int]) -> Batch:
+        batch = self.layout.batch(sequences, indexes)
+        return batch.pinned() if self._is_cuda else batch
+
+    def _score_exactly(
+        self,
+        prepared: PreparedBatches,
+        lost: Sequence[int],
+        logits: NDArray[np.float32],
+        reasons: dict[int, str],
+        should_stop: Callable[[], bool],
+    ) -> set[int]:
+        """Score again in fp32, one by one, what is not finite. Returns what a stop left undone."""
+        log.warning("not_finite", extra={"fields": {"num_sequences": len(lost), "dtype": self.facts.dtype}})
+        if self._exact is None and self._make_exact is not None:
+            self._exact = self._make_exact()
+        left: set[int] = set()
+        if self._exact is not None:
+            exact = Forward(self._exact, self.forward.cost, self.forward.budget)
+            batches = [self._lay_out(prepared.sequences, [index]) for index in lost]
+            ran = exact.run(batches, len(prepared.sequences), should_stop)
+            logits[list(lost)] = ran.logits[list(lost)]
+            reasons.update(ran.reasons)
+            left.update(ran.left)
+            self.forward.counts += exact.counts
+        for index in lost:
+            if index not in left and not np.isfinite(logits[index]):
+                reasons.setdefault(index, NOT_FINITE)
+        return left

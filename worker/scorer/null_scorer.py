@@ -1,0 +1,76 @@
+"""A scorer without a model: a number from the texts' content, the same everywhere, at once.
+
+For testing and measuring stores and queues. Knows no torch.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from zlib import crc32
+
+from rankmill.db.records.scorers import EngineFacts
+from rankmill.db.records.shards import PairScore, ShardResult, ShardWork
+from rankmill.db.records.telemetry import Telemetry
+from rankmill.db.runtime.version import program_version
+from rankmill.worker.errors import Stopped
+from rankmill.worker.scorer.protocol import Prepared
+
+CLAIM_TOKENS = 2**20
+NUM_SPECIAL_TOKENS = 4
+CHARS_PER_TOKEN = 4
+
+
+class NullScorer:
+    """Gives every pair a logit in [-8, 8) that depends on its two texts and on nothing else."""
+
+    def __init__(self) -> None:
+        digest = hashlib.sha256(b"rankmill null scorer 1").hexdigest()
+        self.facts = EngineFacts(
+            weights_digest=digest,
+            tokenizer_digest=digest,
+            device="cpu",
+            dtype="float32",
+            program_version=program_version(),
+        )
+        self.claim_tokens = CLAIM_TOKENS
+
+    def prepare(self, works: Sequence[ShardWork]) -> Prepared:
+        return Prepared(works)
+
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
+        results: list[ShardResult] = []
+        for work in prepared.works:
+            if should_stop():
+                raise Stopped(results)
+            results.append(_score(work))
+        return results
+
+    def take_counts(self) -> Telemetry:
+        return Telemetry()
+
+
+def _score(work: ShardWork) -> ShardResult:
+    checksums = {text_id: crc32(text.encode()) for text_id, text in work.texts.items()}
+    lengths = {text_id: len(text) for text_id, text in work.texts.items()}
+    scores = [
+        PairScore(
+            query_id,
+            document_id,
+            _logit(checksums[query_id], checksums[document_id]),
+            0,
+            lengths[document_id],
+            NUM_SPECIAL_TOKENS + (lengths[query_id] + lengths[document_id]) // CHARS_PER_TOKEN,
+            1,
+            False,
+            False,
+        )
+        for query_id, document_id in work.pairs
+    ]
+    num_tokens = sum(score.num_tokens for score in scores)
+    return ShardResult(claim=work.claim, scores=scores, failures=[], num_tokens=num_tokens)
+
+
+def _logit(query_checksum: int, document_checksum: int) -> float:
+    """Mix two checksums; 24 bits only, so that the number is the same as float32 and as float64."""
+    mixed = ((query_checksum * 0x9E3779B1) ^ document_checksum) * 0x85EBCA6B & 0xFFFFFFFF
+    mixed ^= mixed >> 15
+    return (mixed >> 8) / 2**20 - 8.0

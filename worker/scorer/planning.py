@@ -1,0 +1,95 @@
+"""A shard on both sides of the model: its pairs as sequences to read, their logits as scores.
+
+Knows token counts and numbers; knows no model and no store.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankmill.db.records.shards import PairFailure, PairScore, ShardResult, ShardWork, TextPair
+from rankmill.worker.batching.layout import PairSequence
+from rankmill.worker.batching.limits import Limits, Reading
+from rankmill.worker.tokenize.tokenizer import TokenizedText
+
+
+class PlannedPair(NamedTuple):
+    """A pair whose windows are the sequences [first, first + number of windows)."""
+
+    pair: TextPair
+    reading: Reading
+    document: TokenizedText
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedShard:
+    """A shard's pairs as they will be read: sequences [first, end) of the group prepared with it."""
+
+    work: ShardWork
+    pairs: Sequence[PlannedPair]
+    refused: Sequence[PairFailure]
+    first: int
+    end: int
+
+
+def plan_shard(
+    work: ShardWork, texts: Mapping[int, TokenizedText], limits: Limits, sequences: list[PairSequence]
+) -> PlannedShard:
+    """Decide what of each pair is read, appending to `sequences`."""
+    first = len(sequences)
+    planned: list[PlannedPair] = []
+    refused: list[PairFailure] = []
+    for pair in work.pairs:
+        query, document = texts[pair.query_text_id], texts[pair.document_text_id]
+        reading = limits.read(len(query), len(document), document.breaks)
+        if reading.reason is not None:
+            refused.append(PairFailure(*pair, reading.reason))
+            continue
+        planned.append(PlannedPair(pair, reading, document, len(sequences)))
+        sequences.extend(
+            PairSequence(query, reading.num_query_tokens, document, window.start, window.end)
+            for window in reading.windows
+        )
+    return PlannedShard(work, planned, refused, first, len(sequences))
+
+
+def conclude(
+    shard: PlannedShard, logits: NDArray[np.float32], lengths: Sequence[int], reasons: Mapping[int, str]
+) -> ShardResult:
+    """The shard's scores from the logits of all sequences of its group.
+
+    `reasons` say, by sequence, why one has none. A pair with such a window fails: the best of the
+    others would be a guess.
+    """
+    scores: list[PairScore] = []
+    failures = list(shard.refused)
+    for pair, reading, document, first in shard.pairs:
+        windows = range(first, first + len(reading.windows))
+        reason = next((reasons[index] for index in windows if index in reasons), None)
+        if reason is not None:
+            failures.append(PairFailure(*pair, reason))
+            continue
+        best = max(windows, key=lambda index: logits[index])
+        logit = float(logits[best])
+        assert math.isfinite(logit), "a logit that is not finite came past its check: a bug"
+        start, end = document.span(*reading.windows[best - first])
+        num_tokens = sum(lengths[index] for index in windows)
+        scores.append(
+            PairScore(
+                *pair,
+                logit,
+                start,
+                end,
+                num_tokens,
+                len(reading.windows),
+                reading.is_truncated,
+                reading.is_query_truncated,
+            )
+        )
+    total = sum(score.num_tokens for score in scores)
+    return ShardResult(claim=shard.work.claim, scores=scores, failures=failures, num_tokens=total)
