@@ -9,15 +9,12 @@ from celery import Celery
 from celery.utils.nodenames import default_nodename
 from kombu.entity import Exchange, Queue
 
-from rankmill.db.runtime.broker_protocol import DRAIN_TASK, VISIBILITY_S, queue_arguments, queue_name
-from rankmill.db.runtime.broker_urls import is_rabbitmq, scheme_of
+from rankmill.db.runtime.broker_protocol import DRAIN_TASK, celery_options, queue_declaration
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.scorers.model_files import model_directory
 
 NODE_NAME = "rankmill"
-BROKER_TIMEOUT_S = 5.0
 SOCKET_TIMEOUT_S = 30.0
-_HOST_CHECKED = {"server_hostname": None}  # None stands for the URL's host; left out, it is not checked
 
 
 def model_name(model: str) -> str:
@@ -28,11 +25,9 @@ def model_name(model: str) -> str:
 
 def doorbell_queue(model: str, broker: str | None) -> Queue:
     """The queue of a model's doorbells, declared as the producer declares it."""
-    name = queue_name(model)
-    exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
-    return Queue(  # type: ignore[no-untyped-call]
-        name, exchange, routing_key=name, durable=True, queue_arguments=queue_arguments(broker)
-    )
+    declared = queue_declaration(model, broker)
+    exchange = Exchange(declared["name"], type="direct", durable=True)  # type: ignore[no-untyped-call]
+    return Queue(exchange=exchange, **declared)  # type: ignore[no-untyped-call]
 
 
 def configure(app: Celery, settings: Settings) -> None:
@@ -43,21 +38,11 @@ def configure(app: Celery, settings: Settings) -> None:
     """
     queue = doorbell_queue(model_name(settings.model), settings.broker)
     app.conf.update(
-        broker_url=settings.broker,
+        celery_options(settings.broker, socket_timeout_s=SOCKET_TIMEOUT_S),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # RabbitMQ closes the channel of whoever has not acknowledged in time; the worker must outlive that.
         broker_channel_error_retry=True,
-        broker_connection_timeout=BROKER_TIMEOUT_S,
-        broker_transport_options=transport_options(settings.broker),
-        broker_use_ssl=_HOST_CHECKED if scheme_of(settings.broker or "") == "amqps" else None,
-        accept_content=["json"],
-        result_accept_content=["json"],
-        task_serializer="json",
-        result_serializer="json",
-        event_serializer="json",
-        result_backend=None,
-        task_ignore_result=True,
         task_queues=[queue],
         task_default_queue=queue.name,
         task_routes={DRAIN_TASK: {"queue": queue.name}},
@@ -65,7 +50,6 @@ def configure(app: Celery, settings: Settings) -> None:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_track_started=True,
-        task_send_sent_event=True,
         task_time_limit=None,  # a watchdog in the child asks for progress instead
         worker_send_task_events=True,
         worker_consumer="rankmill.worker.broker.consumer:Listening",
@@ -79,24 +63,6 @@ def configure(app: Celery, settings: Settings) -> None:
         worker_redirect_stdouts=False,
         include=["rankmill.worker.process.tasks"],
     )
-
-
-def transport_options(broker: str | None) -> dict[str, object]:
-    """Options of the broker's transport. On Redis a message that was not acknowledged comes back after the
-    visibility timeout; on RabbitMQ when its worker's connection ends.
-    """
-    if is_rabbitmq(broker):
-        return {"confirm_publish": True}
-    if not broker:
-        return {}
-    options: dict[str, object] = {
-        "visibility_timeout": float(VISIBILITY_S),
-        "socket_connect_timeout": BROKER_TIMEOUT_S,
-        "socket_timeout": SOCKET_TIMEOUT_S,
-    }
-    if "+socket" not in broker:
-        options["socket_keepalive"] = True
-    return options
 
 
 def unique_node_name() -> str:

@@ -14,7 +14,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.corpus.collections import Kind, named
 from rankmill.db.corpus.texts import encoded, store_texts, text_chunks
-from rankmill.db.errors import DuplicateId
 from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import insert_rows, is_sqlite, run
@@ -22,8 +21,7 @@ from rankmill.db.store.clock import now_s
 from rankmill.db.store.staging_session import Sheet
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import create_tables, hurry, index
-from rankmill.db.submission.draft_tables import DUPLICATE
+from rankmill.db.store.temporary_tables import check_distinct, create_tables, hurry, index
 
 STAGED = """staged (
     read_no INTEGER {key}, id {name}, digest {bytes}, text_id BIGINT, place INTEGER, line INTEGER
@@ -128,11 +126,7 @@ class Sync(Sheet):
 
     def check_distinct(self, connection: Connection) -> None:
         index(connection, "staged_ids", "staged", "id")
-        statement = DUPLICATE.format(id="id", table="staged", number="read_no")
-        found = run(connection, statement).fetchone()
-        if found is not None:
-            id_, first_line, line, is_same_text = found
-            raise DuplicateId(self.kind.members_noun, id_, first_line, line, bool(is_same_text))
+        check_distinct(connection, self.kind.members_noun, "staged", "id", "read_no")
 
     def compare(self) -> Difference:
         """How the store differs from what was read."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from rankmill.db.errors import DuplicateId
 from rankmill.db.store.bulk import driver, is_sqlite, run
 
 
@@ -18,6 +19,14 @@ def hurry(connection: Connection, *, stop: bool = False) -> None:
         run(connection, "RESET synchronous_commit" if stop else "SET synchronous_commit = off")
         driver(connection).commit()
 
+
+DUPLICATE = """
+SELECT again.{id}, first.line, again.line, first.digest = again.digest
+FROM (SELECT {id}, min({number}) AS first_number FROM {table} GROUP BY {id} HAVING count(*) > 1) AS twice
+JOIN {table} AS first ON first.{id} = twice.{id} AND first.{number} = twice.first_number
+JOIN {table} AS again ON again.{id} = twice.{id} AND again.{number} > twice.first_number
+ORDER BY again.{number} LIMIT 1
+"""
 
 # The key is SQLite's own row number and costs nothing; PostgreSQL would keep an index it never reads.
 # Ids compare as in the store's own tables.
@@ -46,3 +55,15 @@ def analyze(connection: Connection, table: str) -> None:
     """PostgreSQL knows nothing of a temporary table until told; SQLite plans well without."""
     if not is_sqlite(connection):
         driver(connection).execute(f"ANALYZE {table}")
+
+
+def check_distinct(connection: Connection, kind: str, table: str, id_column: str, number: str) -> None:
+    """Raises DuplicateId, which calls it `kind`, for the first row whose id an earlier row has.
+
+    `number` is the column that has the order of reading; the table also has a digest and a line.
+    """
+    statement = DUPLICATE.format(id=id_column, table=table, number=number)
+    found = driver(connection).execute(statement).fetchone()
+    if found is not None:
+        id_, first_line, line, is_same_text = found
+        raise DuplicateId(kind, id_, first_line, line, bool(is_same_text))

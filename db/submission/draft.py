@@ -20,9 +20,8 @@ from rankmill.db.store.bulk import chunks, insert_rows, many, one_of, run
 from rankmill.db.store.staging_session import Sheet
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import analyze, hurry, index
+from rankmill.db.store.temporary_tables import analyze, check_distinct, hurry, index
 from rankmill.db.submission.draft_tables import (
-    check_distinct,
     check_known,
     create_draft_tables,
     number_pairs,
@@ -92,7 +91,7 @@ class Draft(Sheet):
 
     def check_queries(self, connection: Connection) -> None:
         index(connection, "draft_query_ids", "draft_queries", "query_id")
-        check_distinct(connection, "query")
+        check_distinct(connection, "query", "draft_queries", "query_id", "query_no")
 
     def use_query_set(self, name: str) -> str:
         """Takes the queries of a query set as they are now; returns its identity. Raises UnknownName."""
@@ -153,7 +152,7 @@ class Draft(Sheet):
 
     def check_documents(self, connection: Connection) -> None:
         index(connection, "draft_document_ids", "draft_documents", "document_id")
-        check_distinct(connection, "document")
+        check_distinct(connection, "document", "draft_documents", "document_id", "read_no")
 
     def add_document_chunk(self, chunk: list[DocumentRow]) -> None:
         for row in chunk:

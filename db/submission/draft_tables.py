@@ -5,7 +5,7 @@ Temporary tables take no lock of the store's: reading a corpus for an hour distu
 
 from sqlalchemy import Connection
 
-from rankmill.db.errors import DuplicateId, UnknownId
+from rankmill.db.errors import UnknownId
 from rankmill.db.store.bulk import driver, run
 from rankmill.db.store.temporary_tables import analyze, create_tables
 from rankmill.db.submission.token_estimates import BYTES_PER_TOKEN
@@ -29,14 +29,6 @@ TABLES = (
 
 # As rankmill.db.submission.token_estimates.text_tokens counts.
 TOKENS = f"CASE WHEN texts.num_bytes < {BYTES_PER_TOKEN} THEN 1 ELSE texts.num_bytes / {BYTES_PER_TOKEN} END"
-
-DUPLICATE = """
-SELECT again.{id}, first.line, again.line, first.digest = again.digest
-FROM (SELECT {id}, min({number}) AS first_number FROM {table} GROUP BY {id} HAVING count(*) > 1) AS twice
-JOIN {table} AS first ON first.{id} = twice.{id} AND first.{number} = twice.first_number
-JOIN {table} AS again ON again.{id} = twice.{id} AND again.{number} > twice.first_number
-ORDER BY again.{number} LIMIT 1
-"""
 
 UNKNOWN_QUERY = """
 SELECT draft_candidates.query_id, draft_candidates.line FROM draft_candidates
@@ -95,16 +87,6 @@ FROM ({wanted}) AS wanted ORDER BY 1
 def create_draft_tables(connection: Connection) -> None:
     """Makes the empty staging tables; they vanish with the connection."""
     create_tables(connection, TABLES)
-
-
-def check_distinct(connection: Connection, kind: str) -> None:
-    """Raises DuplicateId for the first line whose id was there before. `kind` is "query" or "document"."""
-    table, number = ("draft_queries", "query_no") if kind == "query" else ("draft_documents", "read_no")
-    statement = DUPLICATE.format(id=f"{kind}_id", table=table, number=number)
-    found = driver(connection).execute(statement).fetchone()
-    if found is not None:
-        id_, first_line, line, is_same_text = found
-        raise DuplicateId(kind, id_, first_line, line, bool(is_same_text))
 
 
 def check_known(connection: Connection, kind: str) -> None:

@@ -14,25 +14,18 @@ from kombu.entity import Exchange, Queue
 
 from rankmill.db.rankings.notifications import NotTold
 from rankmill.db.runtime.broker_protocol import (
+    BROKER_TIMEOUT_S,
     DRAIN_TASK,
+    celery_options,
     no_queue,
-    queue_arguments,
-    queue_name,
+    queue_declaration,
     task_and_queue,
 )
-from rankmill.db.runtime.broker_urls import is_rabbitmq, safe_broker_url, scheme_of, without_passwords_of
+from rankmill.db.runtime.broker_urls import is_rabbitmq, safe_broker_url, without_passwords_of
 from rankmill.db.runtime.failpoints import reach
 from rankmill.producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
-_TIMEOUT_S = 5.0
-_HOST_CHECKED = {"server_hostname": None}  # None stands for the URL's host; left out, it is not checked
-
-
-def _transport_options(broker: str) -> dict[str, object]:
-    if is_rabbitmq(broker):
-        return {"confirm_publish": True}  # a ring that the broker does not keep is an error, not silence
-    return {"socket_connect_timeout": _TIMEOUT_S, "socket_timeout": _TIMEOUT_S}
 
 
 class BrokerUnavailable(MissingPrerequisite):
@@ -50,20 +43,12 @@ class Doorbell:
 
     def __init__(self, broker: str) -> None:
         self._broker = broker
-        self._celery = Celery("rankmill", broker=broker, set_as_current=False)
-        self._celery.conf.update(
-            task_serializer="json",
-            accept_content=["json"],
-            task_ignore_result=True,
-            task_send_sent_event=True,
-            broker_connection_timeout=_TIMEOUT_S,
-            broker_transport_options=_transport_options(broker),
-            broker_use_ssl=_HOST_CHECKED if scheme_of(broker) == "amqps" else None,
-        )
+        self._celery = Celery("rankmill", set_as_current=False)
+        self._celery.conf.update(celery_options(broker))
         with self._translated():
             # Nothing answers heartbeats while a large job is recorded.
             self._connection = self._celery.connection_for_write(heartbeat=0)
-            self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=_TIMEOUT_S)
+            self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=BROKER_TIMEOUT_S)
 
     def ring(self, model: str, job_id: int, times: int = 1) -> None:
         """Says `times` times (at most MAX_RINGS) that the job has work for workers of `model`."""
@@ -77,7 +62,7 @@ class Doorbell:
                     queue=self._queue(model),
                     connection=self._connection,
                     retry=False,
-                    confirm_timeout=_TIMEOUT_S,
+                    confirm_timeout=BROKER_TIMEOUT_S,
                 )
 
     def send(self, address: str, job_id: int) -> None:
@@ -98,18 +83,16 @@ class Doorbell:
                 mandatory=True,
                 connection=self._connection,
                 retry=False,
-                confirm_timeout=_TIMEOUT_S,
+                confirm_timeout=BROKER_TIMEOUT_S,
             )
         if returned:
             raise NotTold(no_queue(queue))
 
     def _queue(self, model: str) -> Queue:
         """The queue of a model's doorbells, declared as the worker declares it."""
-        name = queue_name(model)
-        exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
-        return Queue(  # type: ignore[no-untyped-call]
-            name, exchange, routing_key=name, durable=True, queue_arguments=queue_arguments(self._broker)
-        )
+        declared = queue_declaration(model, self._broker)
+        exchange = Exchange(declared["name"], type="direct", durable=True)  # type: ignore[no-untyped-call]
+        return Queue(exchange=exchange, **declared)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

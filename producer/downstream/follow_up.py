@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rankmill.db.rankings import webhooks
-from rankmill.db.rankings.notifications import FIRST_PAUSE_S, Notice, NotTold, Teller, facts, tell_due
+from rankmill.db.rankings.notifications import FIRST_PAUSE_S, NotTold, facts, tell_due
+from rankmill.db.rankings.notifiers import SendTask, tellers_of
 from rankmill.db.rankings.publish import settle_due
 from rankmill.db.records.rankings import Telling
 from rankmill.db.runtime.http_client import WrongUrl, place_of
@@ -33,7 +33,7 @@ class Settled(NamedTuple):
 def settle(store: Store, settings: Settings, job_id: int) -> Settled:
     """Publishes and tells the ended job, then what earlier jobs left. Raises StoreError."""
     settle_due(store, job_id)
-    tellers = tellers_of(settings)
+    tellers = tellers_of(settings, send_task(settings.broker) if settings.broker else None)
     problems = {}
     for number_of_try in range(MAX_TRIES):
         tried = tell_due(store, tellers, job_id)
@@ -49,27 +49,17 @@ def settle(store: Store, settings: Settings, job_id: int) -> Settled:
     )
 
 
-def tellers_of(settings: Settings) -> dict[str, Teller]:
-    """What can be told from here: a webhook needs the secret, a task the broker."""
-    tellers: dict[str, Teller] = {}
-    secret, broker = settings.webhook_secret, settings.broker
-    if secret is not None:
+def send_task(broker: str) -> SendTask:
+    """Sends tasks through this broker."""
 
-        def post(notice: Notice, told: Mapping[str, Any]) -> None:
-            webhooks.post(notice, told, secret=secret, allow_private=settings.webhook_private)
+    def send(address: str, job_id: int) -> None:
+        try:
+            with Doorbell(broker) as doorbell:
+                doorbell.send(address, job_id)
+        except BrokerUnavailable as error:
+            raise NotTold(str(error)) from error
 
-        tellers["webhook"] = post
-    if broker is not None:
-
-        def send(notice: Notice, _told: Mapping[str, Any]) -> None:
-            try:
-                with Doorbell(broker) as doorbell:
-                    doorbell.send(notice.address, notice.job_id)
-            except BrokerUnavailable as error:
-                raise NotTold(str(error)) from error
-
-        tellers["task"] = send
-    return tellers
+    return send
 
 
 def check_telling(telling: Telling | None, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,15 @@ import amqp
 import pytest
 from celery import Celery
 
-from rankmill.db.rankings.notifications import Notice, NotTold, Teller
+from rankmill.db.rankings.notifications import NotTold
+from rankmill.db.rankings.notifiers import SendTask
 from rankmill.db.runtime.broker_protocol import queue_name
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
-from rankmill.producer.downstream.follow_up import tellers_of as producers_tellers
+from rankmill.producer.downstream.follow_up import send_task
 from rankmill.worker.app import configure
 from rankmill.worker.broker.doorbell import Doorbell as WorkersDoorbell
-from rankmill.worker.maintenance.follow_up import tellers_of as workers_tellers
+from rankmill.worker.broker.task_sender import task_sender
 from tests.support.jobs.long_jobs import (
     SOON_S,
     assert_complete,
@@ -205,12 +206,11 @@ def test_doorbells_do_not_pile_up_while_nobody_listens(broker: RabbitMQ) -> None
     assert num_messages(broker) == 1
 
 
-@pytest.mark.parametrize("tellers_of", [producers_tellers, workers_tellers])
+@pytest.mark.parametrize("sender_of", [send_task, task_sender])
 def test_a_task_at_a_jobs_end_goes_into_a_queue_of_any_kind_and_into_none_that_is_missing(
-    broker: RabbitMQ, tellers_of: Callable[[Settings], Mapping[str, Teller]]
+    broker: RabbitMQ, sender_of: Callable[[str], SendTask]
 ) -> None:
-    send = tellers_of(Settings(broker=broker.url, model="null"))["task"]
-    notice = Notice(notice_id=1, job_id=5, kind="task", address="", num_tries=1, finished_at=0.0)
+    send = sender_of(broker.url)
     kinds: dict[str, dict[str, Any]] = {
         "quorum": {"durable": True, "arguments": {"x-queue-type": "quorum"}},
         "classic": {"durable": True},
@@ -220,13 +220,13 @@ def test_a_task_at_a_jobs_end_goes_into_a_queue_of_any_kind_and_into_none_that_i
         channel = connection.channel()
         for name, kind in kinds.items():
             channel.queue_declare(name, auto_delete=False, **kind)
-            send(notice._replace(address=f"shop.reindex@{name}"), {})
+            send(f"shop.reindex@{name}", 5)
             message = wait_until(lambda: channel.basic_get(name, no_ack=True), SOON_S, "the task")  # noqa: B023
             assert (json.loads(message.body)[0], message.headers["task"]) == ([5], "shop.reindex")
             channel.queue_delete(name)
     for address, queue in (("shop.reindex@missing", "missing"), ("shop.reindex", "celery")):
         with pytest.raises(NotTold, match=f"RabbitMQ has no queue {queue}: start a worker of yours"):
-            send(notice._replace(address=address), {})
+            send(address, 5)
         with broker.connection() as connection, pytest.raises(amqp.NotFound):
             connection.channel().queue_declare(queue, passive=True)
 

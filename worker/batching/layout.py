@@ -47,13 +47,6 @@ class Batch:
     def ids(self) -> IntArray:
         return self.flat[: self.num_tokens]
 
-    def pinned(self) -> "Batch":
-        """The same batch in page-locked memory, from which a GPU copies without anyone waiting."""
-        import torch  # only where there is a GPU
-
-        flat: IntArray = torch.from_numpy(self.flat).pin_memory().numpy()
-        return Batch(self.indexes, flat, self.bounds)
-
     def cost(self, cost: Cost) -> int:
         """What this batch costs on a model."""
         lengths = [int(length) for length in self.lengths]

@@ -18,7 +18,7 @@ from rankmill.worker.batching.layout import Batch, Layout, PairSequence
 from rankmill.worker.batching.limits import Limits
 from rankmill.worker.batching.packing import pack
 from rankmill.worker.errors import Stopped
-from rankmill.worker.model.encoders import Encoder
+from rankmill.worker.model.encoders import Encoder, pinned
 from rankmill.worker.model.forward import Forward
 from rankmill.worker.scorer.planning import PlannedShard, conclude, plan_shard
 from rankmill.worker.scorer.protocol import Prepared
@@ -105,7 +105,7 @@ class ModelScorer:
 
     def _lay_out(self, sequences: Sequence[PairSequence], indexes: Sequence[int]) -> Batch:
         batch = self.layout.batch(sequences, indexes)
-        return batch.pinned() if self._is_cuda else batch
+        return pinned(batch) if self._is_cuda else batch
 
     def _score_exactly(
         self,

@@ -16,10 +16,11 @@ import pytest
 from rankmill.db.jobs.cancel import cancel_job
 from rankmill.db.rankings import webhooks
 from rankmill.db.rankings.notifications import MAX_TRIES, Notice, NotTold, Teller, notices_of, tell_due
+from rankmill.db.rankings.notifiers import tellers_of
 from rankmill.db.rankings.publish import settle_due
 from rankmill.db.records.rankings import Telling
 from rankmill.db.store.store import Store
-from rankmill.worker.maintenance.follow_up import tellers_of
+from rankmill.worker.broker.task_sender import task_sender
 from tests.support.jobs.rankings import night, score_all, submit_night
 from tests.support.jobs.store_rows import execute, rows
 from tests.support.processes.other_process import other_process
@@ -211,7 +212,8 @@ def test_a_broker_that_is_away_is_a_reason_and_not_an_end(sqlite_store: Store) -
     from rankmill.db.runtime.settings import Settings
 
     night(sqlite_store, "monday", MONDAY, telling=Telling(then="shop.reindex"))
-    tellers = tellers_of(Settings(broker="redis://:word@127.0.0.1:9/0"))
+    settings = Settings(broker="redis://:word@127.0.0.1:9/0")
+    tellers = tellers_of(settings, task_sender(settings.broker))
     (told,) = tell_due(sqlite_store, tellers)
     assert told.problem is not None
     assert "the broker did not take the task" in told.problem

@@ -5,7 +5,7 @@ from pathlib import Path
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from rankmill.db.runtime.broker_protocol import DRAIN_TASK, queue_arguments, queue_name
+from rankmill.db.runtime.broker_protocol import DRAIN_TASK, queue_declaration
 
 
 class TouchesWhenRead:
@@ -20,11 +20,9 @@ class TouchesWhenRead:
 
 def send_pickle(broker_url: str, touched: Path) -> None:
     """Sends a task with a pickled body to the null model's queue."""
-    name = queue_name("null")
-    exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
-    queue = Queue(  # type: ignore[no-untyped-call]
-        name, exchange, routing_key=name, durable=True, queue_arguments=queue_arguments(broker_url)
-    )
+    declared = queue_declaration("null", broker_url)
+    exchange = Exchange(declared["name"], type="direct", durable=True)  # type: ignore[no-untyped-call]
+    queue = Queue(exchange=exchange, **declared)  # type: ignore[no-untyped-call]
     app = Celery(broker=broker_url, set_as_current=False)
     app.send_task(DRAIN_TASK, args=(TouchesWhenRead(touched),), serializer="pickle", queue=queue)
     app.close()

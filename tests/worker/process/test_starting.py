@@ -12,10 +12,10 @@ import redis
 from celery import Celery
 from sqlalchemy import create_engine, text
 
-from rankmill.db.runtime.broker_protocol import queue_name
+from rankmill.db.runtime.broker_protocol import queue_name, transport_options
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
-from rankmill.worker.app import configure, model_name, transport_options
+from rankmill.worker.app import configure, model_name
 from tests.support.processes.worker_process import (
     CELERY_WORKER,
     PYTHON_M_WORKER,
@@ -170,13 +170,13 @@ def test_messages_are_json_acknowledged_late_and_never_pickled() -> None:
 
 
 def test_each_broker_is_given_its_own_options() -> None:
-    assert transport_options(None) == {}
-    assert transport_options("amqp://localhost//") == {"confirm_publish": True}
+    assert transport_options(None, 1.0) == {}
+    assert transport_options("amqp://localhost//", 1.0) == {"confirm_publish": True}
     app = Celery("configured", set_as_current=False)
     configure(app, Settings(broker="amqps://localhost//", model="null"))
     assert app.conf.broker_use_ssl == {"server_hostname": None}, "the certificate's host is checked"
-    assert "socket_keepalive" in transport_options("rediss://localhost/0")
-    assert "socket_keepalive" not in transport_options("redis+socket:///tmp/redis.sock")
+    assert "socket_keepalive" in transport_options("rediss://localhost/0", 1.0)
+    assert "socket_keepalive" not in transport_options("redis+socket:///tmp/redis.sock", 1.0)
 
 
 @pytest.mark.parametrize("is_json", [True, False])

@@ -1,0 +1,41 @@
+"""Sends tasks of others, by which a job's end is told to them. Knows the broker; knows no store."""
+
+from celery import Celery
+from kombu.entity import Queue
+
+from rankmill.db.rankings.notifications import NotTold
+from rankmill.db.rankings.notifiers import SendTask
+from rankmill.db.runtime.broker_protocol import BROKER_TIMEOUT_S, celery_options, no_queue, task_and_queue
+from rankmill.db.runtime.broker_urls import is_rabbitmq
+from rankmill.db.runtime.log_events import reason_of
+
+
+def task_sender(broker: str | None) -> SendTask:
+    """Sends a task into a queue as it is; whose it is declares it. Each call opens its own connection."""
+    # An application of its own: the worker's knows one queue and sends to no other.
+    sender = Celery("rankmill", set_as_current=False)
+    sender.conf.update(celery_options(broker))
+
+    def send(address: str, job_id: int) -> None:
+        name, queue = task_and_queue(address)
+        returned: list[object] = []
+        try:
+            with sender.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0.2)
+                if is_rabbitmq(broker):
+                    connection.default_channel.events["basic_return"].add(lambda *what: returned.append(what))
+                sender.send_task(
+                    name,
+                    args=(job_id,),
+                    queue=Queue(queue, no_declare=True),  # type: ignore[no-untyped-call]
+                    mandatory=True,
+                    connection=connection,
+                    retry=False,
+                    confirm_timeout=BROKER_TIMEOUT_S,
+                )
+        except Exception as error:  # every transport has its own family of errors
+            raise NotTold(f"the broker did not take the task: {reason_of(error)}") from error
+        if returned:
+            raise NotTold(no_queue(queue))
+
+    return send
