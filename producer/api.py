@@ -19,14 +19,14 @@ from rankmill.db.store.opening import open_store
 from rankmill.producer.errors import UsageError
 from rankmill.producer.processes.interruption import Interrupted, Interruption
 from rankmill.producer.running.progress import Moment, moments
-from rankmill.producer.running.run import Screen, run_job
+from rankmill.producer.running.run import RunObserver, run_job
 from rankmill.producer.settings import settings_from
 from rankmill.producer.sources.candidates import CandidateSource
 from rankmill.producer.sources.documents import DocumentSource
 from rankmill.producer.sources.queries import QuerySource
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, Wishes
-from rankmill.producer.submission.submit import send
+from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.submission.submit import submit_job
 
 
 class SettingsGiven(TypedDict, total=False):
@@ -88,10 +88,10 @@ def run(
             outcome = run_job(
                 store,
                 Inputs(corpus=corpus, queries=queries, candidates=candidates),
-                _wishes(name, None, top_k, min_score, spans, publish),
+                _options(name, None, top_k, min_score, spans, publish),
                 chosen,
                 interruption=interruption,
-                screen=_Listener(on_progress),
+                observer=_Listener(on_progress),
             )
     except Interrupted as interrupted:
         raise KeyboardInterrupt from interrupted
@@ -118,10 +118,10 @@ def submit(
     """
     chosen = _settings(settings)
     urgency = None if priority is None else Priority(priority)
-    wishes = _wishes(name, urgency, top_k, min_score, spans, publish)
+    options = _options(name, urgency, top_k, min_score, spans, publish)
     with open_store(chosen.store, create=True) as store:
         inputs = Inputs(corpus=corpus, queries=queries, candidates=candidates)
-        return send(store, inputs, wishes, chosen).submission
+        return submit_job(store, inputs, options, chosen).submission
 
 
 def watch(job: int | str, *, every_s: float = 1.0, store: str | None = None) -> Iterator[JobProgress]:
@@ -143,28 +143,28 @@ def results(
         return Ranking(url, find_job(opened, job), top_k, min_score)
 
 
-def _wishes(
+def _options(
     name: str | None,
     priority: Priority | None,
     top_k: int | None,
     min_score: float | None,
     spans: int | None,
     publish: str | None,
-) -> Wishes:
+) -> JobOptions:
     """What is wished of a job, for `record`. Raises UsageError."""
     if spans is not None and spans < 1:
         raise UsageError(f"spans={spans} asks for nothing: give the number of documents of each query.")
     publishing = None if publish is None else Publishing(ranking=publish, keep=None)
-    return Wishes(
+    return JobOptions(
         name=name, priority=priority, top_k=top_k, min_score=min_score, spans=spans, publishing=publishing
     )
 
 
-class _Listener(Screen):
+class _Listener(RunObserver):
     def __init__(self, on_progress: Callable[[JobProgress], None] | None) -> None:
         self._on_progress = on_progress
 
-    def moved(self, moment: Moment, note: str) -> None:  # noqa: ARG002  (the name is the screen's)
+    def moved(self, moment: Moment, note: str) -> None:  # noqa: ARG002  (the name is the observer's)
         if self._on_progress is not None:
             self._on_progress(moment.progress)
 

@@ -52,7 +52,7 @@ def configure(app: Celery, settings: Settings) -> None:
         task_track_started=True,
         task_time_limit=None,  # a watchdog in the child asks for progress instead
         worker_send_task_events=True,
-        worker_consumer="rankmill.worker.broker.consumer:Listening",
+        worker_consumer="rankmill.worker.broker.consumer:DoorbellConsumer",
         worker_pool="prefork",
         worker_concurrency=1,
         worker_pool_start_method="spawn",

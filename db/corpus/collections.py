@@ -16,7 +16,7 @@ from rankmill.db.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class NamedSet:
     """A kind of thing kept under a name: its word, its two tables and the columns that differ.
 
     `place` is the member's own column besides its text: a document's offset, a query's number.
@@ -32,7 +32,7 @@ class Kind:
     count: str
 
 
-COLLECTIONS = Kind(
+COLLECTIONS = NamedSet(
     noun="collection",
     members_noun="document",
     table=collections,
@@ -42,7 +42,7 @@ COLLECTIONS = Kind(
     place="text_offset",
     count="num_documents",
 )
-QUERY_SETS = Kind(
+QUERY_SETS = NamedSet(
     noun="query set",
     members_noun="query",
     table=query_sets,
@@ -55,7 +55,7 @@ QUERY_SETS = Kind(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class NamedSetRow:
     """A collection or a query set; `version` counts the syncs that changed something."""
 
     name: str
@@ -66,12 +66,12 @@ class Kept:
     synced_at: float
 
 
-def held_id(connection: Connection, kind: Kind, name: str) -> int:
+def held_id(connection: Connection, kind: NamedSet, name: str) -> int:
     """The id of what has this name. Raises UnknownName."""
     return held(connection, kind, name)[0]
 
 
-def held(connection: Connection, kind: Kind, name: str) -> tuple[int, str]:
+def held(connection: Connection, kind: NamedSet, name: str) -> tuple[int, str]:
     """The id and the identity of what has this name; no sync changes it before the transaction ends.
 
     Raises UnknownName.
@@ -82,7 +82,7 @@ def held(connection: Connection, kind: Kind, name: str) -> tuple[int, str]:
     return row.id, identity_of(kind, row)
 
 
-def identity(store: Store, kind: Kind, name: str) -> str:
+def identity(store: Store, kind: NamedSet, name: str) -> str:
     """What its content is now, in words that only the same content has. Raises UnknownName."""
     with store.reading() as connection:
         row = connection.execute(named(kind, name)).one_or_none()
@@ -91,32 +91,32 @@ def identity(store: Store, kind: Kind, name: str) -> str:
     return identity_of(kind, row)
 
 
-def identity_of(kind: Kind, row: Row[Any]) -> str:
+def identity_of(kind: NamedSet, row: Row[Any]) -> str:
     return f"{kind.noun} {row.id} version {row.version}"
 
 
-def named(kind: Kind, name: str) -> Any:
+def named(kind: NamedSet, name: str) -> Any:
     return select(kind.table).where(kind.table.c.name == (name if is_storable(name) else ""))
 
 
-def find(store: Store, kind: Kind, name: str) -> Kept:
+def find(store: Store, kind: NamedSet, name: str) -> NamedSetRow:
     """What has this name. Raises UnknownName."""
     with store.reading() as connection:
         row = connection.execute(named(kind, name)).one_or_none()
     if row is None:
         raise UnknownName(kind.noun, name)
-    return kept_of(kind, row)
+    return named_set_row(kind, row)
 
 
-def list_kept(store: Store, kind: Kind) -> list[Kept]:
+def list_named_sets(store: Store, kind: NamedSet) -> list[NamedSetRow]:
     """All of this kind, by name."""
     with store.reading() as connection:
         found = connection.execute(select(kind.table).order_by(kind.table.c.name)).all()
-    return [kept_of(kind, row) for row in found]
+    return [named_set_row(kind, row) for row in found]
 
 
-def kept_of(kind: Kind, row: Row[Any]) -> Kept:
-    return Kept(
+def named_set_row(kind: NamedSet, row: Row[Any]) -> NamedSetRow:
+    return NamedSetRow(
         name=row.name,
         version=row.version,
         num_members=row._mapping[kind.count],
@@ -126,7 +126,7 @@ def kept_of(kind: Kind, row: Row[Any]) -> Kept:
     )
 
 
-def num_bytes(store: Store, kind: Kind, name: str) -> int:
+def num_bytes(store: Store, kind: NamedSet, name: str) -> int:
     """The bytes of all its texts."""
     from rankmill.db.schema.texts_and_scores import texts
 
@@ -139,7 +139,7 @@ def num_bytes(store: Store, kind: Kind, name: str) -> int:
         return int(connection.scalar(total.where(table.c.name == name)) or 0)
 
 
-def remove(store: Store, kind: Kind, name: str) -> int:
+def remove(store: Store, kind: NamedSet, name: str) -> int:
     """Removes it and its members' ids; returns how many these were. Jobs made from it keep their own.
 
     Raises UnknownName, StillNeeded.

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rankmill.db.corpus.collections import Kind, named
+from rankmill.db.corpus.collections import NamedSet, named
 from rankmill.db.corpus.texts import encoded, store_texts, text_chunks
 from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import insert_rows, is_sqlite, run
 from rankmill.db.store.clock import now_s
-from rankmill.db.store.staging_session import Sheet
+from rankmill.db.store.staging_session import StagingSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import check_distinct, create_tables, hurry, index
+from rankmill.db.store.temporary_tables import check_distinct, create_tables, index, relax_durability
 
 STAGED = """staged (
     read_no INTEGER {key}, id {name}, digest {bytes}, text_id BIGINT, place INTEGER, line INTEGER
@@ -74,11 +74,11 @@ class Difference:
     num_removed: int
 
 
-class Sync(Sheet):
+class Sync(StagingSession):
     """What a collection or query set is to hold, being read: add, then compare or apply."""
 
     def __init__(
-        self, store: Store, connection: Connection, kind: Kind, name: str, *, is_trial: bool
+        self, store: Store, connection: Connection, kind: NamedSet, name: str, *, is_trial: bool
     ) -> None:
         super().__init__(store, connection)
         self.kind, self.name, self.is_trial = kind, name, is_trial
@@ -142,7 +142,7 @@ class Sync(Sheet):
 
         `source_digest` says what was read, for the next time.
         """
-        hurry(self.connection, stop=True)
+        relax_durability(self.connection, stop=True)
 
         def change(connection: Connection) -> Difference:
             parent_id = self.interned(connection)
@@ -191,7 +191,7 @@ class Sync(Sheet):
 
 
 @contextmanager
-def syncing(store: Store, kind: Kind, name: str, *, is_trial: bool = False) -> Iterator[Sync]:
+def syncing(store: Store, kind: NamedSet, name: str, *, is_trial: bool = False) -> Iterator[Sync]:
     """A new sync. What was not applied when the block ends is gone."""
     with (
         store.connection() as connection,
@@ -200,7 +200,7 @@ def syncing(store: Store, kind: Kind, name: str, *, is_trial: bool = False) -> I
         yield sync
 
 
-def seen_again(store: Store, kind: Kind, name: str, source_digest: str) -> bool:
+def seen_again(store: Store, kind: NamedSet, name: str, source_digest: str) -> bool:
     """Whether it holds what was read from this source already; then notes that it was synced now."""
     table = kind.table
     is_same = (table.c.name == name) & (table.c.source_digest == source_digest)

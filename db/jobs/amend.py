@@ -29,12 +29,12 @@ def amend(
         "min_score": min_score,
         "priority": None if priority is None else PRIORITIES[priority],
     }
-    wishes = {column: value for column, value in asked.items() if value is not None}
-    if name is None and not wishes:
+    options = {column: value for column, value in asked.items() if value is not None}
+    if name is None and not options:
         return []
     with store.reading() as connection:
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one()
-        changes = _changes(row, wishes)
+        changes = _changes(row, options)
         refusal = None if name is None else _refusal(connection, row, name)
     if row.name is None and name is not None and refusal is None:
         changes["name"] = name
@@ -45,10 +45,10 @@ def amend(
     return [] if refusal is None else [refusal]
 
 
-def _changes(row: Row[Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(row: Row[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         column: value
-        for column, value in wishes.items()
+        for column, value in options.items()
         if row._mapping[column] != value and not (column == "priority" and row.state != JobState.ACTIVE)
     }
 

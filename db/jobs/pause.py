@@ -1,7 +1,7 @@
 """Pausing a job and letting it go on. A paused job stays active: nothing of it is claimed until then.
 
-Workers that hold shards of it land what is whole, give the rest back after their current batch and burn no
-attempt of it.
+Workers that hold shards of it land what is whole and give the rest back after their current batch; no attempt
+of it is counted as failed.
 """
 
 from sqlalchemy import Connection, and_, func, select, update

@@ -20,7 +20,7 @@ from rankmill.db.store.store import Store
 def job_progress(store: Store, job_id: int) -> JobProgress:
     """Where the job stands now. Raises UnknownJob."""
     with store.reading() as connection:
-        row = connection.execute(standing().where(jobs.c.id == job_id)).one_or_none()
+        row = connection.execute(progress_rows().where(jobs.c.id == job_id)).one_or_none()
     if row is None:
         raise UnknownJob(str(job_id))
     return progress_of(row)
@@ -36,11 +36,13 @@ def list_job_progress(store: Store, limit: int = 50) -> list[JobProgress]:
     """Where the newest jobs stand, newest first."""
     newest = select(jobs.c.id).order_by(jobs.c.id.desc()).limit(limit)
     with store.reading() as connection:
-        found = connection.execute(standing().where(jobs.c.id.in_(newest)).order_by(jobs.c.id.desc())).all()
+        found = connection.execute(
+            progress_rows().where(jobs.c.id.in_(newest)).order_by(jobs.c.id.desc())
+        ).all()
     return [progress_of(row) for row in found]
 
 
-def standing() -> Select[Any]:
+def progress_rows() -> Select[Any]:
     """One row per job: the job, its scorer, sums over its shards, and what it gave up that has a score."""
 
     def total(amount: Any, *states: str) -> Any:

@@ -1,4 +1,4 @@
-"""Wishes that a job be published when it ends: which are due, and what became of each. Publishes nothing."""
+"""Requests to publish a job when it ends: which are due, and what became of each. Publishes nothing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, sel
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.records.jobs import JobState
-from rankmill.db.records.rankings import DEFAULT_KEEP, Publishing, Telling
+from rankmill.db.records.rankings import DEFAULT_KEEP, NotificationRequest, Publishing
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.rankings import notices, publish_requests, rankings
 from rankmill.db.store.bulk import is_sqlite
@@ -89,7 +89,12 @@ def due_requests(connection: Connection, job_id: int | None) -> Sequence[int]:
     return connection.scalars(due).all()
 
 
-def ask(connection: Connection, job_id: int, publishing: Publishing | None, telling: Telling | None) -> None:
+def ask(
+    connection: Connection,
+    job_id: int,
+    publishing: Publishing | None,
+    notification: NotificationRequest | None,
+) -> None:
     """Notes what is to happen when the job ends; of one that has ended already, it is due at once."""
     if publishing is not None:
         connection.execute(
@@ -100,10 +105,10 @@ def ask(connection: Connection, job_id: int, publishing: Publishing | None, tell
                 asked_at=now_s(),
             )
         )
-    if telling is not None:
-        for kind, address in (("webhook", telling.webhook), ("task", telling.then)):
+    if notification is not None:
+        for kind, address in (("webhook", notification.webhook), ("task", notification.then)):
             if address is not None:
-                ask_for_notice(connection, job_id, kind, address)
+                ask_for_notification(connection, job_id, kind, address)
 
 
 def ranking_of(connection: Connection, publishing: Publishing) -> int:
@@ -119,8 +124,8 @@ def ranking_of(connection: Connection, publishing: Publishing) -> int:
     return ranking_id
 
 
-def ask_for_notice(connection: Connection, job_id: int, kind: str, address: str) -> None:
-    """One notice of a kind and address for a job; asked again after it was told, it is told again."""
+def ask_for_notification(connection: Connection, job_id: int, kind: str, address: str) -> None:
+    """One notification of a kind and address for a job; asked again after it was told, it is told again."""
     upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     new = upsert(notices).values(job_id=job_id, kind=kind, address=address)
     anew = {"settled_for": None, "num_tries": 0, "next_at": 0.0, "told_at": None, "reason": None}

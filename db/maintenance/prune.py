@@ -16,7 +16,7 @@ from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.spans import span_requests
 from rankmill.db.store.bulk import insert_rows, is_sqlite, run
 from rankmill.db.store.clock import NOW_SQL, now_s
-from rankmill.db.store.staging_session import Sheet
+from rankmill.db.store.staging_session import StagingSession
 from rankmill.db.store.store import Store
 from rankmill.db.store.temporary_tables import analyze, create_tables
 
@@ -83,7 +83,7 @@ class Pruned:
     is_whole: bool = True
 
 
-class Pruning(Sheet):
+class Pruning(StagingSession):
     """A prune on a connection of its own: look, then maybe act. `older_than_s` is the age that is kept."""
 
     reads_inputs = False

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
 
-from rankmill.db.queue.failed_attempts import burn
+from rankmill.db.queue.failed_attempts import record_failed_attempt
 from rankmill.db.queue.fair_share import Due, charge, due_jobs
 from rankmill.db.records.shards import Claim, ShardState
 from rankmill.db.runtime.failpoints import reach
@@ -208,7 +208,7 @@ def fail(store: Store, claimed: Claim, reason: str, max_attempts: int) -> ShardS
     """
 
     def give_up(connection: Connection) -> ShardState:
-        burn(connection, still_held([claimed]), reason, max_attempts, waits=True)
+        record_failed_attempt(connection, still_held([claimed]), reason, max_attempts, waits=True)
         state: str = connection.execute(
             select(shards.c.state).where(shards.c.id == claimed.shard_id)
         ).scalar_one()

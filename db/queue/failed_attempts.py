@@ -22,7 +22,7 @@ ALONE = 2
 """The lost attempt that a shard had no company in: the first made it a suspect."""
 
 
-def burn(
+def record_failed_attempt(
     connection: Connection,
     is_lost: ColumnElement[bool],
     reason: str,

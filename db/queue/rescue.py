@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select, update
 
 from rankmill.db.queue.completion import finish_jobs, overdue
-from rankmill.db.queue.failed_attempts import burn
+from rankmill.db.queue.failed_attempts import record_failed_attempt
 from rankmill.db.records.workers import Rescued
 from rankmill.db.runtime.process_identity import ProcessIdentity, is_alive, this_machine
 from rankmill.db.schema.conditions import IS_CLAIMED
@@ -63,7 +63,7 @@ def rescue_silent(store: Store, max_attempts: int, *, living_s: float = LIVING_S
         rescued = return_ended(connection, fates, max_attempts, is_late)
         has_left = shards.c.claimant.in_(fates[Fate.LEFT])
         unheld = give_back(connection, and_(is_late, or_(has_left, is_unknown)))
-        silent = burn(connection, and_(is_late, ~has_time), SILENT, max_attempts)
+        silent = record_failed_attempt(connection, and_(is_late, ~has_time), SILENT, max_attempts)
         finish_jobs(connection, overdue(connection))
         return total(rescued, unheld, silent)
 
@@ -137,8 +137,10 @@ def return_ended(
     swept = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_WITH_WORKER]))
     is_one_too_many = (shards.c.num_kills + 1) % KILLS_PER_ATTEMPT == 0
     return total(
-        burn(connection, alone, KILLED, max_attempts),
-        burn(connection, and_(swept, is_one_too_many), SWEPT_AWAY, max_attempts, num_kills=1),
+        record_failed_attempt(connection, alone, KILLED, max_attempts),
+        record_failed_attempt(
+            connection, and_(swept, is_one_too_many), SWEPT_AWAY, max_attempts, num_kills=1
+        ),
         give_back(connection, and_(swept, ~is_one_too_many), num_kills=1),
     )
 

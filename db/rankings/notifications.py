@@ -1,7 +1,8 @@
-"""Notices: what is told when a job ends, at least once each, by whichever process comes first.
+"""Notifications of a job's end: each is sent at least once, by whichever process comes first.
 
-A notice is due from the moment its job has ended and its publication is settled: nothing need be written for
-that, so nothing can be lost between the last landing and the telling. Knows no HTTP and no broker.
+A notification is due from the moment its job has ended and its publication is settled: nothing need be
+written for that, so nothing can be lost between the last landing and the notification. Knows no HTTP and no
+broker.
 """
 
 import random
@@ -20,13 +21,13 @@ from rankmill.db.store.storable import storable
 from rankmill.db.store.store import Store
 
 LEASE_S = 90.0
-"""How long one who tells is believed to be at it; longer than telling may take."""
+"""How long a notifier is believed to be at work; longer than one may take."""
 MAX_TRIES = 15
 FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 3600.0
 
 
-class Notice(NamedTuple):
-    """A notice that is being told, for the `num_tries`th time; the count is also the fence."""
+class Notification(NamedTuple):
+    """A notification that is being sent, for the `num_tries`th time; the count is also the fence."""
 
     notice_id: int
     job_id: int
@@ -36,45 +37,45 @@ class Notice(NamedTuple):
     finished_at: float
 
 
-class NotTold(Exception):
-    """The notice was not taken. The message is a reason without secrets."""
+class NotAccepted(Exception):
+    """The notification was not accepted. The message is a reason without secrets."""
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(reason)
 
 
-Teller = Callable[[Notice, Mapping[str, Any]], None]
+Notifier = Callable[[Notification, Mapping[str, Any]], None]
 
 
-class Told(NamedTuple):
+class Notified(NamedTuple):
     """What came of one try; `problem` is None when it was told."""
 
-    notice: Notice
+    notification: Notification
     problem: str | None
 
 
-def tell_due(
-    store: Store, tellers: Mapping[str, Teller], job_id: int | None = None, *, limit: int = 1_000
-) -> list[Told]:
+def notify_due(
+    store: Store, notifiers: Mapping[str, Notifier], job_id: int | None = None, *, limit: int = 1_000
+) -> list[Notified]:
     """Tells notices that are due and of a kind there is a teller for, once each. Raises StoreError."""
-    tried: list[Told] = []
-    while len(tried) < limit and (notice := take(store, tellers.keys(), job_id)) is not None:
+    tried: list[Notified] = []
+    while len(tried) < limit and (notification := take(store, notifiers.keys(), job_id)) is not None:
         problem = None
         try:
-            tellers[notice.kind](notice, facts(store, notice.job_id))
-        except NotTold as refused:
+            notifiers[notification.kind](notification, facts(store, notification.job_id))
+        except NotAccepted as refused:
             problem = str(refused)
-            note_refused(store, notice, problem, refused.retry_after_s)
+            note_refused(store, notification, problem, refused.retry_after_s)
         else:
             reach("after_notice_sent")
-            note_told(store, notice)
-        tried.append(Told(notice, problem))
+            note_accepted(store, notification)
+        tried.append(Notified(notification, problem))
     return tried
 
 
-def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Notice | None:
-    """The next notice that is due; nobody else gets it for LEASE_S seconds."""
+def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Notification | None:
+    """The next notification that is due; nobody else gets it for LEASE_S seconds."""
     waits_for_publication = exists().where(
         publish_requests.c.job_id == notices.c.job_id, is_unsettled(publish_requests.c.settled_for)
     )
@@ -96,7 +97,7 @@ def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Not
         if connection.execute(due).first() is None:
             return None
 
-    def hold(connection: Connection) -> Notice | None:
+    def hold(connection: Connection) -> Notification | None:
         locked = due.with_for_update(of=notices, skip_locked=True)
         found = connection.execute(locked).one_or_none()
         if found is None:
@@ -107,33 +108,33 @@ def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Not
             .values(next_at=now_s() + LEASE_S, num_tries=notices.c.num_tries + 1)
             .returning(notices.c.job_id, notices.c.kind, notices.c.address, notices.c.num_tries)
         ).one()
-        return Notice(found.id, held.job_id, held.kind, held.address, held.num_tries, found.finished_at)
+        return Notification(found.id, held.job_id, held.kind, held.address, held.num_tries, found.finished_at)
 
     return store.write(hold)
 
 
-def note_told(store: Store, notice: Notice) -> None:
-    change(store, notice, settled_for=notice.finished_at, told_at=now_s(), reason=None)
+def note_accepted(store: Store, notification: Notification) -> None:
+    change(store, notification, settled_for=notification.finished_at, told_at=now_s(), reason=None)
 
 
-def note_refused(store: Store, notice: Notice, reason: str, retry_after_s: float | None) -> None:
+def note_refused(store: Store, notification: Notification, reason: str, retry_after_s: float | None) -> None:
     """Notes why it was not taken; after MAX_TRIES it is settled all the same, untold."""
-    pause_s = min(FIRST_PAUSE_S * 2 ** (notice.num_tries - 1), MAX_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
+    pause_s = min(FIRST_PAUSE_S * 2 ** (notification.num_tries - 1), MAX_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
     if retry_after_s is not None:
         pause_s = max(pause_s, min(retry_after_s, MAX_PAUSE_S))
-    is_last = notice.num_tries >= MAX_TRIES
+    is_last = notification.num_tries >= MAX_TRIES
     change(
         store,
-        notice,
-        settled_for=literal(notice.finished_at) if is_last else null(),
+        notification,
+        settled_for=literal(notification.finished_at) if is_last else null(),
         told_at=null(),
         next_at=now_s() + pause_s,
         reason=storable(f"gave up: {reason}" if is_last else reason),
     )
 
 
-def change(store: Store, notice: Notice, **values: Any) -> None:
-    is_ours = (notices.c.id == notice.notice_id, notices.c.num_tries == notice.num_tries)
+def change(store: Store, notification: Notification, **values: Any) -> None:
+    is_ours = (notices.c.id == notification.notice_id, notices.c.num_tries == notification.num_tries)
 
     def note(connection: Connection) -> None:
         connection.execute(update(notices).where(*is_ours).values(**values))
@@ -179,8 +180,8 @@ def facts(store: Store, job_id: int) -> dict[str, Any]:
     }
 
 
-class NoticeRow(NamedTuple):
-    """Where a notice stands: `waiting`, `told` or `given up`; `reason` is of the last try that failed."""
+class NotificationRow(NamedTuple):
+    """Where a notification stands: `waiting`, `told` or `given up`; `reason` is of the last failed try."""
 
     job_id: int
     kind: str
@@ -191,7 +192,7 @@ class NoticeRow(NamedTuple):
     reason: str | None
 
 
-def notices_of(store: Store, job_ids: Collection[int]) -> list[NoticeRow]:
+def notifications_of(store: Store, job_ids: Collection[int]) -> list[NotificationRow]:
     """The notices of these jobs."""
     state = case(
         (or_(jobs.c.finished_at.is_(None), is_unsettled(notices.c.settled_for)), "waiting"),
@@ -206,4 +207,4 @@ def notices_of(store: Store, job_ids: Collection[int]) -> list[NoticeRow]:
         .order_by(notices.c.job_id, notices.c.id)
     )
     with store.reading() as connection:
-        return [NoticeRow(*row) for row in connection.execute(statement)]
+        return [NotificationRow(*row) for row in connection.execute(statement)]

@@ -4,27 +4,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rankmill.db.rankings import webhooks
-from rankmill.db.rankings.notifications import Notice, Teller
+from rankmill.db.rankings.notifications import Notification, Notifier
 from rankmill.db.runtime.settings import Settings
 
 SendTask = Callable[[str, int], None]
-"""Sends somebody else's task, TASK or TASK@QUEUE, with a job's id. Raises NotTold."""
+"""Sends a task of somebody else, TASK or TASK@QUEUE, with a job's id. Raises NotAccepted."""
 
 
-def tellers_of(settings: Settings, send_task: SendTask | None) -> dict[str, Teller]:
+def notifiers_of(settings: Settings, send_task: SendTask | None) -> dict[str, Notifier]:
     """What can be told from here: a webhook needs the secret, a task whoever sends it."""
-    tellers: dict[str, Teller] = {}
+    notifiers: dict[str, Notifier] = {}
     secret = settings.webhook_secret
     if secret is not None:
 
-        def post(notice: Notice, told: Mapping[str, Any]) -> None:
-            webhooks.post(notice, told, secret=secret, allow_private=settings.webhook_private)
+        def post(notification: Notification, told: Mapping[str, Any]) -> None:
+            webhooks.post(notification, told, secret=secret, allow_private=settings.webhook_private)
 
-        tellers["webhook"] = post
+        notifiers["webhook"] = post
     if send_task is not None:
 
-        def send(notice: Notice, _told: Mapping[str, Any]) -> None:
-            send_task(notice.address, notice.job_id)
+        def send(notification: Notification, _told: Mapping[str, Any]) -> None:
+            send_task(notification.address, notification.job_id)
 
-        tellers["task"] = send
-    return tellers
+        notifiers["task"] = send
+    return notifiers

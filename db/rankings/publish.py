@@ -26,14 +26,14 @@ from rankmill.db.runtime.failpoints import reach
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.rankings import notices, publications, publish_requests, rankings
 from rankmill.db.store.drivers import WRITES
-from rankmill.db.store.store import Store, patiently
+from rankmill.db.store.store import Store, retry_while_busy
 
 T = TypeVar("T")
 
 MAX_COMPARISONS = 5
 
 
-def settle_due(store: Store, job_id: int | None = None) -> list[Publication]:
+def publish_due(store: Store, job_id: int | None = None) -> list[Publication]:
     """Publishes every ended job that waits for it (or this one only), or notes why it is not to be.
 
     Returns what was published by this call. One that fails keeps no other from its turn; the last
@@ -45,7 +45,7 @@ def settle_due(store: Store, job_id: int | None = None) -> list[Publication]:
     failure: Exception | None = None
     for request_id in request_ids:
         try:
-            published.append(Settling(store).settle(request_id))
+            published.append(PublicationAttempt(store).settle(request_id))
         except Exception as error:  # whatever it was, the others need not wait for it
             failure = error
     if failure is not None:
@@ -58,7 +58,7 @@ def roll_back(store: Store, ranking: str, publication_id: int | None = None) -> 
 
     Raises UnknownRanking, NothingToRollBackTo.
     """
-    published = Settling(store).restore(find(store, ranking).ranking_id, ranking, publication_id)
+    published = PublicationAttempt(store).restore(find(store, ranking).ranking_id, ranking, publication_id)
     assert published is not None
     return published
 
@@ -84,7 +84,7 @@ class Overtaken(Exception):
     """The ranking changed between comparing and publishing."""
 
 
-class Settling:
+class PublicationAttempt:
     """One job's way into its ranking, on a connection of its own, whose temporary tables it uses."""
 
     def __init__(self, store: Store) -> None:
@@ -210,7 +210,7 @@ class Settling:
             with self.store.translated(), self.connection.begin():
                 return statements(self.connection)
 
-        return patiently(attempt)
+        return retry_while_busy(attempt)
 
 
 def first(connection: Connection, statement: Select[Any]) -> Row[Any] | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_network
 from typing import Any
 
-from rankmill.db.rankings.notifications import Notice, NotTold
+from rankmill.db.rankings.notifications import NotAccepted, Notification
 from rankmill.db.runtime.http_client import Address, Client, ForbiddenAddress, HttpTrouble, WrongUrl, place_of
 from rankmill.db.runtime.version import program_version
 
@@ -21,12 +21,12 @@ SIGNATURE, TIMESTAMP, NOTICE = "X-Rankmill-Signature", "X-Rankmill-Timestamp", "
 DISGUISES = tuple(map(ip_network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
-def post(notice: Notice, facts: Mapping[str, Any], *, secret: str, allow_private: bool) -> None:
-    """Posts what the job came to. Raises NotTold unless the receiver answers with 2xx."""
+def post(notification: Notification, facts: Mapping[str, Any], *, secret: str, allow_private: bool) -> None:
+    """Posts what the job came to. Raises NotAccepted unless the receiver answers with 2xx."""
     try:
-        place = place_of(notice.address)
+        place = place_of(notification.address)
     except WrongUrl as error:
-        raise NotTold(f"the URL cannot be used: {error}") from error
+        raise NotAccepted(f"the URL cannot be used: {error}") from error
     body = json.dumps(facts, ensure_ascii=False).encode()
     timestamp = str(int(time.time()))
     headers = {
@@ -34,7 +34,7 @@ def post(notice: Notice, facts: Mapping[str, Any], *, secret: str, allow_private
         "User-Agent": f"rankmill/{program_version()}",
         TIMESTAMP: timestamp,
         SIGNATURE: f"v1={signature(secret, timestamp, body)}",
-        NOTICE: str(notice.notice_id),
+        NOTICE: str(notification.notice_id),
         "Connection": "close",
     }
     may_connect = (lambda _: True) if allow_private else is_public
@@ -42,15 +42,15 @@ def post(notice: Notice, facts: Mapping[str, Any], *, secret: str, allow_private
     try:
         answer = client.request("POST", place.path, body, headers)
     except ForbiddenAddress as trouble:
-        raise NotTold(
+        raise NotAccepted(
             f"{place.shown()}: {trouble}; RANKMILL_WEBHOOK_PRIVATE=true, where it is told, allows that"
         ) from trouble
     except HttpTrouble as trouble:
-        raise NotTold(f"{place.shown()}: {trouble}") from trouble
+        raise NotAccepted(f"{place.shown()}: {trouble}") from trouble
     finally:
         client.close()
     if not 200 <= answer.status < 300:
-        raise NotTold(f"{place.shown()} answered {answer.status}", answer.retry_after_s)
+        raise NotAccepted(f"{place.shown()} answered {answer.status}", answer.retry_after_s)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rankmill.db.records.rankings import Publishing, Telling
+from rankmill.db.records.rankings import NotificationRequest, Publishing
 from rankmill.db.records.scorers import ScorerSpec
 
 
@@ -33,7 +33,7 @@ class JobRequest:
     top_k: int | None = None
     min_score: float | None = None
     publishing: Publishing | None = None
-    telling: Telling | None = None
+    notification: NotificationRequest | None = None
     spans: int | None = None
 
 

@@ -29,7 +29,7 @@ class Publishing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class NotificationRequest:
     """Who is told when a job ends: `webhook` is a URL, `then` the name of a Celery task, maybe `@QUEUE`."""
 
     webhook: str | None = None

@@ -28,7 +28,7 @@ WHERE pairs.{} GROUP BY pairs.job_id
 """
 
 
-class Cuts(NamedTuple):
+class TruncationCounts(NamedTuple):
     """Of `num_read` pairs with a score, reused ones too: how many needed windows, how many lost an end."""
 
     num_read: int
@@ -37,15 +37,15 @@ class Cuts(NamedTuple):
     num_query_truncated: int
 
 
-NOTHING_READ = Cuts(0, 0, 0, 0)
+NOTHING_READ = TruncationCounts(0, 0, 0, 0)
 
 
-def cuts(store: Store, job_id: int) -> Cuts:
+def truncation_counts(store: Store, job_id: int) -> TruncationCounts:
     """The counts of one job, from all its scores: about as much work as reading its results."""
     return _counted(store, [job_id])[job_id]
 
 
-def cuts_of_some(store: Store, rows: Iterable[JobProgress]) -> Mapping[int, Cuts]:
+def truncation_of_some(store: Store, rows: Iterable[JobProgress]) -> Mapping[int, TruncationCounts]:
     """The counts by job, of as many jobs as have no more than MAX_PAIRS together; the first come first."""
     left, chosen = MAX_PAIRS, list[int]()
     for row in rows:
@@ -55,10 +55,11 @@ def cuts_of_some(store: Store, rows: Iterable[JobProgress]) -> Mapping[int, Cuts
     return _counted(store, chosen)
 
 
-def _counted(store: Store, job_ids: list[int]) -> dict[int, Cuts]:
+def _counted(store: Store, job_ids: list[int]) -> dict[int, TruncationCounts]:
     with store.reading() as connection:
         statement = CUTS.format(one_of(connection, "job_id"))
         found = {
-            job_id: Cuts(*counts) for job_id, *counts in run(connection, statement, many(connection, job_ids))
+            job_id: TruncationCounts(*counts)
+            for job_id, *counts in run(connection, statement, many(connection, job_ids))
         }
     return {job_id: found.get(job_id, NOTHING_READ) for job_id in job_ids}

@@ -1,4 +1,4 @@
-"""What both sides of the broker agree on: names, queues and the options of a Celery application. Plain values.
+"""What both sides of the broker agree on: names, queues and the options of Celery. Plain values.
 
 A doorbell is a Celery message saying that work is ready. It carries a job's id as a hint and never text.
 """

@@ -18,8 +18,8 @@ VARIABLE = "RANKMILL_FAILPOINTS"
 EXIT_CODE = 70
 
 Point = Literal[
-    "before_publish_commit",
-    "after_publish_commit",
+    "before_record_commit",
+    "after_record_commit",
     "before_doorbell",
     "before_claim_commit",
     "after_claim_commit",

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, held_id
 from rankmill.db.errors import ScheduleExists, UnknownName
 from rankmill.db.records.jobs import Priority
-from rankmill.db.records.rankings import DEFAULT_KEEP, Publishing, PublishPolicy, Telling
+from rankmill.db.records.rankings import DEFAULT_KEEP, NotificationRequest, Publishing, PublishPolicy
 from rankmill.db.schema.collections import collections, query_sets
 from rankmill.db.schema.schedules import schedules
 from rankmill.db.store.clock import now_s
@@ -53,7 +53,7 @@ class ScheduleRequest:
     top_k: int | None = None
     min_score: float | None = None
     publishing: Publishing
-    telling: Telling | None = None
+    notification: NotificationRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +87,8 @@ def add(store: Store, asked: ScheduleRequest, next_at: int) -> int:
             min_score=asked.min_score,
             publish_policy=asked.publishing.policy,
             keep=asked.publishing.keep or DEFAULT_KEEP,
-            webhook=asked.telling.webhook if asked.telling else None,
-            then_task=asked.telling.then if asked.telling else None,
+            webhook=asked.notification.webhook if asked.notification else None,
+            then_task=asked.notification.then if asked.notification else None,
             next_at=next_at,
             created_at=now_s(),
         )
@@ -175,7 +175,7 @@ def schedule_of(row: Row[Any]) -> Schedule:
             top_k=row.top_k,
             min_score=row.min_score,
             publishing=Publishing(ranking=row.name, policy=PublishPolicy(row.publish_policy), keep=row.keep),
-            telling=Telling(webhook=row.webhook, then=row.then_task)
+            notification=NotificationRequest(webhook=row.webhook, then=row.then_task)
             if row.webhook or row.then_task
             else None,
         ),

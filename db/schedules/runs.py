@@ -25,7 +25,7 @@ OVERDUE_S = 300.0
 """A schedule that was due for so long shows that nobody asks."""
 
 
-class NightState(StrEnum):
+class RunState(StrEnum):
     DUE = "due"
     SUBMITTED = "submitted"
     SKIPPED = "skipped"
@@ -33,7 +33,7 @@ class NightState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
+class ScheduleRun:
     """A firing of a schedule. `reason` says why it waits, was skipped or failed."""
 
     night_id: int
@@ -41,7 +41,7 @@ class Night:
     fire_at: int
     night: str
     by_hand: bool
-    state: NightState
+    state: RunState
     job_id: int | None
     reason: str | None
     num_tries: int
@@ -67,17 +67,17 @@ def fire(
         moved = update(schedules).where(mine, schedules.c.paused_at.is_(None)).values(next_at=next_at)
         if not connection.execute(moved).rowcount:
             return False
-        return insert_night(connection, schedule_id, fire_at, night, skip=skip)
+        return insert_run(connection, schedule_id, fire_at, night, skip=skip)
 
     return store.write(record)
 
 
 def fire_by_hand(store: Store, schedule_id: int, fire_at: int, night: str) -> None:
     """Records a night out of turn; one that fires in this very second is the same."""
-    store.write(lambda connection: insert_night(connection, schedule_id, fire_at, night, by_hand=True))
+    store.write(lambda connection: insert_run(connection, schedule_id, fire_at, night, by_hand=True))
 
 
-def insert_night(
+def insert_run(
     connection: Connection,
     schedule_id: int,
     fire_at: int,
@@ -92,7 +92,7 @@ def insert_night(
         fire_at=fire_at,
         night=night,
         by_hand=by_hand,
-        state=NightState.SKIPPED if skip else NightState.DUE,
+        state=RunState.SKIPPED if skip else RunState.DUE,
         reason=skip or None,
         created_at=now_s(),
         settled_at=now_s() if skip else None,
@@ -100,34 +100,34 @@ def insert_night(
     return connection.execute(row.on_conflict_do_nothing()).rowcount > 0
 
 
-def choose(store: Store, schedule_id: int) -> Night | None:
+def choose(store: Store, schedule_id: int) -> ScheduleRun | None:
     """The night of this schedule that is to be submitted now, if any.
 
     Of several that are due the newest stands for all. One that finds the job of an earlier night at work
     waits or is skipped, as the schedule says.
     """
 
-    def look(connection: Connection) -> Night | None:
+    def look(connection: Connection) -> ScheduleRun | None:
         overlap = connection.scalar(
             select(schedules.c.overlap)
             .where(schedules.c.id == schedule_id, schedules.c.paused_at.is_(None))
             .with_for_update()
         )
-        is_due = (nights.c.schedule_id == schedule_id) & (nights.c.state == NightState.DUE)
+        is_due = (nights.c.schedule_id == schedule_id) & (nights.c.state == RunState.DUE)
         found = connection.execute(select(nights).where(is_due).order_by(nights.c.fire_at.desc())).all()
-        due = [night_of(row) for row in found if not is_recorded(connection, row)]
+        due = [run_of(row) for row in found if not is_recorded(connection, row)]
         if overlap is None or not due:
             return None
         newest = due[0]
         for older in due[1:]:
             overtaken = f"the night of {newest.night} came before it had a job"
-            settle(connection, older.night_id, NightState.SKIPPED, overtaken)
+            settle(connection, older.night_id, RunState.SKIPPED, overtaken)
         busy = at_work(connection, schedule_id)
         if busy is None:
             return newest
         if overlap == Overlap.SKIP:
             still = f"job {busy} of an earlier night was still at work"
-            settle(connection, newest.night_id, NightState.SKIPPED, still)
+            settle(connection, newest.night_id, RunState.SKIPPED, still)
         elif newest.reason != (waits := f"waits for job {busy} of an earlier night"):
             connection.execute(update(nights).where(nights.c.id == newest.night_id).values(reason=waits))
         return None
@@ -150,7 +150,7 @@ def key_of(schedule_id: int, fire_at: int) -> str:
 
 
 def with_job(job_id: int) -> dict[str, Any]:
-    return {"state": NightState.SUBMITTED, "job_id": job_id, "reason": None, "settled_at": now_s()}
+    return {"state": RunState.SUBMITTED, "job_id": job_id, "reason": None, "settled_at": now_s()}
 
 
 def at_work(connection: Connection, schedule_id: int) -> int | None:
@@ -165,7 +165,7 @@ def at_work(connection: Connection, schedule_id: int) -> int | None:
 
 def submitted(store: Store, night_id: int, job_id: int) -> None:
     """Notes the night's job. Also of a night that a newer one overtook meanwhile: the job is there."""
-    is_open = nights.c.state.in_([NightState.DUE, NightState.SKIPPED])
+    is_open = nights.c.state.in_([RunState.DUE, RunState.SKIPPED])
     noted = update(nights).where(nights.c.id == night_id, is_open).values(with_job(job_id))
     store.write(lambda connection: connection.execute(noted))
 
@@ -179,32 +179,32 @@ def not_submitted(store: Store, night_id: int, reason: str, *, max_tries: int | 
     is_last = num_tries >= max_tries if max_tries is not None else None
     values: dict[str, Any] = {"reason": storable(reason), "num_tries": num_tries}
     if is_last is not None:
-        values["state"] = case((is_last, NightState.FAILED), else_=NightState.DUE)
+        values["state"] = case((is_last, RunState.FAILED), else_=RunState.DUE)
         values["settled_at"] = case((is_last, now_s()), else_=None)
-    is_due = (nights.c.id == night_id) & (nights.c.state == NightState.DUE)
+    is_due = (nights.c.id == night_id) & (nights.c.state == RunState.DUE)
     store.write(lambda connection: connection.execute(update(nights).where(is_due).values(values)))
 
 
-def settle(connection: Connection, night_id: int, state: NightState, reason: str) -> None:
+def settle(connection: Connection, night_id: int, state: RunState, reason: str) -> None:
     values = {"state": state, "reason": reason, "settled_at": now_s()}
     connection.execute(
-        update(nights).where(nights.c.id == night_id, nights.c.state == NightState.DUE).values(values)
+        update(nights).where(nights.c.id == night_id, nights.c.state == RunState.DUE).values(values)
     )
 
 
 def waiting(store: Store) -> list[Schedule]:
     """The schedules that have a night to submit."""
-    has_night = exists().where(nights.c.schedule_id == schedules.c.id, nights.c.state == NightState.DUE)
+    has_night = exists().where(nights.c.schedule_id == schedules.c.id, nights.c.state == RunState.DUE)
     waiting = whole().where(has_night, schedules.c.paused_at.is_(None)).order_by(schedules.c.id)
     with store.reading() as connection:
         return [schedule_of(row) for row in connection.execute(waiting)]
 
 
-def list_nights(store: Store, schedule_id: int, limit: int = 10) -> list[Night]:
+def list_runs(store: Store, schedule_id: int, limit: int = 10) -> list[ScheduleRun]:
     """The last nights of a schedule, newest first."""
     last = select(nights).where(nights.c.schedule_id == schedule_id).order_by(nights.c.fire_at.desc())
     with store.reading() as connection:
-        return [night_of(row) for row in connection.execute(last.limit(limit))]
+        return [run_of(row) for row in connection.execute(last.limit(limit))]
 
 
 def num_overdue(store: Store, since_s: float) -> int:
@@ -214,14 +214,14 @@ def num_overdue(store: Store, since_s: float) -> int:
         return connection.scalar(select(func.count()).select_from(schedules).where(is_late)) or 0
 
 
-def night_of(row: Row[Any]) -> Night:
-    return Night(
+def run_of(row: Row[Any]) -> ScheduleRun:
+    return ScheduleRun(
         night_id=row.id,
         schedule_id=row.schedule_id,
         fire_at=row.fire_at,
         night=row.night,
         by_hand=row.by_hand,
-        state=NightState(row.state),
+        state=RunState(row.state),
         job_id=row.job_id,
         reason=row.reason,
         num_tries=row.num_tries,

@@ -158,7 +158,7 @@ delivery_refusals = Table(
 )
 
 # What a job tells when it ends, asked for with the job. Due as publish_requests are, and once those of the
-# job are settled; `next_at` also keeps two tellers apart.
+# job are settled; `next_at` also keeps two notifiers apart.
 notices = Table(
     "notices",
     metadata,

@@ -1,7 +1,7 @@
-"""A sheet: a connection of one's own with temporary tables, on which inputs are read for minutes or hours.
+"""A staging session: a connection of one's own with temporary tables, on which inputs are read for long.
 
-Texts that a sheet stored have nobody pointing at them yet. Its row in `drafts`, renewed with every writing
-transaction, keeps them from being pruned; a sheet whose row is gone may write nothing more.
+Texts that a session stored have nobody pointing at them yet. Its row in `drafts`, renewed with every writing
+transaction, keeps them from being pruned; a session whose row is gone may write nothing more.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from rankmill.db.errors import DraftExpired, StoreError
 from rankmill.db.store.bulk import is_sqlite, run
 from rankmill.db.store.clock import NOW_SQL
 from rankmill.db.store.drivers import WRITES
-from rankmill.db.store.store import Store, patiently
-from rankmill.db.store.temporary_tables import hurry
+from rankmill.db.store.store import Store, retry_while_busy
+from rankmill.db.store.temporary_tables import relax_durability
 
 T = TypeVar("T")
 
 
-class Sheet:
+class StagingSession:
     """Runs transactions on one connection; what they put into its temporary tables nobody else sees."""
 
     reads_inputs = True
@@ -29,10 +29,10 @@ class Sheet:
         self.store = store
         self.connection = connection
         self.draft_id: int | None = None
-        hurry(connection)
+        relax_durability(connection)
 
     def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
-        """Runs `statements` in a transaction on the sheet's connection, again while the store is busy.
+        """Runs `statements` in a transaction on the session's connection, again while the store is busy.
 
         What goes wrong in it leaves nothing in the temporary tables either. Raises DraftExpired.
         """
@@ -46,7 +46,7 @@ class Sheet:
             self.draft_id = draft_id
             return found
 
-        return patiently(attempt)
+        return retry_while_busy(attempt)
 
     def close(self) -> None:
         """Says that nothing more is read. Whoever is killed before is forgotten after a while."""

@@ -75,7 +75,7 @@ class Store:
             with self.writing() as connection:
                 return statements(connection)
 
-        return patiently(attempt)
+        return retry_while_busy(attempt)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -97,7 +97,7 @@ class Store:
         return f"Store({self.safe_url!r})"
 
 
-def patiently(attempt: Callable[[], T]) -> T:
+def retry_while_busy(attempt: Callable[[], T]) -> T:
     """What `attempt` returns, tried again with growing pauses while it raises StoreBusy.
 
     The last StoreBusy is raised: after a few tries, or when waiting for locks took a minute already.

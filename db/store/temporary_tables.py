@@ -8,7 +8,7 @@ from rankmill.db.errors import DuplicateId
 from rankmill.db.store.bulk import driver, is_sqlite, run
 
 
-def hurry(connection: Connection, *, stop: bool = False) -> None:
+def relax_durability(connection: Connection, *, stop: bool = False) -> None:
     """Commits from here on need not survive a power cut: only texts nobody points at yet could be lost.
 
     With `stop` they must again, and what was committed before then does too. Needs no open transaction.

@@ -22,7 +22,7 @@ from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.store.bulk import run, stream
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import draft
+from rankmill.db.submission.draft import open_draft
 
 Slicer = Callable[[Iterator[PairCost]], Iterator[ShardPlan]]
 
@@ -104,20 +104,20 @@ def _begin(store: Store, asked: Asked, slice_pairs: Slicer) -> int | None:
     scorer = job_progress(store, asked.job_id).scorer
     with store.reading() as connection:
         query_rows = list(run(connection, QUERIES, asked.job_id))
-    with draft(store) as sheet:
-        sheet.add_queries(
+    with open_draft(store) as draft:
+        draft.add_queries(
             QueryRow(query_id, words, line) for line, (query_id, words) in enumerate(query_rows, 1)
         )
-        sheet.add_candidates(candidates())
-        sheet.add_documents(_documents(_clauses(store, asked)))
+        draft.add_candidates(candidates())
+        draft.add_documents(_documents(_clauses(store, asked)))
         try:
-            sheet.check()
+            draft.check()
         except EmptyDraft:
             return None
         except UnknownId as error:
             raise StoreBusy("The job went on while its best clauses were read. Try again.") from error
         request = JobRequest(key=found.hexdigest(), name=None, scorer=scorer)
-        return sheet.publish(request, slice_pairs).job_id
+        return draft.record(request, slice_pairs).job_id
 
 
 def _clauses(store: Store, asked: Asked) -> Iterator[Clause]:

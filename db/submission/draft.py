@@ -17,10 +17,10 @@ from rankmill.db.records.jobs import JobRequest, Submission
 from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import chunks, insert_rows, many, one_of, run
-from rankmill.db.store.staging_session import Sheet
+from rankmill.db.store.staging_session import StagingSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import analyze, check_distinct, hurry, index
+from rankmill.db.store.temporary_tables import analyze, check_distinct, index, relax_durability
 from rankmill.db.submission.draft_tables import (
     check_known,
     create_draft_tables,
@@ -47,7 +47,7 @@ DOCUMENT_COLUMNS = (
 CANDIDATE_COLUMNS = ("query_id", "document_id", "line")
 
 
-class Draft(Sheet):
+class Draft(StagingSession):
     """A job being read: queries first, then candidates (or all pairs), then documents; then publish.
 
     `num_duplicate_candidates` counts candidate lines that repeat a pair; known after check().
@@ -214,7 +214,7 @@ class Draft(Sheet):
             check_known(connection, "document")
         return number_pairs(connection, all_pairs=self.is_all_pairs)
 
-    def publish(
+    def record(
         self, request: JobRequest, slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]]
     ) -> Submission:
         """Records the job in one transaction, or finds the one with the same key.
@@ -222,17 +222,17 @@ class Draft(Sheet):
         `slice_pairs` lays shards over pairs in stored order. Raises what check() raises, and NameTaken.
         """
         self.check()
-        hurry(self.connection, stop=True)
+        relax_durability(self.connection, stop=True)
         submission = self.in_transaction(
             lambda connection: record_draft(connection, self.num_pairs, request, slice_pairs),
             writes=True,
         )
-        reach("after_publish_commit")
+        reach("after_record_commit")
         return submission
 
 
 @contextmanager
-def draft(store: Store) -> Iterator[Draft]:
+def open_draft(store: Store) -> Iterator[Draft]:
     """A new draft. What was not published when the block ends is gone."""
     with store.connection() as connection, closing(Draft(store, connection)) as drafted:
         yield drafted

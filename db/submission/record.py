@@ -80,10 +80,10 @@ def record_draft(
     """
     submission = find(connection, request.key) or insert(connection, num_pairs, request, slice_pairs)
     if submission.is_new:  # last: it may take the lock of a ranking
-        ask(connection, submission.job_id, request.publishing, request.telling)
+        ask(connection, submission.job_id, request.publishing, request.notification)
         if request.spans is not None:
             want_spans(connection, submission.job_id, request.spans)
-    reach("before_publish_commit")
+    reach("before_record_commit")
     return submission
 
 

@@ -12,7 +12,7 @@ from typing import Self
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from rankmill.db.rankings.notifications import NotTold
+from rankmill.db.rankings.notifications import NotAccepted
 from rankmill.db.runtime.broker_protocol import (
     BROKER_TIMEOUT_S,
     DRAIN_TASK,
@@ -67,7 +67,7 @@ class Doorbell:
 
     def send(self, address: str, job_id: int) -> None:
         """Sends a task of somebody else's, `TASK` or `TASK@QUEUE`, with the job's id, into a queue as it is:
-        of what kind is its owner's affair, so it is not declared. Raises NotTold when there is none.
+        of what kind is its owner's affair, so it is not declared. Raises NotAccepted when there is none.
         """
         task, queue = task_and_queue(address)
         returned: list[object] = []
@@ -86,7 +86,7 @@ class Doorbell:
                 confirm_timeout=BROKER_TIMEOUT_S,
             )
         if returned:
-            raise NotTold(no_queue(queue))
+            raise NotAccepted(no_queue(queue))
 
     def _queue(self, model: str) -> Queue:
         """The queue of a model's doorbells, declared as the worker declares it."""

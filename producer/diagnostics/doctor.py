@@ -129,7 +129,7 @@ def _model(settings: Settings, model: str) -> Finding:
     return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())), traps=traps)
 
 
-def told_of_traps(traps: Sequence[Mapping[str, Any]]) -> str:
+def smoke_check_words(traps: Sequence[Mapping[str, Any]]) -> str:
     """How many traps a model passed and in which languages it fell into one."""
     failed = [trap for trap in traps if not trap["is_passed"]]
     line = f"{len(traps) - len(failed)} of {len(traps)} traps passed"

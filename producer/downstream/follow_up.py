@@ -1,4 +1,4 @@
-"""Settling: what happens once a job has ended. It is published and told, from here when nobody was quicker.
+"""What follows the end of a job: it is published and notified, from here when nobody was quicker.
 
 Knows the order and how long a command waits for a receiver; what does not get through waits in the store for
 the next process that settles: a worker, a run, a watch.
@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rankmill.db.rankings.notifications import FIRST_PAUSE_S, NotTold, facts, tell_due
-from rankmill.db.rankings.notifiers import SendTask, tellers_of
-from rankmill.db.rankings.publish import settle_due
-from rankmill.db.records.rankings import Telling
+from rankmill.db.rankings.notifications import FIRST_PAUSE_S, NotAccepted, facts, notify_due
+from rankmill.db.rankings.notifiers import SendTask, notifiers_of
+from rankmill.db.rankings.publish import publish_due
+from rankmill.db.records.rankings import NotificationRequest
 from rankmill.db.runtime.http_client import WrongUrl, place_of
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
@@ -23,27 +23,27 @@ OTHERS = 5
 """Notices of earlier jobs that a command also tells: each may take half a minute."""
 
 
-class Settled(NamedTuple):
+class FollowUp(NamedTuple):
     """What became of a job's end: one entry of each ranking it was asked for, and what was not told."""
 
     rankings: Sequence[Mapping[str, Any]]
     problems: Sequence[str]
 
 
-def settle(store: Store, settings: Settings, job_id: int) -> Settled:
+def follow_up(store: Store, settings: Settings, job_id: int) -> FollowUp:
     """Publishes and tells the ended job, then what earlier jobs left. Raises StoreError."""
-    settle_due(store, job_id)
-    tellers = tellers_of(settings, send_task(settings.broker) if settings.broker else None)
+    publish_due(store, job_id)
+    notifiers = notifiers_of(settings, send_task(settings.broker) if settings.broker else None)
     problems = {}
     for number_of_try in range(MAX_TRIES):
-        tried = tell_due(store, tellers, job_id)
-        problems = {told.notice.notice_id: told.problem for told in tried if told.problem}
+        tried = notify_due(store, notifiers, job_id)
+        problems = {told.notification.notice_id: told.problem for told in tried if told.problem}
         if not problems or number_of_try == MAX_TRIES - 1:
             break
         time.sleep(FIRST_PAUSE_S * 2**number_of_try)
-    settle_due(store)
-    tell_due(store, tellers, limit=OTHERS)
-    return Settled(
+    publish_due(store)
+    notify_due(store, notifiers, limit=OTHERS)
+    return FollowUp(
         rankings=facts(store, job_id)["rankings"],
         problems=[f"{problem}; it is told later" for problem in problems.values()],
     )
@@ -57,18 +57,18 @@ def send_task(broker: str) -> SendTask:
             with Doorbell(broker) as doorbell:
                 doorbell.send(address, job_id)
         except BrokerUnavailable as error:
-            raise NotTold(str(error)) from error
+            raise NotAccepted(str(error)) from error
 
     return send
 
 
-def check_telling(telling: Telling | None, settings: Settings) -> None:
+def check_notification(notification: NotificationRequest | None, settings: Settings) -> None:
     """Raises UsageError or MissingPrerequisite for what could never be told."""
-    if telling is None:
+    if notification is None:
         return
-    if telling.webhook is not None:
+    if notification.webhook is not None:
         try:
-            place_of(telling.webhook)
+            place_of(notification.webhook)
         except WrongUrl as error:
             raise UsageError(f"--webhook is no URL to post to: {error}.") from error
         if settings.webhook_secret is None:
@@ -76,11 +76,15 @@ def check_telling(telling: Telling | None, settings: Settings) -> None:
                 "Webhooks are signed. Set RANKMILL_WEBHOOK_SECRET, here and where workers run, to a secret "
                 "of 16 letters or more that the receiver knows, too."
             )
-    if telling.then is not None:
+    if notification.then is not None:
         if settings.broker is None:
             raise UsageError(
                 "--then sends a task through a broker that your workers hear: name it, --broker."
             )
-        task, _, queue = telling.then.partition("@")
-        if not task.strip() or telling.then.count("@") > 1 or ("@" in telling.then and not queue.strip()):
+        task, _, queue = notification.then.partition("@")
+        if (
+            not task.strip()
+            or notification.then.count("@") > 1
+            or ("@" in notification.then and not queue.strip())
+        ):
             raise UsageError("--then wants the name of a Celery task, or TASK@QUEUE.")

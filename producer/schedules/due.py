@@ -14,14 +14,14 @@ from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules import catalog, runs
 from rankmill.db.schedules.catalog import CatchUp, Schedule
-from rankmill.db.schedules.runs import Night
+from rankmill.db.schedules.runs import ScheduleRun
 from rankmill.db.store.store import Store
 from rankmill.producer.broker.doorbell import BrokerUnavailable
 from rankmill.producer.errors import RankmillError
 from rankmill.producer.schedules.cron import last_fire, next_fire, wall_clock
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, Wishes
-from rankmill.producer.submission.submit import Sent, send
+from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.submission.submit import Submitted, submit_job
 
 LATE_S = 600
 """A night at which nobody asked for so long was missed, and the schedule's catch-up policy decides."""
@@ -32,7 +32,7 @@ _PASSING = (BrokerUnavailable, StoreBusy, StoreFull, StoreReadOnly, StoreUnavail
 log = logging.getLogger("rankmill.beat")
 
 
-def ask(store: Store, settings: Settings, now: float) -> list[Sent]:
+def ask(store: Store, settings: Settings, now: float) -> list[Submitted]:
     """Fires what is due at `now` and submits every night that may start; returns the jobs.
 
     What goes wrong with one schedule is noted with its night and holds up no other. Raises StoreError.
@@ -69,7 +69,7 @@ def fire_now(store: Store, schedule: Schedule, now: float) -> None:
     runs.fire_by_hand(store, schedule.schedule_id, int(now), night)
 
 
-def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Sent | None:
+def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Submitted | None:
     """Submits the schedule's due night, unless it must wait; says in the store why it could not."""
     night = runs.choose(store, schedule.schedule_id)
     if night is None:
@@ -87,20 +87,22 @@ def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Sent | 
     return sent
 
 
-def submit(store: Store, schedule: Schedule, night: Night, settings: Settings) -> Sent:
+def submit(store: Store, schedule: Schedule, night: ScheduleRun, settings: Settings) -> Submitted:
     """Records the night's job, or finds it, and rings. The run file is read now, on this machine."""
     asked = schedule.asked
     inputs = Inputs(Collection(asked.collection), QuerySet(asked.query_set), asked.candidates)
-    wishes = Wishes(
+    job_options = JobOptions(
         name=asked.name,
         priority=asked.priority,
         top_k=asked.top_k,
         min_score=asked.min_score,
         publishing=asked.publishing,
-        telling=asked.telling,
+        notification=asked.notification,
     )
     chosen = scorer_settings(settings, asked.scorer)
-    return send(store, inputs, wishes, chosen, key=runs.key_of(schedule.schedule_id, night.fire_at))
+    return submit_job(
+        store, inputs, job_options, chosen, key=runs.key_of(schedule.schedule_id, night.fire_at)
+    )
 
 
 def scorer_settings(settings: Settings, scorer: Mapping[str, Any]) -> Settings:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rankmill.db.records.jobs import Priority
-from rankmill.db.records.rankings import Publishing, Telling
+from rankmill.db.records.rankings import NotificationRequest, Publishing
 from rankmill.producer.sources.candidates import CandidateSource
 from rankmill.producer.sources.documents import DocumentSource
 from rankmill.producer.sources.queries import QuerySource
@@ -23,7 +23,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class JobOptions:
     """What a job may be given besides inputs and scorer; none of it decides a score. None asks for nothing:
     a new job has no name and normal priority, one that was recorded before stays as it is.
     """
@@ -34,4 +34,4 @@ class Wishes:
     min_score: float | None = None
     publishing: Publishing | None = None
     spans: int | None = None
-    telling: Telling | None = None
+    notification: NotificationRequest | None = None

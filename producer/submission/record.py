@@ -16,7 +16,7 @@ from rankmill.db.records.jobs import JobRequest, Priority, Submission
 from rankmill.db.records.scorers import ScorerSpec
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import Draft, draft
+from rankmill.db.submission.draft import Draft, open_draft
 from rankmill.db.submission.record import find
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.producer.errors import InputError
@@ -25,7 +25,7 @@ from rankmill.producer.sources.documents import read_documents
 from rankmill.producer.sources.lines import source_name
 from rankmill.producer.sources.queries import read_queries
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.job_key import JobKey
 from rankmill.producer.submission.names import check_name
 
@@ -45,7 +45,7 @@ def record(
     store: Store,
     inputs: Inputs,
     scorer: ScorerSpec,
-    wishes: Wishes,
+    options: JobOptions,
     settings: Settings,
     *,
     before_new: Callable[[], None] = lambda: None,
@@ -53,29 +53,29 @@ def record(
 ) -> Recorded:
     """Records the job, or finds the one that was already recorded for the same inputs and scorer.
 
-    That one is given the wishes, too. Files that were submitted before are recognised by their content
+    That one is given the options, too. Files that were submitted before are recognised by their content
     without being read again. `before_new` is called as soon as it is known that the job is new, and may
     raise. `key` stands for inputs and scorer where given: a night is its own job whatever is in it.
     Nothing is recorded when anything is wrong. Raises InputError, NameTaken and the store's errors.
     """
-    check_name(wishes.name, "job")
-    check_name(None if wishes.publishing is None else wishes.publishing.ranking, "ranking")
+    check_name(options.name, "job")
+    check_name(None if options.publishing is None else options.publishing.ranking, "ranking")
     seen = JobKey(store, inputs, key)
-    submission = _found_or_published(store, inputs, scorer, wishes, settings, seen, before_new)
+    submission = _found_or_published(store, inputs, scorer, options, settings, seen, before_new)
     warnings: list[str] = []
     if not submission.is_new:
         warnings = amend(
             store,
             submission.job_id,
-            name=wishes.name,
-            priority=wishes.priority,
-            top_k=wishes.top_k,
-            min_score=wishes.min_score,
+            name=options.name,
+            priority=options.priority,
+            top_k=options.top_k,
+            min_score=options.min_score,
         )
-        if wishes.publishing is not None or wishes.telling is not None:
+        if options.publishing is not None or options.notification is not None:
             job_id = submission.job_id
-            store.write(lambda sql: ask(sql, job_id, wishes.publishing, wishes.telling))
-        if (num_documents := wishes.spans) is not None:
+            store.write(lambda sql: ask(sql, job_id, options.publishing, options.notification))
+        if (num_documents := options.spans) is not None:
             recorded_id = submission.job_id
             store.write(lambda sql: want_spans(sql, recorded_id, num_documents))
     is_anew = submission.is_new and not submission.num_reused
@@ -90,7 +90,7 @@ def _found_or_published(
     store: Store,
     inputs: Inputs,
     scorer: ScorerSpec,
-    wishes: Wishes,
+    options: JobOptions,
     settings: Settings,
     seen: JobKey,
     before_new: Callable[[], None],
@@ -102,7 +102,7 @@ def _found_or_published(
             return known
         before_new()
     try:
-        return _read_and_publish(store, inputs, scorer, wishes, settings, seen, before_new)
+        return _read_and_publish(store, inputs, scorer, options, settings, seen, before_new)
     except DuplicateId as error:
         raise _duplicate(inputs, error) from error
     except UnknownId as error:
@@ -127,55 +127,55 @@ def _read_and_publish(
     store: Store,
     inputs: Inputs,
     scorer: ScorerSpec,
-    wishes: Wishes,
+    options: JobOptions,
     settings: Settings,
     seen: JobKey,
     before_new: Callable[[], None],
 ) -> Submission:
     longest = settings.max_line_bytes
-    with draft(store) as sheet:
+    with open_draft(store) as draft:
         if isinstance(inputs.queries, QuerySet):
-            seen.took("queries", sheet.use_query_set(inputs.queries.name))
+            seen.took("queries", draft.use_query_set(inputs.queries.name))
         else:
-            sheet.add_queries(seen.passing("queries", read_queries(inputs.queries, max_line_bytes=longest)))
+            draft.add_queries(seen.passing("queries", read_queries(inputs.queries, max_line_bytes=longest)))
         if inputs.candidates is None:
-            sheet.use_all_pairs()
+            draft.use_all_pairs()
         else:
             rows = read_candidates(inputs.candidates, max_line_bytes=longest)
-            sheet.add_candidates(seen.passing("candidates", rows))
+            draft.add_candidates(seen.passing("candidates", rows))
         if isinstance(inputs.corpus, Collection):
-            seen.took("documents", sheet.use_collection(inputs.corpus.name))
+            seen.took("documents", draft.use_collection(inputs.corpus.name))
         else:
             documents = read_documents(inputs.corpus, max_line_bytes=longest)
-            sheet.add_documents(seen.passing("documents", documents))
-        _check_size(inputs, sheet, settings.max_pairs)
-        sheet.check()
+            draft.add_documents(seen.passing("documents", documents))
+        _check_size(inputs, draft, settings.max_pairs)
+        draft.check()
         seen.check_unchanged()
         key = seen.key(scorer)
         if not seen.are_all_files and _known(store, key) is None:
             before_new()
         request = JobRequest(
             key=key,
-            name=wishes.name,
+            name=options.name,
             scorer=scorer,
-            priority=wishes.priority or Priority.NORMAL,
-            top_k=wishes.top_k,
-            min_score=wishes.min_score,
-            publishing=wishes.publishing,
-            telling=wishes.telling,
-            spans=wishes.spans,
+            priority=options.priority or Priority.NORMAL,
+            top_k=options.top_k,
+            min_score=options.min_score,
+            publishing=options.publishing,
+            notification=options.notification,
+            spans=options.spans,
         )
-        return sheet.publish(request, partial(slice_pairs, shard_tokens=settings.shard_tokens))
+        return draft.record(request, partial(slice_pairs, shard_tokens=settings.shard_tokens))
 
 
-def _check_size(inputs: Inputs, sheet: Draft, max_pairs: int) -> None:
+def _check_size(inputs: Inputs, draft: Draft, max_pairs: int) -> None:
     """Raises InputError for more pairs than are accepted: all pairs of two long files fill any disk."""
     if inputs.candidates is not None:
-        num_pairs, path = sheet.num_candidates, source_name(inputs.candidates, "candidates")
+        num_pairs, path = draft.num_candidates, source_name(inputs.candidates, "candidates")
         of = "candidates"
     else:
-        num_pairs, path = sheet.num_queries * sheet.num_documents_read, _name_of(inputs, "documents")
-        of = f"pairs of {sheet.num_queries:,} queries and {sheet.num_documents_read:,} documents"
+        num_pairs, path = draft.num_queries * draft.num_documents_read, _name_of(inputs, "documents")
+        of = f"pairs of {draft.num_queries:,} queries and {draft.num_documents_read:,} documents"
     if num_pairs > max_pairs:
         raise InputError(
             path,

@@ -9,33 +9,35 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.producer.broker.doorbell import BrokerUnavailable, Doorbell
 from rankmill.producer.broker.workers import able_workers
-from rankmill.producer.downstream.follow_up import Settled, check_telling, settle
+from rankmill.producer.downstream.follow_up import FollowUp, check_notification, follow_up
 from rankmill.producer.errors import MissingPrerequisite
-from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.record import Recorded, record
 from rankmill.producer.submission.scorer import scorer_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Submitted:
     """A recorded job; `warning` says what keeps workers from hearing of it at once, if anything.
 
-    One that had ended already is settled from here.
+    One that had ended already is followed up from here.
     """
 
     submission: Recorded
     warning: str | None
-    settled: Settled | None = None
+    followed_up: FollowUp | None = None
 
 
-def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings, *, key: str | None = None) -> Sent:
+def submit_job(
+    store: Store, inputs: Inputs, options: JobOptions, settings: Settings, *, key: str | None = None
+) -> Submitted:
     """Records the job and rings for its workers. `key` makes it another than those with the same inputs.
 
     The broker is tried first, so that nothing is recorded when there is none: raises MissingPrerequisite.
     One that goes away after that is only a warning: the next rescue round of a worker finds the job.
     Raises the errors of `record`.
     """
-    check_telling(wishes.telling, settings)
+    check_notification(options.notification, settings)
     scorer = scorer_spec(settings)
     if settings.broker is None:
         raise MissingPrerequisite(
@@ -43,25 +45,25 @@ def send(store: Store, inputs: Inputs, wishes: Wishes, settings: Settings, *, ke
             "for example redis://localhost:6379/0; or use rankmill run, which needs none."
         )
     with Doorbell(settings.broker) as doorbell:
-        submission = record(store, inputs, scorer, wishes, settings, key=key)
+        submission = record(store, inputs, scorer, options, settings, key=key)
         if job_progress(store, submission.job_id).state is not JobState.ACTIVE:
-            settled = settle(store, settings, submission.job_id)
-            return Sent(submission=submission, warning=None, settled=settled)
+            followed_up = follow_up(store, settings, submission.job_id)
+            return Submitted(submission=submission, warning=None, followed_up=followed_up)
         num_workers = len(able_workers(store, scorer.model, broker=settings.broker))
         try:
             doorbell.ring(scorer.model, submission.job_id, min(max(1, num_workers), submission.num_shards))
         except BrokerUnavailable as error:
-            return Sent(
+            return Submitted(
                 submission=submission,
                 warning="The job is stored, but its doorbell could not be rung: workers find it in their "
                 f"next rescue round. {error}",
             )
     if not num_workers:
-        return Sent(
+        return Submitted(
             submission=submission,
             warning=f"No worker of model {scorer.model} is known yet. Start one: rankmill worker",
         )
-    return Sent(submission=submission, warning=None)
+    return Submitted(submission=submission, warning=None)
 
 
 def ring_again(store: Store, job_id: int, broker: str | None) -> None:

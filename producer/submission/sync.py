@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rankmill.db.corpus.collections import COLLECTIONS, Kind, find
+from rankmill.db.corpus.collections import COLLECTIONS, NamedSet, find
 from rankmill.db.corpus.sync import Difference, seen_again, syncing
 from rankmill.db.errors import DuplicateId, UnknownName
 from rankmill.db.runtime.settings import Settings
@@ -29,7 +29,7 @@ class Synced:
 
 def sync(
     store: Store,
-    kind: Kind,
+    kind: NamedSet,
     name: str,
     source: DocumentSource | QuerySource,
     settings: Settings,
@@ -49,12 +49,12 @@ def sync(
         same = Difference(num_added=0, num_changed=0, num_unchanged=num_members, num_removed=0)
         return Synced(name=name, difference=same, num_members=num_members)
     longest = settings.max_line_bytes
-    with syncing(store, kind, name, is_trial=is_trial) as sheet:
+    with syncing(store, kind, name, is_trial=is_trial) as session:
         try:
             if kind is COLLECTIONS:
-                sheet.add_documents(read_documents(source, max_line_bytes=longest))
+                session.add_documents(read_documents(source, max_line_bytes=longest))
             else:
-                sheet.add_queries(read_queries(source, max_line_bytes=longest))  # type: ignore[arg-type]
+                session.add_queries(read_queries(source, max_line_bytes=longest))  # type: ignore[arg-type]
         except DuplicateId as error:
             remedy = "Remove one of the two lines." if error.is_same_text else "Give each its own id."
             raise InputError(
@@ -62,11 +62,11 @@ def sync(
             ) from error
         if is_path(source):
             check_unchanged(source, stamp)
-        difference = sheet.compare() if is_trial else sheet.apply(digest)
-        return Synced(name=name, difference=difference, num_members=sheet.num_read)
+        difference = session.compare() if is_trial else session.apply(digest)
+        return Synced(name=name, difference=difference, num_members=session.num_read)
 
 
-def _is_known(store: Store, kind: Kind, name: str, digest: str, *, is_trial: bool) -> bool:
+def _is_known(store: Store, kind: NamedSet, name: str, digest: str, *, is_trial: bool) -> bool:
     if not is_trial:
         return seen_again(store, kind, name, digest)
     try:

@@ -27,7 +27,7 @@ OF_WORKERS = (
     "during_heartbeat",
 )
 OF_PUBLISHERS = ("before_publication_commit", "after_publication_commit")
-OF_SUBMITTERS = ("before_publish_commit", "after_publish_commit")
+OF_SUBMITTERS = ("before_record_commit", "after_record_commit")
 ACTIONS = ("kill", "kill", "kill", "exit", "raise", "hang")
 READY_S = 60.0
 SUBMIT = """
@@ -79,7 +79,7 @@ def of_submitter(point: str) -> Arrangement:
         )
         assert died.returncode == -9, f"the submitter ended with {died.returncode} and not at {point}"
         found = find_job_by_key(scene.store, errand.key)
-        should_be_there = before is not None or point != "before_publish_commit"
+        should_be_there = before is not None or point != "before_record_commit"
         assert (found is not None) == should_be_there, f"{point}: job {found} is visible"
 
     return arrange

@@ -22,7 +22,7 @@ from rankmill.db.records.shards import PairFailure, ShardResult
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import draft
+from rankmill.db.submission.draft import open_draft
 from rankmill.worker.checks.rescore import rescore
 from tests.support.jobs.small_jobs import Slicer, StandIn
 from tests.support.processes.rankmill_command import Rankmill, in_process
@@ -62,11 +62,11 @@ def made(folder: Path) -> Rankmill:
 def fail_strictly(store: Store) -> None:
     """As if the long document's pair had been refused by a job that wants no windows."""
     spec = replace(job_progress(store, find_job(store, "night")).scorer, long_documents=LongDocuments.ERROR)
-    with draft(store) as sheet:
-        sheet.add_queries([QueryRow("q1", QUESTION, 1)])
-        sheet.use_all_pairs()
-        sheet.add_documents([DocumentRow("long", LONG + NOTICE + LONG, 0, 1)])
-        sheet.publish(JobRequest(key="strict", name="strict", scorer=spec), Slicer(1))
+    with open_draft(store) as drafted:
+        drafted.add_queries([QueryRow("q1", QUESTION, 1)])
+        drafted.use_all_pairs()
+        drafted.add_documents([DocumentRow("long", LONG + NOTICE + LONG, 0, 1)])
+        drafted.record(JobRequest(key="strict", name="strict", scorer=spec), Slicer(1))
     worker = StandIn(store, scorer_id=2, model=spec.model)
     [held] = worker.claim()
     [pair] = load(store, held).pairs

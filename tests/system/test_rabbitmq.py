@@ -10,7 +10,7 @@ import amqp
 import pytest
 from celery import Celery
 
-from rankmill.db.rankings.notifications import NotTold
+from rankmill.db.rankings.notifications import NotAccepted
 from rankmill.db.rankings.notifiers import SendTask
 from rankmill.db.runtime.broker_protocol import queue_name
 from rankmill.db.runtime.settings import Settings
@@ -225,7 +225,7 @@ def test_a_task_at_a_jobs_end_goes_into_a_queue_of_any_kind_and_into_none_that_i
             assert (json.loads(message.body)[0], message.headers["task"]) == ([5], "shop.reindex")
             channel.queue_delete(name)
     for address, queue in (("shop.reindex@missing", "missing"), ("shop.reindex", "celery")):
-        with pytest.raises(NotTold, match=f"RabbitMQ has no queue {queue}: start a worker of yours"):
+        with pytest.raises(NotAccepted, match=f"RabbitMQ has no queue {queue}: start a worker of yours"):
             send(address, 5)
         with broker.connection() as connection, pytest.raises(amqp.NotFound):
             connection.channel().queue_declare(queue, passive=True)

@@ -14,7 +14,7 @@ from rankmill.db.records.scorers import ScorerSpec, WindowEnds
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.record import record
 from tests.db.store.test_trouble import with_session
 from tests.support.jobs.small_jobs import submit
@@ -40,7 +40,11 @@ def test_a_full_disk_ends_the_run_and_with_room_it_goes_on(tmp_path: Path, small
     inputs = Inputs(corpus=tmp_path / "corpus.jsonl", queries=tmp_path / "queries.tsv", candidates=None)
     with open_store(url, create=True) as store:
         record(
-            store, inputs, ScorerSpec(model="null", window_ends=WindowEnds.BOUNDARIES), Wishes(), Settings()
+            store,
+            inputs,
+            ScorerSpec(model="null", window_ends=WindowEnds.BOUNDARIES),
+            JobOptions(),
+            Settings(),
         )
     with (small_disk / "ballast").open("wb") as ballast:
         ballast.write(bytes(shutil.disk_usage(small_disk).free - 2 * 2**20))

@@ -1,4 +1,4 @@
-"""Listening: Celery's consumer, less one thing that it does on RabbitMQ.
+"""Celery's consumer, less one thing that it does on RabbitMQ.
 
 With quorum queues Celery declares 28 more of them, for tasks to be run later. A doorbell is for now.
 """
@@ -10,7 +10,7 @@ from celery.worker.consumer import Consumer
 _FOR_LATER = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
 
 
-class Listening(Consumer):  # type: ignore[misc]
+class DoorbellConsumer(Consumer):  # type: ignore[misc]
     """A consumer that declares the queue it listens on and no other."""
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]

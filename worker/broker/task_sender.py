@@ -3,7 +3,7 @@
 from celery import Celery
 from kombu.entity import Queue
 
-from rankmill.db.rankings.notifications import NotTold
+from rankmill.db.rankings.notifications import NotAccepted
 from rankmill.db.rankings.notifiers import SendTask
 from rankmill.db.runtime.broker_protocol import BROKER_TIMEOUT_S, celery_options, no_queue, task_and_queue
 from rankmill.db.runtime.broker_urls import is_rabbitmq
@@ -34,8 +34,8 @@ def task_sender(broker: str | None) -> SendTask:
                     confirm_timeout=BROKER_TIMEOUT_S,
                 )
         except Exception as error:  # every transport has its own family of errors
-            raise NotTold(f"the broker did not take the task: {reason_of(error)}") from error
+            raise NotAccepted(f"the broker did not take the task: {reason_of(error)}") from error
         if returned:
-            raise NotTold(no_queue(queue))
+            raise NotAccepted(no_queue(queue))
 
     return send

@@ -14,7 +14,7 @@ from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.db.records.shards import Claim, ShardWork, TextPair
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.scorers.model_files import NULL_MODEL, files_digest, model_directory
-from rankmill.worker.checks.smoke_pairs import set_traps
+from rankmill.worker.checks.smoke_pairs import run_smoke_checks
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
 from rankmill.worker.scorer.protocol import Scorer
@@ -39,7 +39,7 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
         scorer = load_scorer(spec, batch_tokens=settings.batch_tokens)
         load_s = round(time.monotonic() - started, 2)
         found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer) | _memory(scorer)
-        found["traps"] = [trap._asdict() | {"is_passed": trap.is_passed} for trap in set_traps(scorer)]
+        found["traps"] = [trap._asdict() | {"is_passed": trap.is_passed} for trap in run_smoke_checks(scorer)]
         exit_code = EXIT_OK
     except WorkerError as error:
         found["problem"] = str(error)

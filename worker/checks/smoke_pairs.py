@@ -14,7 +14,7 @@ from rankmill.worker.scorer.protocol import Scorer
 PAIRS = Path(__file__).with_name("smoke_pairs.json")
 
 
-class Trap(NamedTuple):
+class SmokeCheck(NamedTuple):
     """A question and the logits of both its answers."""
 
     name: str
@@ -28,7 +28,7 @@ class Trap(NamedTuple):
         return self.right_logit > self.wrong_logit
 
 
-def set_traps(scorer: Scorer) -> list[Trap]:
+def run_smoke_checks(scorer: Scorer) -> list[SmokeCheck]:
     """Scores every smoke pair; one that cannot be scored counts as failed, with no logit at all."""
     rows = json.loads(PAIRS.read_text(encoding="utf-8"))
     texts: dict[int, str] = {}
@@ -52,7 +52,7 @@ def set_traps(scorer: Scorer) -> list[Trap]:
     logits = {(score.query_text_id, score.document_text_id): score.logit for score in result.scores}
     lost = float("-inf")
     return [
-        Trap(
+        SmokeCheck(
             row["name"],
             row["language"],
             row["query"],

@@ -23,11 +23,11 @@ from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.store.store import Store
 from rankmill.worker.drain.groups import Group, Scoring
 from rankmill.worker.drain.landing import Landing
-from rankmill.worker.drain.leases import Presence
-from rankmill.worker.drain.loaded_scorer import Resident, Seated
-from rankmill.worker.drain.preemption import Lookout
+from rankmill.worker.drain.leases import WorkerLeases
+from rankmill.worker.drain.loaded_scorer import LoadedScorer, ScorerCache
+from rankmill.worker.drain.preemption import PreemptionWatch
 from rankmill.worker.drain.report import DrainReport
-from rankmill.worker.drain.timing import Ledger
+from rankmill.worker.drain.timing import DrainTiming
 from rankmill.worker.health.heap import Heap
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.store_retry import STORE_TROUBLE
@@ -39,7 +39,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class DrainTerms:
     """What a drain may do. `job_id` restricts it to one job; `drain_s` is its time slice."""
 
     model: str
@@ -49,35 +49,35 @@ class Terms:
     max_attempts: int
 
 
-class Conductor:
+class Drain:
     """One drain. `on_more` is called once, with how many, when more shards are ready than were just taken."""
 
     def __init__(
         self,
         store: Store,
-        presence: Presence,
-        resident: Resident,
-        terms: Terms,
+        leases: WorkerLeases,
+        scorer_cache: ScorerCache,
+        terms: DrainTerms,
         *,
         stop: Stop,
         on_more: Callable[[int], None],
         pulse: Pulse,
     ) -> None:
         self._pulse = pulse
-        self._store, self._presence, self._resident = store, presence, resident
+        self._store, self._leases, self._scorer_cache = store, leases, scorer_cache
         self._terms, self._stop, self._on_more = terms, stop, on_more
         self._ends_at = time.monotonic() + terms.drain_s
         self._report = DrainReport()
-        self._ledger = Ledger()
+        self._timing = DrainTiming()
         self._heap = Heap()
         self._landing = Landing(
-            store, presence, self._report, stop, lease_s=terms.lease_s, max_attempts=terms.max_attempts
+            store, leases, self._report, stop, lease_s=terms.lease_s, max_attempts=terms.max_attempts
         )
         self._num_claimed = self._num_groups = 0
         self._fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
         self._gave_way = self._is_recalled = False
-        self._scoring = Scoring(resident, self._landing, pulse)
-        self._watch: Lookout
+        self._scoring = Scoring(scorer_cache, self._landing, pulse)
+        self._watch: PreemptionWatch
 
     def drain(self) -> DrainReport:
         """Scores and lands until there is no more to do here. Store trouble ends it and is in the report."""
@@ -85,7 +85,7 @@ class Conductor:
             self._drain_scorers()
             self._report.num_left = self._num_ready() if self._is_over() else 0
         except Exception as error:
-            self._presence.start_anew()  # an answer got lost: who knows what we hold
+            self._leases.start_anew()  # an answer got lost: who knows what we hold
             if not isinstance(error, StoreError):
                 raise
             self._report.problem = reason_of(error)
@@ -93,58 +93,58 @@ class Conductor:
 
     def _drain_scorers(self) -> None:
         while not self._is_over():
-            waiting = self._landing.patiently("ready_scorers", self._ready_scorers)
-            self._resident.forget_all_but([scorer_id for scorer_id, _ in waiting])
+            waiting = self._landing.retry_store("ready_scorers", self._ready_scorers)
+            self._scorer_cache.forget_all_but([scorer_id for scorer_id, _ in waiting])
             choice = next((one for one in waiting if one[0] not in self._fruitless), None)
             if choice is None:
                 return
             scorer_id, spec = choice
             if not self._drain_scorer(scorer_id, spec):
                 self._fruitless.add(scorer_id)
-            self._report.problem = self._resident.problem_of(scorer_id) or self._report.problem
+            self._report.problem = self._scorer_cache.problem_of(scorer_id) or self._report.problem
 
     def _drain_scorer(self, scorer_id: int, spec: ScorerSpec) -> bool:
         """Whether it came to claiming and may do so again."""
-        if self._resident.problem_of(scorer_id) is not None:
+        if self._scorer_cache.problem_of(scorer_id) is not None:
             return False
         with self._pulse.working(LOADING_PATIENCE):
-            seated = self._resident.seat(scorer_id, spec)
-        if seated is None:
+            loaded = self._scorer_cache.load(scorer_id, spec)
+        if loaded is None:
             return False
         num_before, self._gave_way, self._is_recalled = self._num_claimed, False, False
         with self._pulse.working():
-            self._pipe(seated)
+            self._pipe(loaded)
         if self._scoring.suspicion:
-            self._resident.rest(scorer_id, spec, self._scoring.suspicion)
+            self._scorer_cache.rest(scorer_id, spec, self._scoring.suspicion)
             self._scoring.suspicion = None
             return False
         return self._num_claimed > num_before or self._gave_way or self._is_recalled
 
-    def _pipe(self, seated: Seated) -> None:
+    def _pipe(self, loaded: LoadedScorer) -> None:
         """Scores group after group. Whatever ends it, what was scored has landed and the rest is released."""
-        self._ledger.begin()
+        self._timing.begin()
         with (
-            self._lookout() as self._watch,
+            self._preemption_watch() as self._watch,
             ThreadPoolExecutor(1, "ahead") as ahead,
             ThreadPoolExecutor(1, "landing") as landing,
         ):
             landed: Future[None] = landing.submit(lambda: None)
             try:
-                upcoming = ahead.submit(self._fetch, seated, has_free_hands=True)
+                upcoming = ahead.submit(self._fetch, loaded, has_free_hands=True)
                 while (group := self._next(upcoming)) is not None and not self._stop():
                     if (self._num_groups and self._is_over()) or self._recall(group):
                         break  # released below; a slice scores one group, however short it is
                     self._num_groups += 1
                     if not group.is_suspect:  # what is in hand beside a suspect would be lost with it
-                        upcoming = ahead.submit(self._fetch, seated)
-                    with self._ledger.scoring(seated.scorer):
+                        upcoming = ahead.submit(self._fetch, loaded)
+                    with self._timing.scoring(loaded.scorer):
                         results = self._scoring.score(
-                            seated, group, ahead, partial(self._between_batches, group)
+                            loaded, group, ahead, partial(self._between_batches, group)
                         )
                     reach("after_forward")
                     landed.result()
                     self._close_group()
-                    landed = landing.submit(self._landing.land, seated.engine_id, results)
+                    landed = landing.submit(self._landing.land, loaded.engine_id, results)
                     if self._scoring.suspicion or self._is_recalled or group.is_suspect:
                         break
                 landed.result()
@@ -156,30 +156,30 @@ class Conductor:
                 ahead.shutdown(wait=True)
                 with suppress(Exception):
                     landed.result()
-                self._landing.release(self._presence.held)
+                self._landing.release(self._leases.held)
                 self._close_group()
 
     def _next(self, upcoming: Future[Group | None]) -> Group | None:
         group = upcoming.result()
-        self._ledger.waited_for_group(group.preparing_since if group else None)
+        self._timing.waited_for_group(group.preparing_since if group else None)
         return group
 
     def _close_group(self) -> None:
-        self._ledger.waited_for_store()
-        self._ledger.close_group()
-        self._report.telemetry = self._presence.telemetry = self._ledger.total
+        self._timing.waited_for_store()
+        self._timing.close_group()
+        self._report.telemetry = self._leases.telemetry = self._timing.total
         self._heap.tidy()
 
-    def _fetch(self, seated: Seated, *, has_free_hands: bool = False) -> Group | None:
+    def _fetch(self, loaded: LoadedScorer, *, has_free_hands: bool = False) -> Group | None:
         """Claims and makes ready what the device scores next; None when nothing is ready, time is over,
         another scorer is more urgent, or a suspect waits for free hands.
         """
         if self._is_over():
             return None
-        self._gave_way = self._landing.patiently("ready_scorers", lambda: self._is_outranked(seated))
+        self._gave_way = self._landing.retry_store("ready_scorers", lambda: self._is_outranked(loaded))
         if self._gave_way:
             return None
-        taken = self._landing.patiently("claim", lambda: self._claim(seated, has_free_hands))
+        taken = self._landing.retry_store("claim", lambda: self._claim(loaded, has_free_hands))
         if not taken:
             return None
         if self._num_claimed == 0:
@@ -192,29 +192,29 @@ class Conductor:
             self._load(claim, group)
         group.preparing_since = time.monotonic()
         try:
-            group.prepared = seated.scorer.prepare(group.works) if group.works else None
+            group.prepared = loaded.scorer.prepare(group.works) if group.works else None
         except Exception as error:
             group.error = error
         return group
 
-    def _is_outranked(self, seated: Seated) -> bool:
+    def _is_outranked(self, loaded: LoadedScorer) -> bool:
         """Whether a scorer that we may try has more urgent shards, which must not wait for our slice."""
         if self._terms.job_id is not None:
             return False
         first = first_priorities(self._store, self._terms.model)
-        mine = first.get(seated.scorer_id)
+        mine = first.get(loaded.scorer_id)
         return mine is not None and any(
             priority < mine and self._may_try(scorer_id) for scorer_id, priority in first.items()
         )
 
     def _may_try(self, scorer_id: int) -> bool:
-        return scorer_id not in self._fruitless and not self._resident.problem_of(scorer_id)
+        return scorer_id not in self._fruitless and not self._scorer_cache.problem_of(scorer_id)
 
-    def _lookout(self) -> Lookout:
-        return Lookout(
+    def _preemption_watch(self) -> PreemptionWatch:
+        return PreemptionWatch(
             self._store,
             self._terms.model,
-            lambda: self._presence.held,
+            lambda: self._leases.held,
             self._may_try,
             is_of_one_job=self._terms.job_id is not None,
         )
@@ -227,18 +227,18 @@ class Conductor:
             log.info("recalled", extra={"fields": {"num_shards": len(group.works), "reason": reason}})
         return self._is_recalled
 
-    def _claim(self, seated: Seated, has_free_hands: bool) -> list[Claim]:
+    def _claim(self, loaded: LoadedScorer, has_free_hands: bool) -> list[Claim]:
         asked_at = time.monotonic()
         taken = claims.claim(
             self._store,
-            worker_id=self._presence.worker_id,
-            scorer_id=seated.scorer_id,
-            budget_tokens=seated.scorer.claim_tokens,
+            worker_id=self._leases.worker_id,
+            scorer_id=loaded.scorer_id,
+            budget_tokens=loaded.scorer.claim_tokens,
             lease_s=self._terms.lease_s,
             job_id=self._terms.job_id,
             has_free_hands=has_free_hands,
         )
-        self._presence.hold(taken, asked_at)
+        self._leases.hold(taken, asked_at)
         self._report.job_ids |= {claim.job_id for claim in taken}
         if taken:
             fields = {
@@ -253,7 +253,7 @@ class Conductor:
     def _load(self, claim: Claim, group: Group) -> None:
         try:
             self._pulse.beat()
-            work = self._landing.patiently("load", lambda: load(self._store, claim))
+            work = self._landing.retry_store("load", lambda: load(self._store, claim))
         except STORE_TROUBLE:
             raise
         except Exception as error:

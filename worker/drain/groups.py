@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rankmill.db.records.shards import Claim, ShardResult, ShardWork
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.worker.drain.landing import Landing
-from rankmill.worker.drain.loaded_scorer import Resident, Seated
+from rankmill.worker.drain.loaded_scorer import LoadedScorer, ScorerCache
 from rankmill.worker.errors import Stopped
 from rankmill.worker.health.watchdog import Pulse
 from rankmill.worker.scorer.protocol import Prepared
@@ -46,13 +46,13 @@ class Group:
 class Scoring:
     """The groups of one drain. `suspicion` says why the engine itself seems broken; None if it does not."""
 
-    def __init__(self, resident: Resident, landing: Landing, pulse: Pulse) -> None:
-        self._resident, self._landing, self._pulse = resident, landing, pulse
+    def __init__(self, scorer_cache: ScorerCache, landing: Landing, pulse: Pulse) -> None:
+        self._scorer_cache, self._landing, self._pulse = scorer_cache, landing, pulse
         self._failed_in_a_row: list[Claim] = []
         self.suspicion: str | None = None
 
     def score(
-        self, seated: Seated, group: Group, ahead: ThreadPoolExecutor, should_stop: Callable[[], bool]
+        self, loaded: LoadedScorer, group: Group, ahead: ThreadPoolExecutor, should_stop: Callable[[], bool]
     ) -> list[ShardResult]:
         """Results to land. A group that fails together is tried shard by shard, so one bad shard burns no
         other's attempt; what is unscored when a stop is asked is in no result and stays held.
@@ -64,17 +64,17 @@ class Scoring:
                 raise group.error
             assert group.prepared is not None
             with self._pulse.scoring(group.claims):
-                results = seated.scorer.score(group.prepared, should_stop)
+                results = loaded.scorer.score(group.prepared, should_stop)
         except Stopped as stopped:
             return group.done + list(stopped.results)
         except Exception as error:
-            return group.done + self._score_alone(seated, group, error, ahead, should_stop)
-        self._worked(seated)
+            return group.done + self._score_alone(loaded, group, error, ahead, should_stop)
+        self._worked(loaded)
         return group.done + results
 
     def _score_alone(
         self,
-        seated: Seated,
+        loaded: LoadedScorer,
         group: Group,
         error: Exception,
         ahead: ThreadPoolExecutor,
@@ -89,10 +89,10 @@ class Scoring:
         for work in group.works:
             try:
                 # in the thread that always prepares: a scorer promises no more than one preparing thread
-                prepared = ahead.submit(seated.scorer.prepare, [work]).result()
+                prepared = ahead.submit(loaded.scorer.prepare, [work]).result()
                 with self._pulse.scoring([work.claim]):
-                    results += seated.scorer.score(prepared, should_stop)
-                self._worked(seated)
+                    results += loaded.scorer.score(prepared, should_stop)
+                self._worked(loaded)
             except Stopped:
                 break
             except Exception as alone:
@@ -112,9 +112,9 @@ class Scoring:
                 f"{reason_of(error)}. Check the device and the model (rankmill doctor)."
             )
 
-    def _worked(self, seated: Seated) -> None:
+    def _worked(self, loaded: LoadedScorer) -> None:
         self._failed_in_a_row.clear()
-        self._resident.works(seated.scorer_id)
+        self._scorer_cache.works(loaded.scorer_id)
 
 
 def _is_part_of(claim: Claim, whole: Claim) -> bool:

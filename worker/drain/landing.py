@@ -16,10 +16,10 @@ from rankmill.db.queue.landing import complete
 from rankmill.db.records.shards import Claim, ShardResult
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.store.store import Store
-from rankmill.worker.drain.leases import Presence
+from rankmill.worker.drain.leases import WorkerLeases
 from rankmill.worker.drain.report import DrainReport
 from rankmill.worker.health.stop import Stop
-from rankmill.worker.health.store_retry import STORE_TROUBLE, patiently
+from rankmill.worker.health.store_retry import STORE_TROUBLE, retry_store
 
 log = logging.getLogger("rankmill.worker")
 
@@ -32,25 +32,25 @@ class Landing:
     def __init__(
         self,
         store: Store,
-        presence: Presence,
+        leases: WorkerLeases,
         report: DrainReport,
         stop: Stop,
         *,
         lease_s: float,
         max_attempts: int,
     ) -> None:
-        self._store, self._presence, self._report, self._stop = store, presence, report, stop
+        self._store, self._leases, self._report, self._stop = store, leases, report, stop
         self._lease_s, self._max_attempts = lease_s, max_attempts
         self._counting = threading.Lock()
 
-    def patiently(self, verb: str, call: Callable[[], T]) -> T:
+    def retry_store(self, verb: str, call: Callable[[], T]) -> T:
         """Tries while the leases we hold can still be saved, or for a lease's length when we hold none."""
         deadline = time.monotonic() + self._lease_s
 
         def until() -> float:
-            return self._presence.believed_until() if self._presence.held else deadline
+            return self._leases.believed_until() if self._leases.held else deadline
 
-        return patiently(verb, call, until=until, stop=self._stop)
+        return retry_store(verb, call, until=until, stop=self._stop)
 
     def land(self, engine_id: int, results: Sequence[ShardResult]) -> None:
         """Stores scores and ends their shards. A shard whose scores the store refuses fails alone.
@@ -60,7 +60,7 @@ class Landing:
         if not results:
             return
         try:
-            landed = self.patiently("complete", lambda: complete(self._store, engine_id, results))
+            landed = self.retry_store("complete", lambda: complete(self._store, engine_id, results))
         except STORE_TROUBLE:
             raise
         except Exception as error:
@@ -70,17 +70,17 @@ class Landing:
             for result in results:
                 self.land(engine_id, [result])
             return
-        self._presence.let_go(result.claim for result in results)
+        self._leases.let_go(result.claim for result in results)
         self._count(results, landed)
         if landed:
             with suppress(StoreError):  # only a note
-                self._presence.note_landing()
+                self._leases.note_landing()
 
     def fail(self, claim: Claim, error: Exception) -> None:
         """Gives a shard back with the reason, or for good after the last attempt. Raises StoreError."""
         reason = reason_of(error)
-        state = self.patiently("fail", lambda: claims.fail(self._store, claim, reason, self._max_attempts))
-        self._presence.let_go([claim])
+        state = self.retry_store("fail", lambda: claims.fail(self._store, claim, reason, self._max_attempts))
+        self._leases.let_go([claim])
         with self._counting:
             self._report.num_failed_shards += 1
         fields = {"shard_id": claim.shard_id, "job_id": claim.job_id, "state": state, "reason": reason}
@@ -93,12 +93,12 @@ class Landing:
             return
         fields: dict[str, object] = {"num_shards": len(unscored)}
         try:
-            self.patiently("release", lambda: claims.release(self._store, unscored))
+            self.retry_store("release", lambda: claims.release(self._store, unscored))
         except StoreError as error:
             log.error("release_failed", extra={"fields": fields | {"reason": reason_of(error)}})
-            self._presence.start_anew()
+            self._leases.start_anew()
             return
-        self._presence.let_go(unscored)
+        self._leases.let_go(unscored)
         with self._counting:
             self._report.num_released += len(unscored)
         log.info("released", extra={"fields": fields})

@@ -20,7 +20,7 @@ _RETRY_S = 1.0
 log = logging.getLogger("rankmill.worker")
 
 
-class Presence:
+class WorkerLeases:
     """This process's row among the workers, and its claims.
 
     A claim whose answer got lost on the way is in the store and not here: no heartbeat extends it. A process

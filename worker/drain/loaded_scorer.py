@@ -14,7 +14,7 @@ from rankmill.db.records.scorers import ScorerSpec
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.scorers.identity import record_engine
 from rankmill.db.store.store import Store
-from rankmill.worker.drain.leases import Presence
+from rankmill.worker.drain.leases import WorkerLeases
 from rankmill.worker.scorer.protocol import Scorer
 
 FIRST_REST_S = 5.0
@@ -24,7 +24,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 @dataclass(frozen=True, slots=True)
-class Seated:
+class LoadedScorer:
     """A loaded scorer with its ids in the store."""
 
     scorer_id: int
@@ -39,12 +39,12 @@ class _Trouble:
     until: float
 
 
-class Resident:
+class ScorerCache:
     """Loads scorers one at a time. Only the thread that scores calls it; others may ask `problem_of`."""
 
-    def __init__(self, store: Store, presence: Presence, load: Callable[[ScorerSpec], Scorer]) -> None:
-        self._store, self._presence, self._load_scorer = store, presence, load
-        self._seated: Seated | None = None
+    def __init__(self, store: Store, leases: WorkerLeases, load: Callable[[ScorerSpec], Scorer]) -> None:
+        self._store, self._leases, self._load_scorer = store, leases, load
+        self._loaded: LoadedScorer | None = None
         self._troubles: dict[int, _Trouble] = {}
         self._is_told = False
 
@@ -53,13 +53,13 @@ class Resident:
         trouble = self._troubles.get(scorer_id)
         return trouble.problem if trouble and time.monotonic() < trouble.until else None
 
-    def seat(self, scorer_id: int, spec: ScorerSpec) -> Seated | None:
+    def load(self, scorer_id: int, spec: ScorerSpec) -> LoadedScorer | None:
         """The scorer, loaded and recorded, or None when it cannot be had: then its problem stands in this
         worker's row and it rests. Raises StoreError when the store cannot be told.
         """
-        if self._seated and self._seated.scorer_id == scorer_id:
-            return self._seated
-        self._seated = None  # its memory is needed for the next
+        if self._loaded and self._loaded.scorer_id == scorer_id:
+            return self._loaded
+        self._loaded = None  # its memory is needed for the next
         try:
             scorer = self._load(spec)
             engine_id = record_engine(self._store, scorer_id, scorer.facts)
@@ -69,13 +69,13 @@ class Resident:
         except _CannotBeHad as error:
             self._refuse(scorer_id, spec, str(error))
             return None
-        self._presence.describe(f"{scorer.facts.device} {scorer.facts.dtype}")
-        self._seated = Seated(scorer_id, engine_id, scorer)
-        return self._seated
+        self._leases.describe(f"{scorer.facts.device} {scorer.facts.dtype}")
+        self._loaded = LoadedScorer(scorer_id, engine_id, scorer)
+        return self._loaded
 
     def rest(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
         """Unloads the scorer, says why, and leaves it alone for a while, longer each time."""
-        self._seated = None
+        self._loaded = None
         last = self._troubles.get(scorer_id)
         rest_s = min(last.rest_s * 2, MAX_REST_S) if last else FIRST_REST_S
         self._troubles[scorer_id] = _Trouble(problem, rest_s, time.monotonic() + rest_s)
@@ -84,7 +84,7 @@ class Resident:
 
     def _refuse(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
         self.rest(scorer_id, spec, problem)
-        self._presence.report_problem(problem)
+        self._leases.report_problem(problem)
         self._is_told = True
 
     def works(self, scorer_id: int) -> None:
@@ -101,7 +101,7 @@ class Resident:
     def _take_back(self) -> None:
         if self._is_told:
             with suppress(StoreError):  # only a note; the next to score makes it again
-                self._presence.report_problem(None)
+                self._leases.report_problem(None)
                 self._is_told = False
 
     def _load(self, spec: ScorerSpec) -> Scorer:

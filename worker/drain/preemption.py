@@ -22,7 +22,7 @@ EVERY_S = 1.0
 log = logging.getLogger("rankmill.worker")
 
 
-class Lookout:
+class PreemptionWatch:
     """Looks every second or so while its context lasts. What it has seen stays seen until then.
 
     `in_hand` gives the claims that are held; `may_try` says of a scorer whether its shards could be had.

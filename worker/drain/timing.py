@@ -15,7 +15,7 @@ from rankmill.worker.scorer.protocol import Scorer
 log = logging.getLogger("rankmill.worker")
 
 
-class Ledger:
+class DrainTiming:
     """Of one drain. Written by the thread that scores; `total` may be read by others at any time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -23,7 +23,7 @@ _POLL_S = 0.2
 log = logging.getLogger("rankmill.worker")
 
 
-class Losses(threading.Thread):
+class CrashLoop(threading.Thread):
     """Calls `on_hopeless` with a sentence when so many processes in a row scored nothing and ended."""
 
     def __init__(

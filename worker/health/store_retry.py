@@ -27,7 +27,7 @@ log = logging.getLogger("rankmill.worker")
 T = TypeVar("T")
 
 
-def patiently(verb: str, call: Callable[[], T], *, until: Callable[[], float], stop: Stop) -> T:
+def retry_store(verb: str, call: Callable[[], T], *, until: Callable[[], float], stop: Stop) -> T:
     """What `call` returns, tried again while the store is busy or away.
 
     `until` gives the monotonic time after which trying is useless; it may move while we wait. Once asked to

@@ -11,10 +11,10 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.db.submission.clause_job import refine
 from rankmill.db.submission.sharding import slice_pairs
-from rankmill.worker.maintenance.periodic import Rounds
+from rankmill.worker.maintenance.periodic import Periodic
 
 
-class RefiningRounds(Rounds):
+class ClauseRounds(Periodic):
     """As often as rescue rounds, for the jobs of this worker's model."""
 
     def __init__(self, store: Store, settings: Settings, model: str) -> None:

@@ -1,4 +1,4 @@
-"""Settling rounds: jobs that ended are published, and what they have to tell is told.
+"""Follow-up rounds: jobs that ended are published, and whoever asked is notified.
 
 A thread of every worker's parent process beside its rescue rounds, which the publication of a million pairs
 must not hold up; any number at once is harmless. Knows no scorer.
@@ -6,23 +6,23 @@ must not hold up; any number at once is harmless. Knows no scorer.
 
 import logging
 
-from rankmill.db.rankings.notifications import tell_due
-from rankmill.db.rankings.notifiers import tellers_of
-from rankmill.db.rankings.publish import settle_due
+from rankmill.db.rankings.notifications import notify_due
+from rankmill.db.rankings.notifiers import notifiers_of
+from rankmill.db.rankings.publish import publish_due
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.worker.broker.task_sender import task_sender
-from rankmill.worker.maintenance.periodic import Rounds
+from rankmill.worker.maintenance.periodic import Periodic
 
 log = logging.getLogger("rankmill.worker")
 
 
-class SettlingRounds(Rounds):
+class FollowUpRounds(Periodic):
     """As often as rescue rounds."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         super().__init__("settling", settings.rescue_s, failure="settling_failed")
-        self._store, self._tellers = store, tellers_of(settings, task_sender(settings.broker))
+        self._store, self._tellers = store, notifiers_of(settings, task_sender(settings.broker))
 
     def round(self) -> None:
         """One round. Raises StoreError."""
@@ -32,7 +32,7 @@ class SettlingRounds(Rounds):
             self._tell()
 
     def _publish(self) -> None:
-        for published in settle_due(self._store):
+        for published in publish_due(self._store):
             fields = {
                 "ranking": published.ranking,
                 "publication_id": published.publication_id,
@@ -44,8 +44,8 @@ class SettlingRounds(Rounds):
             log.info("published", extra={"fields": fields})
 
     def _tell(self) -> None:
-        for told in tell_due(self._store, self._tellers):
-            fields: dict[str, object] = {"kind": told.notice.kind, "job_id": told.notice.job_id}
+        for told in notify_due(self._store, self._tellers):
+            fields: dict[str, object] = {"kind": told.notification.kind, "job_id": told.notification.job_id}
             if told.problem is None:
                 log.info("told", extra={"fields": fields})
             else:

@@ -1,4 +1,4 @@
-"""Rounds: something done at once and then every so many seconds, in a thread that no error ends.
+"""Something done at once and then every so many seconds, in a thread that no error ends.
 
 Knows nothing of what is done.
 """
@@ -16,7 +16,7 @@ _POLL_S = 0.2
 log = logging.getLogger("rankmill.worker")
 
 
-class Rounds(threading.Thread):
+class Periodic(threading.Thread):
     """A round at once, then one every `every_s` seconds or so; `failure` is the event of one that failed."""
 
     def __init__(self, name: str, every_s: float, failure: str) -> None:

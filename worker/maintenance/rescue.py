@@ -11,12 +11,12 @@ from rankmill.db.queue import claims
 from rankmill.db.queue.rescue import NOTHING, rescue_orphans, rescue_silent, total
 from rankmill.db.store.store import Store
 from rankmill.worker.broker.doorbell import Doorbell
-from rankmill.worker.maintenance.periodic import Rounds
+from rankmill.worker.maintenance.periodic import Periodic
 
 log = logging.getLogger("rankmill.worker")
 
 
-class RescueRounds(Rounds):
+class RescueRounds(Periodic):
     """A round at once, then one every `rescue_s` seconds or so. No error ends it."""
 
     def __init__(

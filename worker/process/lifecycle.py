@@ -24,10 +24,10 @@ from rankmill.db.store.store import Store
 from rankmill.worker.app import app, model, settings, unique_node_name
 from rankmill.worker.broker.doorbell import Doorbell
 from rankmill.worker.health import parent_watch
-from rankmill.worker.health.crash_loop import Losses
+from rankmill.worker.health.crash_loop import CrashLoop
 from rankmill.worker.health.stop import CHILD_SIGNAL, spare_newborns, tell_stop
-from rankmill.worker.maintenance.clauses import RefiningRounds
-from rankmill.worker.maintenance.follow_up import SettlingRounds
+from rankmill.worker.maintenance.clauses import ClauseRounds
+from rankmill.worker.maintenance.follow_up import FollowUpRounds
 from rankmill.worker.maintenance.rescue import RescueRounds
 from rankmill.worker.process import prerequisites, state
 
@@ -42,9 +42,9 @@ log = logging.getLogger("rankmill.worker")
 _worker: Any = None
 _store: Store | None = None
 _rounds: RescueRounds | None = None
-_settling: SettlingRounds | None = None
-_refining: RefiningRounds | None = None
-_losses: Losses | None = None
+_follow_up: FollowUpRounds | None = None
+_clauses: ClauseRounds | None = None
+_crash_loop: CrashLoop | None = None
 _num_stops = 0
 
 
@@ -90,7 +90,7 @@ def _parent_gone(pid: int) -> None:
 
 
 def _begin_rescue_rounds(**_: Any) -> None:
-    global _rounds, _settling, _refining, _losses
+    global _rounds, _follow_up, _clauses, _crash_loop
     assert _store is not None, "bug: worker_ready came before celeryd_init"
     queue = app.conf.task_default_queue
     fields = {"pid": os.getpid(), "queue": queue, "store": _store.safe_url}
@@ -105,12 +105,12 @@ def _begin_rescue_rounds(**_: Any) -> None:
     )
     _rounds.start()
     if settings.job is None:  # one that works for a run leaves the end of its job to that
-        _settling = SettlingRounds(_store, settings)
-        _settling.start()
-        _refining = RefiningRounds(_store, settings, model)
-        _refining.start()
-    _losses = Losses(_store, _children, _give_up)
-    _losses.start()
+        _follow_up = FollowUpRounds(_store, settings)
+        _follow_up.start()
+        _clauses = ClauseRounds(_store, settings, model)
+        _clauses.start()
+    _crash_loop = CrashLoop(_store, _children, _give_up)
+    _crash_loop.start()
 
 
 def _give_up(problem: str) -> None:
@@ -142,12 +142,12 @@ def _pass_stop_on(sig: str, **_: Any) -> None:
         _tell_children(signal.SIGTERM)
     if _rounds is not None:
         _rounds.end()
-    if _settling is not None:
-        _settling.end()
-    if _refining is not None:
-        _refining.end()
-    if _losses is not None:
-        _losses.end()
+    if _follow_up is not None:
+        _follow_up.end()
+    if _clauses is not None:
+        _clauses.end()
+    if _crash_loop is not None:
+        _crash_loop.end()
     event = "stop_asked" if _num_stops == 1 else "stop_hurried"
     log.warning(event, extra={"fields": {"signal": sig}})
 

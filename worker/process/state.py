@@ -1,4 +1,4 @@
-"""What a scoring process keeps from task to task: the store, its presence there, the scorer, the stop flag.
+"""What a scoring process keeps from task to task: the store, its leases, the scorer, the stop flag.
 
 Lives in the pool's child process; the worker's parent process never makes one, so it never loads a model.
 """
@@ -19,9 +19,9 @@ from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.worker.drain.drain import Conductor, Terms
-from rankmill.worker.drain.leases import Presence
-from rankmill.worker.drain.loaded_scorer import Resident
+from rankmill.worker.drain.drain import Drain, DrainTerms
+from rankmill.worker.drain.leases import WorkerLeases
+from rankmill.worker.drain.loaded_scorer import ScorerCache
 from rankmill.worker.drain.report import DrainReport
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.watchdog import Pulse, Watchdog
@@ -33,16 +33,16 @@ LAST_WORDS_S = 10.0  # a process that hangs may not be able to say what it held
 log = logging.getLogger("rankmill.worker")
 
 stop = Stop()
-_current: "Workplace | None" = None
+_current: "WorkerState | None" = None
 _making = threading.Lock()
 
 
-class Workplace:
+class WorkerState:
     """Opens the store and registers this process. Raises StoreError when the store cannot be reached."""
 
     def __init__(self, settings: Settings, model: str) -> None:
         self._store: Store = open_store(settings.store)
-        self._presence = Presence(
+        self._leases = WorkerLeases(
             self._store,
             model,
             lease_s=settings.lease_s,
@@ -51,9 +51,9 @@ class Workplace:
             broker_digest=broker_digest(settings.broker) if settings.broker else None,
         )
         load = partial(load_scorer, batch_tokens=settings.batch_tokens)
-        self._resident = Resident(self._store, self._presence, load)
+        self._scorer_cache = ScorerCache(self._store, self._leases, load)
         self._max_attempts = settings.max_attempts
-        self._terms = Terms(
+        self._terms = DrainTerms(
             model=model,
             job_id=settings.job,
             drain_s=settings.drain_s,
@@ -63,40 +63,40 @@ class Workplace:
         self._hang_s = settings.hang_s
         self._pulse = Pulse()
         self._watchdog = Watchdog(self._pulse, settings.hang_s, self._end_hung)
-        self._presence.begin()
+        self._leases.begin()
         self._watchdog.start()
         self._rescue_orphans()
 
     def drain(self, on_more: Callable[[int], None]) -> DrainReport:
         """One drain, in the process's main thread."""
-        conductor = Conductor(
+        drain = Drain(
             self._store,
-            self._presence,
-            self._resident,
+            self._leases,
+            self._scorer_cache,
             self._terms,
             stop=stop,
             on_more=on_more,
             pulse=self._pulse,
         )
-        return conductor.drain()
+        return drain.drain()
 
     def leave(self) -> None:
         """Says farewell and closes the store."""
         self._watchdog.end()
-        self._presence.end()
+        self._leases.end()
         self._store.close()
 
     def _end_hung(self, suspects: Sequence[Claim]) -> None:
         """Ends this process, whose claims others need: what it was scoring failed, the rest is released."""
         threading.Timer(LAST_WORDS_S, os._exit, (EXIT_HUNG,)).start()
         try:
-            blamed = suspects or self._presence.held
+            blamed = suspects or self._leases.held
             reason = f"no batch of it was finished within {self._hang_s:g} s (RANKMILL_HANG_S)"
             fields = {"num_shards": len(blamed), "hang_s": self._hang_s}
             log.critical("hung", extra={"fields": fields})
             for claim in blamed:
                 claims.fail(self._store, claim, reason, self._max_attempts)
-            self._presence.start_anew()
+            self._leases.start_anew()
         finally:
             os._exit(EXIT_HUNG)
 
@@ -111,17 +111,17 @@ class Workplace:
             log.warning("rescued", extra={"fields": asdict(rescued)})
 
 
-def current(settings: Settings, model: str) -> Workplace:
-    """This process's workplace, made on first use. Raises StoreError."""
+def current(settings: Settings, model: str) -> WorkerState:
+    """This process's state, made on first use. Raises StoreError."""
     global _current
     with _making:
         if _current is None:
-            _current = Workplace(settings, model)
+            _current = WorkerState(settings, model)
         return _current
 
 
 def leave() -> None:
-    """Leaves this process's workplace, if there is one."""
+    """Leaves this process's state, if there is one."""
     global _current
     if _current is not None:
         _current.leave()

@@ -1,6 +1,6 @@
 """The one task: a doorbell was heard, so drain. What it returns is one line for people to read in Flower.
 
-Knows Celery and the workplace; a message brings a job's id as a hint and nothing else.
+Knows Celery and the state of this process; a message brings a job's id as a hint and nothing else.
 """
 
 import logging

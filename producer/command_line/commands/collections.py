@@ -9,7 +9,7 @@ import typer
 from rankmill.producer.command_line import options
 
 if TYPE_CHECKING:
-    from rankmill.db.corpus.collections import Kept, Kind
+    from rankmill.db.corpus.collections import NamedSet, NamedSetRow
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
@@ -115,19 +115,19 @@ QUERYSET: dict[str, Callable[..., None]] = {
 }
 
 
-def _collections() -> "Kind":
+def _collections() -> "NamedSet":
     from rankmill.db.corpus.collections import COLLECTIONS
 
     return COLLECTIONS
 
 
-def _query_sets() -> "Kind":
+def _query_sets() -> "NamedSet":
     from rankmill.db.corpus.collections import QUERY_SETS
 
     return QUERY_SETS
 
 
-def _sync(kind: "Kind", name: str, source: Path, is_trial: bool, store: str | None, json_: bool) -> None:
+def _sync(kind: "NamedSet", name: str, source: Path, is_trial: bool, store: str | None, json_: bool) -> None:
     from dataclasses import asdict
 
     from rankmill.db.store.opening import open_store
@@ -157,13 +157,13 @@ def _sync(kind: "Kind", name: str, source: Path, is_trial: bool, store: str | No
     )
 
 
-def _list(kind: "Kind", store: str | None, json_: bool) -> None:
-    from rankmill.db.corpus.collections import list_kept
+def _list(kind: "NamedSet", store: str | None, json_: bool) -> None:
+    from rankmill.db.corpus.collections import list_named_sets
     from rankmill.producer.command_line.output.opening import opened_store, print_json, standard_output
     from rankmill.producer.command_line.output.tables import facts_table
 
     with opened_store(store) as opened:
-        found = [_facts(kind, row) for row in list_kept(opened, kind)]
+        found = [_facts(kind, row) for row in list_named_sets(opened, kind)]
     if json_:
         print_json(found)
     elif found:
@@ -173,7 +173,7 @@ def _list(kind: "Kind", store: str | None, json_: bool) -> None:
         standard_output().print(f"no {kind.noun} yet: rankmill {command} sync makes one")
 
 
-def _show(kind: "Kind", name: str, store: str | None, json_: bool) -> None:
+def _show(kind: "NamedSet", name: str, store: str | None, json_: bool) -> None:
     from rankmill.db.corpus.collections import find, num_bytes
     from rankmill.producer.command_line.output.opening import opened_store, print_json, standard_output
     from rankmill.producer.command_line.output.tables import facts_table
@@ -186,7 +186,7 @@ def _show(kind: "Kind", name: str, store: str | None, json_: bool) -> None:
         standard_output().print(facts_table([_shown(facts)]))
 
 
-def _remove(kind: "Kind", name: str, store: str | None) -> None:
+def _remove(kind: "NamedSet", name: str, store: str | None) -> None:
     from rankmill.db.corpus.collections import remove
     from rankmill.producer.command_line.output.opening import opened_store
     from rankmill.producer.command_line.output.progress import diagnostics
@@ -200,7 +200,7 @@ def _remove(kind: "Kind", name: str, store: str | None) -> None:
     )
 
 
-def _facts(kind: "Kind", row: "Kept") -> dict[str, Any]:
+def _facts(kind: "NamedSet", row: "NamedSetRow") -> dict[str, Any]:
     return {
         "name": row.name,
         kind.count: row.num_members,

@@ -29,9 +29,9 @@ def status(
     from rankmill.db.jobs.find import find_job
     from rankmill.db.jobs.progress import job_progress, list_job_progress
     from rankmill.db.queue.workers import workers
-    from rankmill.db.results.truncation import cuts, cuts_of_some
+    from rankmill.db.results.truncation import truncation_counts, truncation_of_some
     from rankmill.producer.command_line.output.after_job import afterwards_facts, afterwards_lines
-    from rankmill.producer.command_line.output.json_records import cut_facts, job_facts, worker_facts
+    from rankmill.producer.command_line.output.json_records import job_facts, truncation_facts, worker_facts
     from rankmill.producer.command_line.output.opening import print_json
     from rankmill.producer.command_line.output.progress import diagnostics
     from rankmill.producer.command_line.output.tables import jobs_table, workers_table
@@ -40,10 +40,10 @@ def status(
     with opened_store(store) as opened:
         if job is None:
             rows = list_job_progress(opened, limit)
-            read = cuts_of_some(opened, rows)
+            read = truncation_of_some(opened, rows)
         else:
             rows = [job_progress(opened, find_job(opened, job))]
-            read = {rows[0].job_id: cuts(opened, rows[0].job_id)}
+            read = {rows[0].job_id: truncation_counts(opened, rows[0].job_id)}
         ending = [] if job is None else afterwards_lines(opened, rows[0].job_id)
         alive = workers(opened)
         if json_:
@@ -52,7 +52,7 @@ def status(
                     "store": opened.safe_url,
                     "jobs": [
                         job_facts(row)
-                        | cut_facts(read.get(row.job_id))
+                        | truncation_facts(read.get(row.job_id))
                         | ({} if job is None else afterwards_facts(opened, row.job_id))
                         for row in rows
                     ],
@@ -91,7 +91,7 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     from rankmill.producer.command_line.output.opening import print_json
     from rankmill.producer.command_line.output.progress import diagnostics, progress_display
     from rankmill.producer.command_line.output.wording import sentence
-    from rankmill.producer.downstream.follow_up import settle
+    from rankmill.producer.downstream.follow_up import follow_up
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.running.progress import moments
     from rankmill.producer.settings import settings_from
@@ -104,10 +104,10 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
                 row = moment.progress
                 is_active = row.state is JobState.ACTIVE
                 display.show(moment, absence(opened, row.scorer.model, job_id=job_id) if is_active else "")
-        settled = settle(opened, settings_from({"store": store}), job_id)
+        followed_up = follow_up(opened, settings_from({"store": store}), job_id)
     if json_:
-        print_json(job_facts(row) | {"rankings": settled.rankings})
-    say_settled(settled)
+        print_json(job_facts(row) | {"rankings": followed_up.rankings})
+    say_settled(followed_up)
     if row.state is JobState.CANCELLED:
         console.print(f"job {job_id} was cancelled: {sentence(moment)}")
         raise typer.Exit(FAILURE)

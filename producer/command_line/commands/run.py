@@ -8,7 +8,7 @@ import typer
 from rankmill.producer.command_line import options
 
 if TYPE_CHECKING:
-    from rankmill.db.records.rankings import Publishing, PublishPolicy, Telling
+    from rankmill.db.records.rankings import NotificationRequest, Publishing, PublishPolicy
     from rankmill.db.runtime.settings import Settings
     from rankmill.db.store.store import Store
     from rankmill.producer.submission.inputs import Inputs
@@ -54,14 +54,14 @@ def run(
 
     Example: rankmill run --corpus c.jsonl.gz --queries q.jsonl --candidates bm25.trec --output out.jsonl
     """
-    from rankmill.producer.command_line.output.summary import RunScreen, conclude
+    from rankmill.producer.command_line.output.summary import RunProgress, conclude
     from rankmill.producer.errors import UsageError
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.results.files import plan_output
     from rankmill.producer.results.overwrite_guard import check_spares
     from rankmill.producer.running.run import run_job
     from rankmill.producer.settings import settings_from
-    from rankmill.producer.submission.inputs import Wishes
+    from rankmill.producer.submission.inputs import JobOptions
 
     settings = settings_from(
         {
@@ -82,19 +82,21 @@ def run(
     planned = None if output is None else plan_output(output, format_)
     if planned is not None:
         check_spares(planned, settings.store, corpus, queries, candidates)
-    wishes = Wishes(
+    job_options = JobOptions(
         name=name,
         priority=priority,
         top_k=top_k,
         min_score=min_score,
         spans=spans,
         publishing=publishing_of(publish, publish_policy, keep_publications),
-        telling=telling_of(webhook, then),
+        notification=notification_of(webhook, then),
     )
     with Interruption() as interruption, _opened(settings) as opened:
-        with RunScreen(opened) as screen:
-            outcome = run_job(opened, inputs, wishes, settings, interruption=interruption, screen=screen)
-        code = conclude(opened, outcome, planned, wishes, as_json=json_)
+        with RunProgress(opened) as observer:
+            outcome = run_job(
+                opened, inputs, job_options, settings, interruption=interruption, observer=observer
+            )
+        code = conclude(opened, outcome, planned, job_options, as_json=json_)
     raise typer.Exit(code)
 
 
@@ -136,8 +138,8 @@ def submit(
     from rankmill.producer.command_line.output.summary import READING, say_submitted
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
-    from rankmill.producer.submission.inputs import Wishes
-    from rankmill.producer.submission.submit import send
+    from rankmill.producer.submission.inputs import JobOptions
+    from rankmill.producer.submission.submit import submit_job
 
     settings = settings_from(
         {
@@ -153,19 +155,19 @@ def submit(
         }
     )
     inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs)
-    wishes = Wishes(
+    job_options = JobOptions(
         name=name,
         priority=priority,
         top_k=top_k,
         min_score=min_score,
         spans=spans,
         publishing=publishing_of(publish, publish_policy, keep_publications),
-        telling=telling_of(webhook, then),
+        notification=notification_of(webhook, then),
     )
     with Interruption(), _opened(settings) as opened:
         reading = SlowStep(diagnostics(), READING)
         try:
-            sent = send(opened, inputs, wishes, settings)
+            sent = submit_job(opened, inputs, job_options, settings)
         finally:
             reading.done()
         say_submitted(opened, sent, as_json=json_)
@@ -210,11 +212,11 @@ def publishing_of(
     return Publishing(ranking=ranking, policy=policy or PublishPolicy.WITHOUT_FAILED, keep=keep)
 
 
-def telling_of(webhook: str | None, then: str | None) -> "Telling | None":
+def notification_of(webhook: str | None, then: str | None) -> "NotificationRequest | None":
     """Who is told when the job ends, if anybody."""
-    from rankmill.db.records.rankings import Telling
+    from rankmill.db.records.rankings import NotificationRequest
 
-    return None if webhook is None and then is None else Telling(webhook=webhook, then=then)
+    return None if webhook is None and then is None else NotificationRequest(webhook=webhook, then=then)
 
 
 def check_candidates(candidates: Path | None, all_pairs: bool) -> None:

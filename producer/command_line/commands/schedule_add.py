@@ -80,10 +80,10 @@ def schedule_add(
     from rankmill.db.records.jobs import Priority
     from rankmill.db.schedules.catalog import ScheduleRequest, add
     from rankmill.db.store.clock import clock_of
-    from rankmill.producer.command_line.commands.run import check_candidates, publishing_of, telling_of
+    from rankmill.producer.command_line.commands.run import check_candidates, notification_of, publishing_of
     from rankmill.producer.command_line.output.opening import opened_store
     from rankmill.producer.command_line.output.progress import diagnostics
-    from rankmill.producer.downstream.follow_up import check_telling
+    from rankmill.producer.downstream.follow_up import check_notification
     from rankmill.producer.schedules.cron import check_schedule, next_fire, wall_clock
     from rankmill.producer.schedules.request import policies, scorer_of
     from rankmill.producer.settings import settings_from
@@ -105,8 +105,8 @@ def schedule_add(
     check_schedule(cron, timezone)
     check_candidates(candidates, all_pairs)
     is_made_up, waits = policies(catch_up, overlap)
-    telling = telling_of(webhook, then)
-    check_telling(telling, settings)
+    notification = notification_of(webhook, then)
+    check_notification(notification, settings)
     publishing = publishing_of(name, publish_policy, keep_publications)
     assert publishing is not None
     asked = ScheduleRequest(
@@ -123,7 +123,7 @@ def schedule_add(
         top_k=top_k,
         min_score=min_score,
         publishing=publishing,
-        telling=telling,
+        notification=notification,
     )
     with opened_store(store) as opened:
         next_at = next_fire(cron, timezone, clock_of(opened))

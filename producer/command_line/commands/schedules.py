@@ -11,7 +11,7 @@ from rankmill.producer.command_line.commands.schedule_add import schedule_add
 
 if TYPE_CHECKING:
     from rankmill.db.schedules.catalog import Schedule
-    from rankmill.db.schedules.runs import Night
+    from rankmill.db.schedules.runs import ScheduleRun
     from rankmill.db.store.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name, and its ranking's.")]
@@ -27,13 +27,13 @@ def schedule_list(
     Example: rankmill schedule list kb
     """
     from rankmill.db.schedules.catalog import find, list_schedules
-    from rankmill.db.schedules.runs import list_nights
+    from rankmill.db.schedules.runs import list_runs
     from rankmill.producer.command_line.output.opening import print_json, standard_output
     from rankmill.producer.command_line.output.tables import facts_table
 
     with _opened(store) as opened:
         found = list_schedules(opened) if name is None else [find(opened, name)]
-        last = {row.schedule_id: list_nights(opened, row.schedule_id) for row in found}
+        last = {row.schedule_id: list_runs(opened, row.schedule_id) for row in found}
     if json_:
         print_json([_facts(row, last[row.schedule_id]) for row in found])
         return
@@ -43,7 +43,7 @@ def schedule_list(
         return
     console.print(facts_table([_shown(row, last[row.schedule_id]) for row in found]))
     if name is not None and last[found[0].schedule_id]:
-        console.print(facts_table([_shown_night(night) for night in last[found[0].schedule_id]]))
+        console.print(facts_table([_shown_run(night) for night in last[found[0].schedule_id]]))
 
 
 def schedule_remove(name: Name, store: options.StoreUrl = None) -> None:
@@ -100,7 +100,7 @@ def schedule_run_now(
     Example: rankmill schedule run-now kb && rankmill watch kb
     """
     from rankmill.db.schedules.catalog import find
-    from rankmill.db.schedules.runs import list_nights
+    from rankmill.db.schedules.runs import list_runs
     from rankmill.db.store.clock import clock_of
     from rankmill.producer.command_line.output.summary import say_submitted
     from rankmill.producer.errors import RuntimeFailure, UsageError
@@ -118,7 +118,7 @@ def schedule_run_now(
         if sent is not None:
             say_submitted(opened, sent, as_json=json_)
             return
-        (night,) = list_nights(opened, schedule.schedule_id, limit=1)
+        (night,) = list_runs(opened, schedule.schedule_id, limit=1)
     why = night.reason or "another process submits it"
     raise RuntimeFailure(f"The night of {night.night} has no job yet, and a beat goes on trying: {why}")
 
@@ -176,7 +176,7 @@ def _opened(store: str | None) -> "Store":
     return opened_store(store)
 
 
-def _facts(row: "Schedule", last: list["Night"]) -> dict[str, Any]:
+def _facts(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -187,11 +187,11 @@ def _facts(row: "Schedule", last: list["Night"]) -> dict[str, Any]:
     }
 
 
-def _shown(row: "Schedule", last: list["Night"]) -> dict[str, str]:
+def _shown(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, str]:
     from rankmill.producer.schedules.cron import wall_clock
 
     zone = row.asked.zone
-    newest = _shown_night(last[0]) if last else {"night": "", "state": "", "job": "", "reason": ""}
+    newest = _shown_run(last[0]) if last else {"night": "", "state": "", "job": "", "reason": ""}
     return {
         "schedule": row.asked.name,
         "cron": row.asked.cron,
@@ -204,7 +204,7 @@ def _shown(row: "Schedule", last: list["Night"]) -> dict[str, str]:
     }
 
 
-def _shown_night(night: "Night") -> dict[str, str]:
+def _shown_run(night: "ScheduleRun") -> dict[str, str]:
     return {
         "night": night.night + (" by hand" if night.by_hand else ""),
         "state": night.state.value,

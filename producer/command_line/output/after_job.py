@@ -3,41 +3,41 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rankmill.db.rankings.notifications import NoticeRow, facts, notices_of
+from rankmill.db.rankings.notifications import NotificationRow, facts, notifications_of
 from rankmill.db.runtime.http_client import WrongUrl, place_of
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import printable
 from rankmill.producer.command_line.output.progress import diagnostics
-from rankmill.producer.downstream.follow_up import Settled
+from rankmill.producer.downstream.follow_up import FollowUp
 
 
-def say_settled(settled: Settled) -> None:
+def say_settled(followed_up: FollowUp) -> None:
     """Says what was published of an ended job, or why not, and what could not be told."""
-    for entry in settled.rankings:
+    for entry in followed_up.rankings:
         diagnostics().print(settled_line(entry))
-    for problem in settled.problems:
+    for problem in followed_up.problems:
         diagnostics().print(f"warning: {problem}")
 
 
 def afterwards_lines(store: Store, job_id: int) -> list[str]:
     """The same of any job, at any time."""
     rankings = map(settled_line, facts(store, job_id)["rankings"])
-    return [*rankings, *map(notice_line, notices_of(store, [job_id]))]
+    return [*rankings, *map(notification_line, notifications_of(store, [job_id]))]
 
 
 def afterwards_facts(store: Store, job_id: int) -> dict[str, Any]:
     """The same for programs."""
-    told = [row._asdict() | {"address": shown_address(row)} for row in notices_of(store, [job_id])]
+    told = [row._asdict() | {"address": shown_address(row)} for row in notifications_of(store, [job_id])]
     return {"rankings": facts(store, job_id)["rankings"], "notices": told}
 
 
-def notice_line(row: NoticeRow) -> str:
-    """Where one notice stands."""
+def notification_line(row: NotificationRow) -> str:
+    """Where one notification stands."""
     reason = f", {row.reason}" if row.reason else ""
     return printable(f"{row.kind} {shown_address(row)}: {row.state}{reason}")
 
 
-def shown_address(row: NoticeRow) -> str:
+def shown_address(row: NotificationRow) -> str:
     """Whom it is for, without the query of a URL, which may hold a key."""
     if row.kind != "webhook":
         return row.address

@@ -5,7 +5,7 @@ from typing import Any
 
 from rankmill.db.records.jobs import JobProgress
 from rankmill.db.records.workers import WorkerRow
-from rankmill.db.results.truncation import Cuts
+from rankmill.db.results.truncation import TruncationCounts
 from rankmill.producer.running.progress import average_pace, num_ended
 
 
@@ -15,9 +15,11 @@ def job_facts(row: JobProgress) -> dict[str, Any]:
     return facts
 
 
-def cut_facts(cuts: Cuts | None) -> dict[str, int | None]:
+def truncation_facts(truncation_counts: TruncationCounts | None) -> dict[str, int | None]:
     """Nulls where it was not counted."""
-    return dict.fromkeys(Cuts._fields) if cuts is None else cuts._asdict()
+    return (
+        dict.fromkeys(TruncationCounts._fields) if truncation_counts is None else truncation_counts._asdict()
+    )
 
 
 def worker_facts(row: WorkerRow) -> dict[str, Any]:

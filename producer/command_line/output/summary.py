@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from rankmill.db.records.jobs import JobProgress, Submission
 from rankmill.db.results.ranked import ranked_results
-from rankmill.db.results.truncation import Cuts, cuts
+from rankmill.db.results.truncation import TruncationCounts, truncation_counts
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.exit_codes import DONE, SOME_FAILED
 from rankmill.producer.command_line.output.after_job import say_settled
@@ -19,15 +19,15 @@ from rankmill.producer.command_line.output.truncation import told
 from rankmill.producer.command_line.output.wording import counted, duration, rate
 from rankmill.producer.results.files import Output, write_results
 from rankmill.producer.running.progress import Moment
-from rankmill.producer.running.run import Outcome, Screen
-from rankmill.producer.submission.inputs import Wishes
+from rankmill.producer.running.run import Outcome, RunObserver
+from rankmill.producer.submission.inputs import JobOptions
 from rankmill.producer.submission.record import Recorded
-from rankmill.producer.submission.submit import Sent
+from rankmill.producer.submission.submit import Submitted
 
 READING = "reading the inputs"
 
 
-class RunScreen(Screen):
+class RunProgress(RunObserver):
     """A run's words and progress on standard error."""
 
     def __init__(self, store: Store) -> None:
@@ -76,7 +76,7 @@ def described(submission: Submission, row: JobProgress) -> str:
     return line if submission.is_new else f"{line}; recorded before with the same inputs and scorer"
 
 
-def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
+def say_submitted(store: Store, sent: Submitted, *, as_json: bool) -> None:
     """Tells what was recorded: the id on standard output, the rest on standard error."""
     from rankmill.db.jobs.progress import job_progress
 
@@ -88,8 +88,8 @@ def say_submitted(store: Store, sent: Sent, *, as_json: bool) -> None:
         if sent.submission.started_anew:
             console.print(sent.submission.started_anew)
         print(sent.submission.job_id)  # noqa: T201
-    if sent.settled is not None:
-        say_settled(sent.settled)
+    if sent.followed_up is not None:
+        say_settled(sent.followed_up)
     _warn((*sent.submission.warnings, *([sent.warning] if sent.warning else [])))
 
 
@@ -98,12 +98,14 @@ def _warn(warnings: Iterable[str]) -> None:
         diagnostics().print(f"warning: {warning}")
 
 
-def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wishes, *, as_json: bool) -> int:
+def conclude(
+    store: Store, outcome: Outcome, planned: Output | None, job_options: JobOptions, *, as_json: bool
+) -> int:
     """Writes or shows the results, says what the run came to, and returns the exit code."""
     started, row = time.monotonic(), outcome.progress
-    top_k = row.top_k if wishes.top_k is None else wishes.top_k
-    min_score = row.min_score if wishes.min_score is None else wishes.min_score
-    read = cuts(store, row.job_id)
+    top_k = row.top_k if job_options.top_k is None else job_options.top_k
+    min_score = row.min_score if job_options.min_score is None else job_options.min_score
+    read = truncation_counts(store, row.job_id)
     if planned is not None:
         write_results(ranked_results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
     elif not as_json:
@@ -117,15 +119,15 @@ def conclude(store: Store, outcome: Outcome, planned: Output | None, wishes: Wis
                 "duration_s": round(duration_s, 3),
                 "output": None if planned is None else str(planned.path),
                 "store": store.safe_url,
-                "rankings": outcome.settled.rankings,
+                "rankings": outcome.followed_up.rankings,
             }
         )
     diagnostics().print(_told(outcome, read, planned, duration_s))
-    say_settled(outcome.settled)
+    say_settled(outcome.followed_up)
     return SOME_FAILED if row.num_failed else DONE
 
 
-def _told(outcome: Outcome, read: Cuts, planned: Output | None, duration_s: float) -> str:
+def _told(outcome: Outcome, read: TruncationCounts, planned: Output | None, duration_s: float) -> str:
     row = outcome.progress
     num_now = outcome.num_scored_now
     pace = f" ({rate(num_now / outcome.duration_s)} pairs/s)" if num_now else ""

@@ -12,7 +12,7 @@ from rich.text import Text
 from rankmill.db.records.jobs import JobProgress
 from rankmill.db.records.workers import WorkerRow
 from rankmill.db.results.passages import Passage, passages
-from rankmill.db.results.truncation import Cuts
+from rankmill.db.results.truncation import TruncationCounts
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import excerpt, printable, shortened
 from rankmill.producer.command_line.output.truncation import briefly
@@ -29,7 +29,7 @@ _MOMENT_CHARS = 16  # 2026-03-01 02:00 stays on one line
 
 def best_documents(store: Store, job_id: int, *, top: int | None, min_score: float | None) -> None:
     """Prints the best few documents of the first queries, each with its best clause where spans were found,
-    else with the telling words of its best window.
+    else with the notification words of its best window.
     """
     console = Console(highlight=False, emoji=False, markup=False)
     shown = passages(
@@ -63,7 +63,7 @@ def _ranking(best: list[Passage]) -> Table:
     return table
 
 
-def jobs_table(rows: list[JobProgress], read: Mapping[int, Cuts]) -> Table:
+def jobs_table(rows: list[JobProgress], read: Mapping[int, TruncationCounts]) -> Table:
     """Jobs, newest first, with what of their pairs was read, for those that `read` has."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
     for title in ("job", "name", "state", "model"):
@@ -130,7 +130,7 @@ def findings_table(findings: list[Finding]) -> Table:
     return table
 
 
-def traps_table(traps: Sequence[Mapping[str, Any]]) -> Table:
+def smoke_checks_table(traps: Sequence[Mapping[str, Any]]) -> Table:
     """A model's smoke pairs: the logit of the right answer, of the wrong one, and the verdict."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
     for title in ("trap", "language", "question"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, find, list_kept, remove
+from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, find, list_named_sets, remove
 from rankmill.db.corpus.sync import syncing
 from rankmill.db.errors import DraftExpired, UnknownName
 from rankmill.db.jobs.progress import job_progress
@@ -19,7 +19,7 @@ from rankmill.db.store.store import Store
 from rankmill.producer.errors import InputError, UsageError
 from rankmill.producer.sources.documents import DocumentSource
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.record import Recorded, record
 from rankmill.producer.submission.sync import Synced, sync
 from tests.support.jobs.small_jobs import StandIn
@@ -51,7 +51,7 @@ def held(store: Store, collection: str = "kb") -> dict[str, str]:
 
 
 def submit(store: Store, inputs: Inputs) -> Recorded:
-    return record(store, inputs, SPEC, Wishes(), SETTINGS)
+    return record(store, inputs, SPEC, JobOptions(), SETTINGS)
 
 
 def test_a_sync_makes_the_collection_equal_to_what_it_is_given(store: Store) -> None:
@@ -78,7 +78,7 @@ def test_a_trial_counts_and_changes_nothing(store: Store) -> None:
     with store.reading() as connection:
         assert run(connection, "SELECT count(*) FROM texts").fetchone()[0] == 2
     assert counts(sync(store, COLLECTIONS, "new", {"x": "y"}, SETTINGS, is_trial=True)) == (1, 0, 0, 0)
-    assert [row.name for row in list_kept(store, COLLECTIONS)] == ["kb"]
+    assert [row.name for row in list_named_sets(store, COLLECTIONS)] == ["kb"]
 
 
 def test_the_same_file_again_is_known_without_being_read(store: Store, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_sync_whose_texts_may_be_pruned_says_so_instead_of_pointing_at_nothing
             run(connection, "DELETE FROM drafts")
         with pytest.raises(DraftExpired, match="Run it again"):
             slow.apply(None)
-    assert list_kept(store, COLLECTIONS) == []
+    assert list_named_sets(store, COLLECTIONS) == []
 
 
 def test_a_job_takes_the_collection_and_the_query_set_as_they_are_when_it_comes(store: Store) -> None:

@@ -8,14 +8,14 @@ from rankmill.db.corpus.collections import COLLECTIONS
 from rankmill.db.jobs.find import find_job_by_key
 from rankmill.db.jobs.progress import job_progress, list_job_progress
 from rankmill.db.maintenance.prune import Pruned, Pruning, prune
-from rankmill.db.rankings.publish import settle_due
+from rankmill.db.rankings.publish import publish_due
 from rankmill.db.records.jobs import JobRequest, JobState
 from rankmill.db.records.rankings import Publishing
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.bulk import run
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import draft
+from rankmill.db.submission.draft import open_draft
 from rankmill.producer.submission.sync import sync
 from tests.support.jobs.small_jobs import SPEC, Slicer, StandIn, documents, queries, submit
 
@@ -89,12 +89,12 @@ def test_an_active_job_stays_however_old_and_so_do_the_scores_it_reuses(store: S
 def test_what_a_kept_publication_stands_on_stays(store: Store) -> None:
     asked = Publishing(ranking="kb", keep=1)
     first = nightly(store, "first", ["one"], publishing=asked)
-    settle_due(store)
+    publish_due(store)
     age(store, 90)
     assert removed(prune(store, 30 * DAY_S, is_trial=False)) == (0, 0, 0)
     assert len(list(ranked_results(store, first))) == 1
     nightly(store, "second", ["two"], publishing=asked)
-    settle_due(store)
+    publish_due(store)
     age(store, 90)
     pruned = prune(store, 30 * DAY_S, is_trial=False)
     with store.reading() as connection:
@@ -114,13 +114,13 @@ def test_texts_of_collections_stay_without_any_job(store: Store) -> None:
 def test_texts_that_somebody_just_read_stay_until_his_job_is_there(store: Store) -> None:
     nightly(store, "old", ["one", "two"])
     age(store, 90)
-    with draft(store) as reader:
+    with open_draft(store) as reader:
         reader.add_queries(queries(["first?"]))
         reader.use_all_pairs()
         reader.add_documents(documents(["one", "never seen"]))
         pruned = prune(store, 30 * DAY_S, is_trial=False)
         assert (pruned.num_jobs, pruned.num_texts, pruned.is_whole) == (1, 0, False)
-        published = reader.publish(JobRequest(key="new", name=None, scorer=SPEC), Slicer(2))
+        published = reader.record(JobRequest(key="new", name=None, scorer=SPEC), Slicer(2))
     assert (published.num_pairs, published.num_reused) == (2, 0), "its scores were gone before it came"
     assert removed(prune(store, 30 * DAY_S, is_trial=False)) == (0, 0, 1)
     StandIn(store).drain()
@@ -195,7 +195,7 @@ def test_prunes_beside_submissions_and_workers_lose_nothing(store: Store) -> Non
             row = job_progress(store, job.job_id)
             assert (row.num_pairs, row.num_failed, row.state) == (2, 0, JobState.DONE)
             assert len(list(ranked_results(store, job.job_id))) == 2
-            settle_due(store)
+            publish_due(store)
     finally:
         ends.set()
         for pruner in pruners:

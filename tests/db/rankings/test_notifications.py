@@ -15,10 +15,17 @@ import pytest
 
 from rankmill.db.jobs.cancel import cancel_job
 from rankmill.db.rankings import webhooks
-from rankmill.db.rankings.notifications import MAX_TRIES, Notice, NotTold, Teller, notices_of, tell_due
-from rankmill.db.rankings.notifiers import tellers_of
-from rankmill.db.rankings.publish import settle_due
-from rankmill.db.records.rankings import Telling
+from rankmill.db.rankings.notifications import (
+    MAX_TRIES,
+    NotAccepted,
+    Notification,
+    Notifier,
+    notifications_of,
+    notify_due,
+)
+from rankmill.db.rankings.notifiers import notifiers_of
+from rankmill.db.rankings.publish import publish_due
+from rankmill.db.records.rankings import NotificationRequest
 from rankmill.db.store.store import Store
 from rankmill.worker.broker.task_sender import task_sender
 from tests.support.jobs.rankings import night, score_all, submit_night
@@ -40,9 +47,9 @@ def receiver(tmp_path: Path) -> Iterator[Misbehaving]:
         yield started
 
 
-def poster(*, allow_private: bool = True) -> dict[str, Teller]:
-    def post(notice: Notice, told: Mapping[str, Any]) -> None:
-        webhooks.post(notice, told, secret=SECRET, allow_private=allow_private)
+def poster(*, allow_private: bool = True) -> dict[str, Notifier]:
+    def post(notification: Notification, told: Mapping[str, Any]) -> None:
+        webhooks.post(notification, told, secret=SECRET, allow_private=allow_private)
 
     return {"webhook": post}
 
@@ -52,13 +59,15 @@ def be_due(store: Store) -> None:
 
 
 def test_a_job_that_ended_is_told_once_after_it_was_published(store: Store, receiver: Misbehaving) -> None:
-    job_id = submit_night(store, "monday", MONDAY, telling=Telling(webhook=f"{receiver.url}/hook?key=1"))
-    assert tell_due(store, poster()) == []
+    job_id = submit_night(
+        store, "monday", MONDAY, notification=NotificationRequest(webhook=f"{receiver.url}/hook?key=1")
+    )
+    assert notify_due(store, poster()) == []
     score_all(store)
-    assert tell_due(store, poster()) == []  # not before its publication
-    settle_due(store)
-    assert [told.problem for told in tell_due(store, poster())] == [None]
-    assert tell_due(store, poster()) == []
+    assert notify_due(store, poster()) == []  # not before its publication
+    publish_due(store)
+    assert [told.problem for told in notify_due(store, poster())] == [None]
+    assert notify_due(store, poster()) == []
     (post,) = receiver.taken()
     headers, told = post["headers"], json.loads(post["body"])
     signed = f"{headers['X-Rankmill-Timestamp']}.{post['body']}".encode()
@@ -70,33 +79,40 @@ def test_a_job_that_ended_is_told_once_after_it_was_published(store: Store, rece
 
 
 def test_a_cancelled_job_is_told_too(sqlite_store: Store, receiver: Misbehaving) -> None:
-    job_id = submit_night(sqlite_store, "monday", MONDAY, telling=Telling(webhook=receiver.url))
+    job_id = submit_night(
+        sqlite_store, "monday", MONDAY, notification=NotificationRequest(webhook=receiver.url)
+    )
     cancel_job(sqlite_store, job_id)
-    settle_due(sqlite_store)
-    assert [told.problem for told in tell_due(sqlite_store, poster())] == [None]
+    publish_due(sqlite_store)
+    assert [told.problem for told in notify_due(sqlite_store, poster())] == [None]
     assert json.loads(receiver.taken()[0]["body"])["rankings"][0]["not_published"] == "it was cancelled"
 
 
 def test_a_receiver_that_fails_is_told_again_later_and_given_up_in_the_end(
     sqlite_store: Store, receiver: Misbehaving
 ) -> None:
-    night(sqlite_store, "monday", MONDAY, telling=Telling(webhook=f"{receiver.url}/hook?key=secret"))
+    night(
+        sqlite_store,
+        "monday",
+        MONDAY,
+        notification=NotificationRequest(webhook=f"{receiver.url}/hook?key=secret"),
+    )
     receiver.plan(*["down"] * MAX_TRIES)
     for _ in range(MAX_TRIES):
-        (told,) = tell_due(sqlite_store, poster())
+        (told,) = notify_due(sqlite_store, poster())
         assert told.problem == f"{receiver.url}/hook answered 503"
-        assert tell_due(sqlite_store, poster()) == []  # a pause lies between
+        assert notify_due(sqlite_store, poster()) == []  # a pause lies between
         be_due(sqlite_store)
-    assert tell_due(sqlite_store, poster()) == []
-    (row,) = notices_of(sqlite_store, [1])
+    assert notify_due(sqlite_store, poster()) == []
+    (row,) = notifications_of(sqlite_store, [1])
     assert (row.state, row.num_tries) == ("given up", MAX_TRIES)
     assert row.reason == f"gave up: {receiver.url}/hook answered 503"
 
 
 def test_a_redirect_is_not_followed(sqlite_store: Store, receiver: Misbehaving) -> None:
-    night(sqlite_store, "monday", MONDAY, telling=Telling(webhook=receiver.url))
+    night(sqlite_store, "monday", MONDAY, notification=NotificationRequest(webhook=receiver.url))
     receiver.plan("moved")
-    assert tell_due(sqlite_store, poster())[0].problem == f"{receiver.url}/ answered 307"
+    assert notify_due(sqlite_store, poster())[0].problem == f"{receiver.url}/ answered 307"
     assert (receiver.taken(), receiver.is_plan_done()) == ([], True)
 
 
@@ -109,22 +125,22 @@ def reach(point):
     print("ready", flush=True)
     sys.stdin.read()
 
-def post(notice, told):
-    webhooks.post(notice, told, secret="a secret of the tests", allow_private=True)
+def post(notification, told):
+    webhooks.post(notification, told, secret="a secret of the tests", allow_private=True)
 
 notifications.reach = reach
-notifications.tell_due(open_store(sys.argv[1]), {"webhook": post})
+notifications.notify_due(open_store(sys.argv[1]), {"webhook": post})
 """
 
 
 def test_killed_after_the_post_it_is_told_again(store: Store, store_url: str, receiver: Misbehaving) -> None:
-    night(store, "monday", MONDAY, telling=Telling(webhook=receiver.url))
+    night(store, "monday", MONDAY, notification=NotificationRequest(webhook=receiver.url))
     with other_process(DYING, store_url) as process:
         process.kill()
         process.wait()
-    assert tell_due(store, poster()) == []  # for as long as the dead one may be at it
+    assert notify_due(store, poster()) == []  # for as long as the dead one may be at it
     be_due(store)
-    assert [told.problem for told in tell_due(store, poster())] == [None]
+    assert [told.problem for told in notify_due(store, poster())] == [None]
     posts = receiver.taken()
     assert len(posts) == 2
     assert len({post["headers"]["X-Rankmill-Notice"] for post in posts}) == 1
@@ -170,12 +186,12 @@ def test_the_address_that_is_really_connected_to_is_what_counts(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     url = f"http://hooks.example.com:{receiver.port}/hook"
-    night(sqlite_store, "monday", MONDAY, telling=Telling(webhook=url))
-    (told,) = tell_due(sqlite_store, poster(allow_private=False))
+    night(sqlite_store, "monday", MONDAY, notification=NotificationRequest(webhook=url))
+    (told,) = notify_due(sqlite_store, poster(allow_private=False))
     assert told.problem is not None
     assert told.problem.startswith(f"{url}: the host's address is loopback, link-local or private")
     be_due(sqlite_store)
-    assert tell_due(sqlite_store, poster())[0].problem is None
+    assert notify_due(sqlite_store, poster())[0].problem is None
     assert (asked, len(receiver.taken())) == (["hooks.example.com"] * 2, 1)
 
 
@@ -183,16 +199,16 @@ def test_the_address_that_is_really_connected_to_is_what_counts(
     "url", ["ftp://a/b", "http://", "http://u:p@a/", "https://a/\r\nX: y", "http://a:b/"]
 )
 def test_what_is_no_url_to_post_to_is_never_posted_to(url: str) -> None:
-    with pytest.raises(NotTold, match="cannot be used"):
-        webhooks.post(Notice(1, 1, "webhook", url, 1, 0.0), {}, secret=SECRET, allow_private=True)
+    with pytest.raises(NotAccepted, match="cannot be used"):
+        webhooks.post(Notification(1, 1, "webhook", url, 1, 0.0), {}, secret=SECRET, allow_private=True)
 
 
 def test_a_worker_publishes_and_tells_by_webhook_and_by_task(
     store_url: str, store: Store, redis_url: str, receiver: Misbehaving, tmp_path: Path
 ) -> None:
     """All in processes of their own: our worker, the receiver, and the worker of somebody else's shop."""
-    telling = Telling(webhook=receiver.url, then="shop.reindex")
-    job_id = submit_night(store, "monday", MONDAY, telling=telling)
+    notification = NotificationRequest(webhook=receiver.url, then="shop.reindex")
+    job_id = submit_night(store, "monday", MONDAY, notification=notification)
     told = tmp_path / "told"
     shop = [sys.executable, "-m", "celery", "-A", "tests.support.processes.shop", "worker", "--pool", "solo"]
     environment = {"SHOP_BROKER": redis_url, "SHOP_FILE": str(told), "PYTHONPATH": str(ROOT)}
@@ -211,10 +227,10 @@ def test_a_worker_publishes_and_tells_by_webhook_and_by_task(
 def test_a_broker_that_is_away_is_a_reason_and_not_an_end(sqlite_store: Store) -> None:
     from rankmill.db.runtime.settings import Settings
 
-    night(sqlite_store, "monday", MONDAY, telling=Telling(then="shop.reindex"))
+    night(sqlite_store, "monday", MONDAY, notification=NotificationRequest(then="shop.reindex"))
     settings = Settings(broker="redis://:word@127.0.0.1:9/0")
-    tellers = tellers_of(settings, task_sender(settings.broker))
-    (told,) = tell_due(sqlite_store, tellers)
+    notifiers = notifiers_of(settings, task_sender(settings.broker))
+    (told,) = notify_due(sqlite_store, notifiers)
     assert told.problem is not None
     assert "the broker did not take the task" in told.problem
     assert "word" not in told.problem

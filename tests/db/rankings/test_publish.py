@@ -8,7 +8,7 @@ from rankmill.db.jobs.cancel import cancel_job
 from rankmill.db.jobs.retry import retry_failed
 from rankmill.db.rankings.catalog import find, kept, remove, tolerate
 from rankmill.db.rankings.deliveries import begin
-from rankmill.db.rankings.publish import kept_jobs, roll_back, settle_due
+from rankmill.db.rankings.publish import kept_jobs, publish_due, roll_back
 from rankmill.db.records.rankings import PublishPolicy
 from rankmill.db.store.store import Store
 from tests.support.jobs.rankings import BROKEN, follow, latest, night, score_all, submit_night
@@ -28,12 +28,12 @@ def counts(store: Store) -> list[tuple[int, int, int]]:
 
 def test_a_ranking_is_empty_until_a_job_of_it_ends_and_then_shows_all_of_it(store: Store) -> None:
     submit_night(store, "monday", MONDAY)
-    assert (settle_due(store), latest(store)) == ([], {})
+    assert (publish_due(store), latest(store)) == ([], {})
     score_all(store)
     assert latest(store) == {}
-    (published,) = settle_due(store)
+    (published,) = publish_due(store)
     assert (published.num_pairs, published.num_added, published.last_cursor) == (6, 6, 6)
-    assert settle_due(store) == []
+    assert publish_due(store) == []
     assert latest(store)["q1", "d3"] == (1, 3.078125)
     assert [rank for (_, document), (rank, _) in latest(store).items() if document == "d1"] == [3, 3]
 
@@ -101,7 +101,7 @@ def test_a_job_with_failed_pairs_is_published_as_its_policy_says(
 
 def test_a_cancelled_job_is_not_published(sqlite_store: Store) -> None:
     cancel_job(sqlite_store, submit_night(sqlite_store, "monday", MONDAY))
-    assert settle_due(sqlite_store) == []
+    assert publish_due(sqlite_store) == []
     assert rows(sqlite_store, "publish_requests")[0]["reason"] == "it was cancelled"
 
 
@@ -109,8 +109,8 @@ def test_a_job_that_ends_after_a_later_one_does_not_take_its_place(store: Store)
     early = submit_night(store, "monday", MONDAY)
     later = submit_night(store, "tuesday", TUESDAY)
     score_all(store)
-    settle_due(store, later)
-    assert settle_due(store, early) == []
+    publish_due(store, later)
+    assert publish_due(store, early) == []
     assert rows(store, "publish_requests")[0]["reason"] == LATE
     assert {document for _, document in latest(store)} == set(TUESDAY)
 
@@ -120,7 +120,7 @@ def test_a_job_whose_failed_pairs_are_tried_again_is_published_again(store: Stor
     execute(store, "UPDATE texts SET content = '5' WHERE content = 'broken'")
     assert retry_failed(store, job_id).num_pairs == 1
     score_all(store)
-    (again,) = settle_due(store)
+    (again,) = publish_due(store)
     assert (again.num_added, again.num_changed) == (1, 1)  # d1 falls to the second rank
     assert latest(store)["q1", "d2"] == (1, 5.078125)
     assert roll_back(store, "kb").num_removed == 1  # as it was, without the score that came later
@@ -221,7 +221,7 @@ def test_a_ranking_is_removed_with_all_that_is_its_own_and_its_jobs_stay(store: 
     begin(store, find(store, "kb").ranking_id, "folder /somewhere")
     remove(store, find(store, "kb").ranking_id)
     score_all(store)
-    assert settle_due(store) == []
+    assert publish_due(store) == []
     for table in ("rankings", "publications", "publish_requests"):
         assert count(store, table) == 1, table
     assert (count(store, "deliveries"), latest(store), len(latest(store, "other"))) == (0, {}, 6)

@@ -11,7 +11,7 @@ from rankmill.db.rankings import publish
 from rankmill.db.rankings.catalog import find
 from rankmill.db.rankings.diff import compare
 from rankmill.db.rankings.feed import changes
-from rankmill.db.rankings.publish import roll_back, settle_due
+from rankmill.db.rankings.publish import publish_due, roll_back
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from tests.support.jobs.rankings import follow, latest, night, score_all, submit_night
@@ -26,7 +26,7 @@ DYING = """
 import sys
 from rankmill.db.rankings import publish
 from rankmill.db.store.opening import open_store
-from rankmill.db.rankings.publish import settle_due
+from rankmill.db.rankings.publish import publish_due
 
 def reach(point):
     if point == sys.argv[2]:
@@ -34,7 +34,7 @@ def reach(point):
         sys.stdin.read()
 
 publish.reach = reach
-settle_due(open_store(sys.argv[1]))
+publish_due(open_store(sys.argv[1]))
 """
 
 
@@ -53,7 +53,7 @@ def test_killed_around_the_commit_all_of_it_is_there_or_nothing(
         process.wait()
         seen = latest(store)
     assert (seen == before) is not is_published
-    settle_due(store)  # as a rescue round does
+    publish_due(store)  # as a rescue round does
     assert {document for _, document in latest(store)} == set(TUESDAY)
     assert count(store, "publications") == 2
     state: dict[tuple[str, str], tuple[object, ...]] = {}
@@ -94,7 +94,7 @@ def test_two_interleaved_publishers_give_out_cursors_in_the_order_of_their_commi
         monkeypatch.setattr(publish, "compare", compare_and_wait)
         second = threads.submit(roll_back, other, "kb", 1)
         assert has_compared.wait(60)
-        first = threads.submit(settle_due, store)
+        first = threads.submit(publish_due, store)
         assert is_waiting.wait(60)
         may_publish.set()
         wait_until(lambda: is_somebody_locked_out(store), 60, "the second publisher to wait for the first")
@@ -121,7 +121,7 @@ def test_any_number_of_publishers_at_once_publish_each_job_once(store: Store, st
     score_all(store)
     stores = [open_store(store_url) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
-        made = [one for settled in threads.map(settle_due, stores) for one in settled]
+        made = [one for settled in threads.map(publish_due, stores) for one in settled]
     for opened in stores:
         opened.close()
     assert len({one.publication_id for one in made}) == len(made) == count(store, "publications")

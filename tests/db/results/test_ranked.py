@@ -22,7 +22,7 @@ from rankmill.db.records.shards import Claim, PairFailure, ShardResult
 from rankmill.db.records.sigmoid import sigmoid
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import draft
+from rankmill.db.submission.draft import open_draft
 from tests.support.jobs.small_jobs import SPEC, Slicer, StandIn, queries, scored, submit
 
 
@@ -62,11 +62,11 @@ def test_ranks_fall_with_the_logit_and_queries_keep_their_order(store: Store) ->
 
 def test_ties_are_broken_by_document_id_by_code_point(store: Store) -> None:
     ids = ["b", "B", "a", "ä", "Z", "_", "10", "9", "\U0001f600", "\uff5e"]
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         drafted.add_queries(queries(["q"]))
         drafted.use_all_pairs()
         drafted.add_documents(DocumentRow(id_, "same", 0, line) for line, id_ in enumerate(ids, 1))
-        job_id = drafted.publish(JobRequest(key="k", name=None, scorer=SPEC), Slicer(100)).job_id
+        job_id = drafted.record(JobRequest(key="k", name=None, scorer=SPEC), Slicer(100)).job_id
     land(store, {"same": 1.0})
     assert [row.document_id for row in ranked_results(store, job_id)] == sorted(ids)
 
@@ -134,11 +134,11 @@ def test_unfinished_pairs_are_left_out(store: Store) -> None:
 
 
 def test_spans_count_in_the_document_s_own_text(store: Store) -> None:
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         drafted.add_queries(queries(["q"]))
         drafted.use_all_pairs()
         drafted.add_documents([DocumentRow("d", "Title own text", 6, 1)])
-        job_id = drafted.publish(JobRequest(key="k", name=None, scorer=SPEC), Slicer(1)).job_id
+        job_id = drafted.record(JobRequest(key="k", name=None, scorer=SPEC), Slicer(1)).job_id
     StandIn(store).drain()
     (row,) = ranked_results(store, job_id)
     assert (row.span_start, row.span_end) == (0, 8)

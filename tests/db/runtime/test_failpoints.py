@@ -120,7 +120,7 @@ def test_every_point_is_reached_in_the_life_of_a_job(
     with Doorbell(redis_url) as doorbell:
         doorbell.ring("null", job_id)
     with desk(store) as worker:
-        worker.presence.begin()
+        worker.leases.begin()
         wait_until(lambda: "during_heartbeat" in seen, SOON_S, "a heartbeat")
         seen.remove("during_heartbeat")
         worker.drain()

@@ -17,7 +17,7 @@ from rankmill.db.records.rankings import Publishing
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules import catalog, runs
 from rankmill.db.schedules.catalog import CatchUp, Overlap, Schedule, ScheduleRequest
-from rankmill.db.schedules.runs import Night
+from rankmill.db.schedules.runs import ScheduleRun
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from rankmill.producer.schedules.cron import next_fire
@@ -72,12 +72,12 @@ def killed(*_: object, **__: object) -> None:
 
 def history(store: Store, schedule: Schedule) -> list[tuple[str, str]]:
     """The schedule's nights, oldest first, with what became of them."""
-    found = runs.list_nights(store, schedule.schedule_id)
+    found = runs.list_runs(store, schedule.schedule_id)
     return [(night.night, night.state.value) for night in reversed(found)]
 
 
-def last(store: Store, schedule: Schedule) -> Night:
-    return runs.list_nights(store, schedule.schedule_id, limit=1)[0]
+def last(store: Store, schedule: Schedule) -> ScheduleRun:
+    return runs.list_runs(store, schedule.schedule_id, limit=1)[0]
 
 
 def test_a_night_becomes_a_job_of_what_the_store_keeps_then(
@@ -157,7 +157,7 @@ def test_a_beat_killed_after_the_job_was_recorded_doubles_nothing(
     monkeypatch.undo()
     (job,) = list_job_progress(store)
     ask(store, settings, asked_again_at)
-    first = runs.list_nights(store, schedule.schedule_id)[-1]
+    first = runs.list_runs(store, schedule.schedule_id)[-1]
     assert (first.state.value, first.job_id) == ("submitted", job.job_id)
     assert len(list_job_progress(store)) == 1, "the second night waits for the first one's job"
 

@@ -11,7 +11,7 @@ from rankmill.db.records.inputs import CandidateRow, DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest
 from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import Draft, draft
+from rankmill.db.submission.draft import Draft, open_draft
 from tests.support.jobs.small_jobs import SPEC, Slicer, documents, queries, submit
 from tests.support.jobs.store_rows import count, rows
 
@@ -26,7 +26,7 @@ def read(
     candidate_rows: Iterable[CandidateRow] | None = None,
 ) -> None:
     """Reads a draft as far as its rows go, and leaves it."""
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         drafted.add_queries(query_rows)
         if candidate_rows is None:
             drafted.use_all_pairs()
@@ -36,9 +36,9 @@ def read(
 
 
 def publish(store: Store, slicer: Callable[[Iterator[PairCost]], Iterator[ShardPlan]]) -> None:
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         fill(drafted)
-        drafted.publish(JobRequest(key="k", name=None, scorer=SPEC), slicer)
+        drafted.record(JobRequest(key="k", name=None, scorer=SPEC), slicer)
 
 
 def nothing_is_recorded(store: Store) -> bool:
@@ -78,7 +78,7 @@ def test_shards_cover_pairs_as_sliced(store: Store) -> None:
 
 def test_repeated_candidates_are_merged_and_counted(store: Store) -> None:
     lines = [("q1", "d1"), ("q1", "d2"), ("q1", "d1"), ("q1", "d1")]
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         drafted.add_queries(queries(["question"]))
         drafted.add_candidates(CandidateRow(*pair, line) for line, pair in enumerate(lines, 1))
         drafted.add_documents(documents(["one", "two"]))
@@ -165,11 +165,11 @@ def test_every_other_text_comes_back_as_it_was(store: Store) -> None:
 
 def test_ids_may_be_long_and_strange(store: Store) -> None:
     ids = ["x" * 50_000, "tab\tand\nline", "\\N", "%s", "Ünïcode 文", "'; DROP TABLE jobs; --", ""]
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         drafted.add_queries(QueryRow(id_, f"query {n}", n) for n, id_ in enumerate(ids, 1))
         drafted.add_candidates(CandidateRow(id_, id_, n) for n, id_ in enumerate(ids, 1))
         drafted.add_documents(DocumentRow(id_, f"document {n}", 0, n) for n, id_ in enumerate(ids, 1))
-        drafted.publish(JobRequest(key="k", name=None, scorer=SPEC), Slicer(2))
+        drafted.record(JobRequest(key="k", name=None, scorer=SPEC), Slicer(2))
     assert [row["document_id"] for row in rows(store, "job_documents")] == ids
 
 
@@ -210,7 +210,7 @@ def test_an_error_while_publishing_leaves_nothing_of_the_job(store: Store) -> No
 
 
 def test_a_draft_that_is_not_published_is_seen_by_nobody(store: Store) -> None:
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         fill(drafted)
         drafted.check()
         assert nothing_is_recorded(store)
@@ -225,7 +225,7 @@ def test_reading_a_corpus_keeps_no_writer_waiting(store: Store) -> None:
                     connection.execute(text("UPDATE texts SET content = content"))
             yield CandidateRow("q1", f"d{line % 3 + 1}", line)
 
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         drafted.add_queries(queries(["question"]))
         drafted.add_candidates(while_others_write())
         drafted.add_documents(documents(["one", "two", "three"]))
@@ -234,11 +234,11 @@ def test_reading_a_corpus_keeps_no_writer_waiting(store: Store) -> None:
 
 
 def test_two_drafts_at_once_do_not_see_each_other(store: Store) -> None:
-    with draft(store) as first, draft(store) as second:
+    with open_draft(store) as first, open_draft(store) as second:
         fill(first)
         fill(second)
-        one = first.publish(JobRequest(key="one", name=None, scorer=SPEC), Slicer(2))
-        two = second.publish(JobRequest(key="two", name=None, scorer=SPEC), Slicer(2))
+        one = first.record(JobRequest(key="one", name=None, scorer=SPEC), Slicer(2))
+        two = second.record(JobRequest(key="two", name=None, scorer=SPEC), Slicer(2))
     assert (one.is_new, two.is_new, count(store, "pairs")) == (True, True, 6)
 
 

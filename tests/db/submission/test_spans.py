@@ -26,7 +26,7 @@ from rankmill.db.results.passages import passages
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.store.store import Store
 from rankmill.db.submission.clause_job import refine
-from rankmill.db.submission.draft import draft
+from rankmill.db.submission.draft import open_draft
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.producer.command_line.output.tables import best_documents
 from tests.support.inputs.texts import LONG
@@ -41,11 +41,11 @@ TEXT = f"{RENT} {NOTICE}\n\n{LAW}"
 
 
 def submit(store: Store, documents: list[DocumentRow], *, spans: int | None = 2, key: str = "k") -> int:
-    with draft(store) as sheet:
-        sheet.add_queries(queries(["How is it ended?", "Which law?"]))
-        sheet.use_all_pairs()
-        sheet.add_documents(documents)
-        return sheet.publish(JobRequest(key=key, name=key, scorer=SPEC, spans=spans), Slicer(2)).job_id
+    with open_draft(store) as drafted:
+        drafted.add_queries(queries(["How is it ended?", "Which law?"]))
+        drafted.use_all_pairs()
+        drafted.add_documents(documents)
+        return drafted.record(JobRequest(key=key, name=key, scorer=SPEC, spans=spans), Slicer(2)).job_id
 
 
 def titled(title: str, own: str, document_id: str = "d1") -> DocumentRow:

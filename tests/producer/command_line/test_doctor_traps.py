@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rankmill.db.records.shards import PairScore, ShardResult, ShardWork
-from rankmill.producer.diagnostics.doctor import told_of_traps
-from rankmill.worker.checks.smoke_pairs import PAIRS, set_traps
+from rankmill.producer.diagnostics.doctor import smoke_check_words
+from rankmill.worker.checks.smoke_pairs import PAIRS, run_smoke_checks
 from rankmill.worker.scorer.null_scorer import NullScorer
 from rankmill.worker.scorer.protocol import Prepared
 from tests.support.processes.rankmill_command import Rankmill
@@ -44,11 +44,11 @@ class Reader(NullScorer):
 
 def test_a_model_that_reads_passes_every_trap() -> None:
     right = {trap["right"] for trap in TRAPS}
-    assert all(trap.is_passed for trap in set_traps(Reader(lambda _, answer: float(answer in right))))
+    assert all(trap.is_passed for trap in run_smoke_checks(Reader(lambda _, answer: float(answer in right))))
 
 
 def test_a_model_that_counts_words_falls_into_every_trap_but_the_facts() -> None:
-    found = set_traps(Reader(lambda query, answer: float(len(words(query) & words(answer)))))
+    found = run_smoke_checks(Reader(lambda query, answer: float(len(words(query) & words(answer)))))
     assert {trap.name for trap in found if trap.is_passed} <= {"a fact"}
 
 
@@ -67,4 +67,4 @@ def test_the_demo_model_runs_and_what_it_fails_is_said(tmp_path: Path) -> None:
         assert fact in model["found"]
     failed = [trap for trap in model["traps"] if not trap["is_passed"]]
     assert failed, "a model of English contracts that reads Chinese: look at the traps"
-    assert f"{len(TRAPS) - len(failed)} of {len(TRAPS)} traps passed" in told_of_traps(model["traps"])
+    assert f"{len(TRAPS) - len(failed)} of {len(TRAPS)} traps passed" in smoke_check_words(model["traps"])

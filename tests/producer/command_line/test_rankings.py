@@ -35,12 +35,12 @@ def two_nights(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_run_publishes_and_tells_before_it_ends(tmp_path: Path, receiver: Misbehaving) -> None:
     rankmill = Rankmill(tmp_path)
     inputs = write_inputs(tmp_path, num_documents=3, num_queries=2)
-    wishes = ["--publish", "kb", "--webhook", f"{receiver.url}/hook", "--json"]
-    refused = rankmill("run", *inputs, *wishes, exit_code=3)
+    job_options = ["--publish", "kb", "--webhook", f"{receiver.url}/hook", "--json"]
+    refused = rankmill("run", *inputs, *job_options, exit_code=3)
     assert "RANKMILL_WEBHOOK_SECRET" in refused.stderr
     rankmill.environment["RANKMILL_WEBHOOK_SECRET"] = "sixteen letters or more"
     rankmill.environment["RANKMILL_WEBHOOK_PRIVATE"] = "true"
-    ended = rankmill("run", *inputs, *wishes)
+    ended = rankmill("run", *inputs, *job_options)
     (published,) = json.loads(ended.stdout)["rankings"]
     assert (published["ranking"], published["num_added"], published["last_cursor"]) == ("kb", 6, 6)
     assert "ranking kb: publication 1: 6 added, 0 changed, 0 removed; the feed's cursor is 6" in ended.stderr

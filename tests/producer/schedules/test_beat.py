@@ -106,7 +106,7 @@ def test_run_now_makes_the_ranking_and_list_tells_of_it(rankmill: Rankmill) -> N
     assert "by hand" in rankmill("schedule", "list", "kb").stdout
 
 
-@pytest.mark.parametrize("point", ["before_publish_commit", "after_publish_commit", "before_doorbell"])
+@pytest.mark.parametrize("point", ["before_record_commit", "after_record_commit", "before_doorbell"])
 def test_a_night_whose_submitter_is_killed_is_one_job_all_the_same(
     rankmill: Rankmill, store: Store, point: str
 ) -> None:

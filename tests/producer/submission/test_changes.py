@@ -12,7 +12,7 @@ from rankmill.db.store.opening import open_store
 from rankmill.producer.errors import InputError
 from rankmill.producer.sources.digests import content_digest
 from rankmill.producer.submission import job_key
-from rankmill.producer.submission.inputs import Inputs, Wishes
+from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.record import record
 
 
@@ -53,7 +53,7 @@ def test_a_write_just_after_the_digest_is_seen(
         return found
 
     with open_store(sqlite_url) as store:
-        asked = (store, inputs, ScorerSpec(model="null"), Wishes(), Settings())
+        asked = (store, inputs, ScorerSpec(model="null"), JobOptions(), Settings())
         if is_known:
             record(*asked)
         monkeypatch.setattr(job_key, "content_digest", digest_then_change)

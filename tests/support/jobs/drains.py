@@ -10,9 +10,9 @@ from rankmill.db.results.ranked import ranked_results
 from rankmill.db.schema.shards import shards
 from rankmill.db.schema.texts_and_scores import scores
 from rankmill.db.store.store import Store
-from rankmill.worker.drain.drain import Conductor, Terms
-from rankmill.worker.drain.leases import Presence
-from rankmill.worker.drain.loaded_scorer import Resident
+from rankmill.worker.drain.drain import Drain, DrainTerms
+from rankmill.worker.drain.leases import WorkerLeases
+from rankmill.worker.drain.loaded_scorer import ScorerCache
 from rankmill.worker.drain.report import DrainReport
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.watchdog import Pulse
@@ -33,25 +33,25 @@ class Desk:
         heartbeat_s: float = 60,
     ) -> None:
         self.store, self.model, self.lease_s = store, model, lease_s
-        self.presence = Presence(store, model, lease_s=lease_s, heartbeat_s=heartbeat_s)
-        self.resident = Resident(store, self.presence, load)
+        self.leases = WorkerLeases(store, model, lease_s=lease_s, heartbeat_s=heartbeat_s)
+        self.scorer_cache = ScorerCache(store, self.leases, load)
         self.stop, self.pulse = Stop(), Pulse()
         self.told: list[int] = []
 
     def drain(self, *, job_id: int | None = None, drain_s: float = 60, max_attempts: int = 3) -> DrainReport:
-        terms = Terms(
+        terms = DrainTerms(
             model=self.model, job_id=job_id, drain_s=drain_s, lease_s=self.lease_s, max_attempts=max_attempts
         )
-        conductor = Conductor(
+        drain = Drain(
             self.store,
-            self.presence,
-            self.resident,
+            self.leases,
+            self.scorer_cache,
             terms,
             stop=self.stop,
             on_more=self.told.append,
             pulse=self.pulse,
         )
-        return conductor.drain()
+        return drain.drain()
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def desk(
     try:
         yield opened
     finally:
-        opened.presence.end()
+        opened.leases.end()
 
 
 def states(store: Store) -> dict[str, int]:

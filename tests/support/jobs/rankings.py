@@ -11,13 +11,13 @@ from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.landing import complete
 from rankmill.db.rankings.catalog import find
 from rankmill.db.rankings.feed import changes
-from rankmill.db.rankings.publish import settle_due
+from rankmill.db.rankings.publish import publish_due
 from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest
 from rankmill.db.records.rankings import Change, Publishing, PublishPolicy
 from rankmill.db.records.shards import PairFailure, PairScore, ShardResult
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import draft
+from rankmill.db.submission.draft import open_draft
 from tests.support.jobs.small_jobs import SPEC, Slicer, StandIn
 
 RANKING = "kb"
@@ -46,16 +46,18 @@ def submit_night(
         ),
         **request,
     )
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         given = {"q1": "first", "q2": "second"} if queries is None else queries
         drafted.add_queries(QueryRow(id_, words, line) for line, (id_, words) in enumerate(given.items(), 1))
         drafted.use_all_pairs()
         drafted.add_documents(
             DocumentRow(id_, words, 0, line) for line, (id_, words) in enumerate(corpus.items(), 1)
         )
-        submission = drafted.publish(asked, Slicer(100))
+        submission = drafted.record(asked, Slicer(100))
     if not submission.is_new:
-        store.write(lambda connection: ask(connection, submission.job_id, asked.publishing, asked.telling))
+        store.write(
+            lambda connection: ask(connection, submission.job_id, asked.publishing, asked.notification)
+        )
     return submission.job_id
 
 
@@ -77,11 +79,11 @@ def score_all(store: Store) -> None:
             complete(store, worker.engine_id, [result])
 
 
-def night(store: Store, key: str, corpus: Mapping[str, str], **wishes: Any) -> int:
+def night(store: Store, key: str, corpus: Mapping[str, str], **job_options: Any) -> int:
     """A whole night: submitted, scored, published; returns the job's id."""
-    job_id = submit_night(store, key, corpus, **wishes)
+    job_id = submit_night(store, key, corpus, **job_options)
     score_all(store)
-    settle_due(store)
+    publish_due(store)
     return job_id
 
 

@@ -14,7 +14,7 @@ from rankmill.db.records.scorers import EngineFacts, ScorerSpec
 from rankmill.db.records.shards import Claim, PairCost, PairScore, ShardPlan, ShardResult, ShardWork
 from rankmill.db.scorers.identity import record_engine
 from rankmill.db.store.store import Store
-from rankmill.db.submission.draft import draft
+from rankmill.db.submission.draft import open_draft
 
 SPEC = ScorerSpec(model="null")
 FACTS = EngineFacts(
@@ -66,7 +66,7 @@ def submit(
 ) -> Submission:
     """Submits a small job: all pairs, or the given candidates."""
     asked = replace(JobRequest(key=key, name=name, scorer=SPEC), **request)
-    with draft(store) as drafted:
+    with open_draft(store) as drafted:
         drafted.add_queries(queries(query_texts))
         if candidates is None:
             drafted.use_all_pairs()
@@ -75,7 +75,7 @@ def submit(
                 CandidateRow(query, document, line) for line, (query, document) in enumerate(candidates, 1)
             )
         drafted.add_documents(documents(document_texts))
-        return drafted.publish(asked, Slicer(pairs_per_shard))
+        return drafted.record(asked, Slicer(pairs_per_shard))
 
 
 def scored(work: ShardWork, logit: float = 0.5) -> ShardResult:

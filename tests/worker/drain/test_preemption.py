@@ -13,7 +13,7 @@ from rankmill.db.records.scorers import LongDocuments, ScorerSpec
 from rankmill.db.records.shards import ShardResult, ShardWork
 from rankmill.db.store.store import Store
 from rankmill.worker.drain import preemption
-from rankmill.worker.drain.preemption import Lookout
+from rankmill.worker.drain.preemption import PreemptionWatch
 from rankmill.worker.scorer.protocol import Prepared
 from tests.support.jobs.drains import desk, expected_logits, logits, num_burned, states
 from tests.support.jobs.scorers import HookedScorer, raising_for
@@ -115,7 +115,7 @@ def test_an_urgent_job_waits_for_one_batch_and_not_for_what_was_claimed(
 def test_an_urgent_job_that_is_in_hand_already_does_not_wait_for_what_is_at_work(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Lookout, "look", lambda _of: None)  # nothing is seen but what is in hand
+    monkeypatch.setattr(PreemptionWatch, "look", lambda _of: None)  # nothing is seen but what is in hand
     submit_contract(store)
     order: list[int] = []
 
@@ -125,7 +125,7 @@ def test_an_urgent_job_that_is_in_hand_already_does_not_wait_for_what_is_at_work
 
     def wait_until_claimed(works: Sequence[ShardWork]) -> None:
         if not order:
-            wait_until(lambda: {2} & {held.job_id for held in worker.presence.held}, SOON_S, "its claim")
+            wait_until(lambda: {2} & {held.job_id for held in worker.leases.held}, SOON_S, "its claim")
         order.extend(work.claim.job_id for work in works)
 
     scorer = HookedScorer(before_preparing=submit_urgently, before_scoring=wait_until_claimed)
@@ -139,9 +139,9 @@ def test_an_urgent_job_that_is_in_hand_already_does_not_wait_for_what_is_at_work
 def test_a_job_of_the_same_priority_calls_nothing_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     submit_contract(store)
     looks: list[int] = []
-    look = Lookout.look
+    look = PreemptionWatch.look
 
-    def counted(of: Lookout) -> None:
+    def counted(of: PreemptionWatch) -> None:
         look(of)
         looks.append(1)
 
@@ -151,7 +151,7 @@ def test_a_job_of_the_same_priority_calls_nothing_back(store: Store, monkeypatch
             num_before = len(looks)
             wait_until(lambda: len(looks) > num_before + 2, SOON_S, "some looks")
 
-    monkeypatch.setattr(Lookout, "look", counted)
+    monkeypatch.setattr(PreemptionWatch, "look", counted)
     with desk(store, HookedScorer(before_scoring=submit_another).load) as worker:
         report = worker.drain()
     assert report.num_released == 0
@@ -165,9 +165,9 @@ def test_an_urgent_job_that_cannot_be_scored_here_calls_nothing_back(
     cutting = ScorerSpec(model="null", long_documents=LongDocuments.TRUNCATE)
     submit(store, key="urgent", scorer=cutting, priority=Priority.HIGH, document_texts=["x"])
     looks: list[int] = []
-    look = Lookout.look
+    look = PreemptionWatch.look
 
-    def counted(of: Lookout) -> None:
+    def counted(of: PreemptionWatch) -> None:
         look(of)
         looks.append(1)
 
@@ -179,7 +179,7 @@ def test_an_urgent_job_that_cannot_be_scored_here_calls_nothing_back(
             raise MemoryError("no room")
         return HookedScorer(before_scoring=wait_for_looks)
 
-    monkeypatch.setattr(Lookout, "look", counted)
+    monkeypatch.setattr(PreemptionWatch, "look", counted)
     with desk(store, load) as worker:
         report = worker.drain()
     assert report.num_released == 0
@@ -190,14 +190,14 @@ def test_a_store_that_cannot_be_asked_changes_nothing(store: Store, monkeypatch:
     submit_contract(store)
     looks: list[int] = []
 
-    def refuse(_of: Lookout) -> None:
+    def refuse(_of: PreemptionWatch) -> None:
         looks.append(1)
         raise StoreUnavailable("sqlite:///x", "gone")
 
     def wait_for_looks(_works: Sequence[ShardWork]) -> None:
         wait_until(lambda: len(looks) > 2, SOON_S, "some looks")
 
-    monkeypatch.setattr(Lookout, "look", refuse)
+    monkeypatch.setattr(PreemptionWatch, "look", refuse)
     with desk(store, HookedScorer(before_scoring=wait_for_looks).load) as worker:
         report = worker.drain()
     assert (report.problem, report.num_released) == (None, 0)
@@ -215,7 +215,7 @@ def test_nothing_else_is_in_hand_while_a_suspect_is_scored(store: Store) -> None
         if works[0].claim.is_suspect:
             # Time enough for a claim, were one made: the other job has shards.
             worker.stop.pause(0.3)
-            in_hand.append(len(worker.presence.held))
+            in_hand.append(len(worker.leases.held))
         raising_for("poison", RuntimeError("poison"))(works)
 
     with desk(store, HookedScorer(before_scoring=look, claim_tokens=1).load) as worker:

@@ -10,7 +10,7 @@ from rankmill.db.queue.workers import register, workers
 from rankmill.db.records.shards import ShardResult
 from rankmill.db.records.telemetry import Telemetry, from_json, to_json
 from rankmill.db.store.store import Store
-from rankmill.worker.drain.timing import Ledger
+from rankmill.worker.drain.timing import DrainTiming
 from rankmill.worker.scorer.protocol import Prepared
 from tests.support.jobs.drains import desk
 from tests.support.jobs.scorers import HookedScorer
@@ -81,17 +81,17 @@ def test_what_is_stored_comes_back_whole_whatever_a_later_program_added() -> Non
 def test_every_second_of_the_scoring_thread_is_in_exactly_one_column() -> None:
     scorer = Counting()
     scorer.counts = ONE
-    ledger = Ledger(Clock([100, 107, 107.5, 120, 121, 122, 130, 131]))
-    ledger.begin()
-    ledger.waited_for_group(preparing_since=103)  # its texts were there after 3 s, its ids after 7
-    with ledger.scoring(scorer):  # from 107.5 to 120
+    timing = DrainTiming(Clock([100, 107, 107.5, 120, 121, 122, 130, 131]))
+    timing.begin()
+    timing.waited_for_group(preparing_since=103)  # its texts were there after 3 s, its ids after 7
+    with timing.scoring(scorer):  # from 107.5 to 120
         pass
-    ledger.waited_for_store()
-    ledger.close_group()
-    ledger.waited_for_group(preparing_since=90)  # made ready while the first was scored
-    ledger.waited_for_group(preparing_since=None)  # nothing is ready any more
-    ledger.waited_for_store()
-    total = ledger.total
+    timing.waited_for_store()
+    timing.close_group()
+    timing.waited_for_group(preparing_since=90)  # made ready while the first was scored
+    timing.waited_for_group(preparing_since=None)  # nothing is ready any more
+    timing.waited_for_store()
+    total = timing.total
     assert (total.store_s, total.tokens_s, total.device_s) == (3 + 0.5 + 1 + 8 + 1, 4 + 1, 12.5)
     assert total.seconds == 31
     assert total.num_tokens == 90
@@ -114,7 +114,7 @@ def test_a_heartbeat_takes_it_to_the_store_and_status_shows_it(
 ) -> None:
     submit(store)
     with desk(store, lambda _: Counting(), heartbeat_s=0.05) as worker:
-        worker.presence.begin()
+        worker.leases.begin()
         report = worker.drain()
         wait_until(lambda: workers(store)[0].telemetry == report.telemetry, 20, "a heartbeat")
         assert in_process("status", "--store", store_url, "--json") == 0

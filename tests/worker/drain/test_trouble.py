@@ -19,9 +19,9 @@ from rankmill.db.schema.shards import shards
 from rankmill.db.scorers.identity import record_engine
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.worker.drain.loaded_scorer import Resident
+from rankmill.worker.drain.loaded_scorer import ScorerCache
 from rankmill.worker.health.stop import Stop
-from rankmill.worker.health.store_retry import patiently
+from rankmill.worker.health.store_retry import retry_store
 from rankmill.worker.loading.load import load_scorer
 from tests.support.jobs.drains import desk, num_burned, num_scores, states
 from tests.support.jobs.scorers import HookedScorer
@@ -64,7 +64,7 @@ def test_a_store_that_stays_away_ends_the_drain_and_the_next_one_goes_on(postgre
             assert "stopped by a problem" in report.line()
             outage.close()
             assert states(store)["claimed"] >= 1
-            worker.resident = Resident(store, worker.presence, HookedScorer().load)
+            worker.scorer_cache = ScorerCache(store, worker.leases, HookedScorer().load)
             report = worker.drain()
         assert (report.problem, report.num_pairs) == (None, 12)
         assert states(store) == {"done": 6}
@@ -80,13 +80,13 @@ def test_patience_tries_again_until_the_deadline_and_then_says_why() -> None:
             raise refusal
         return "done"
 
-    assert patiently("claim", call, until=lambda: float("inf"), stop=Stop()) == "done"
+    assert retry_store("claim", call, until=lambda: float("inf"), stop=Stop()) == "done"
 
     def refuse() -> None:
         raise StoreBusy("locked")
 
     with pytest.raises(StoreBusy):
-        patiently("claim", refuse, until=lambda: 0.0, stop=Stop())
+        retry_store("claim", refuse, until=lambda: 0.0, stop=Stop())
 
 
 def test_a_heartbeat_extends_leases_beyond_their_length(store: Store) -> None:
@@ -105,7 +105,7 @@ def test_a_heartbeat_extends_leases_beyond_their_length(store: Store) -> None:
 
     slow = HookedScorer(before_scoring=outlive_the_lease)
     with desk(store, slow.load, lease_s=1, heartbeat_s=0.1) as worker:
-        worker.presence.begin()
+        worker.leases.begin()
         report = worker.drain()
     assert (report.num_lost, report.num_shards) == (0, 6)
 
@@ -114,7 +114,7 @@ def test_after_farewell_what_was_claimed_is_ready_at_once(store: Store) -> None:
     submit_six(store)
     with desk(store) as worker:
         taken = claims.claim(
-            store, worker_id=worker.presence.worker_id, scorer_id=1, budget_tokens=10**6, lease_s=60
+            store, worker_id=worker.leases.worker_id, scorer_id=1, budget_tokens=10**6, lease_s=60
         )
         assert len(taken) == 6
     assert states(store) == {"ready": 6}
@@ -137,7 +137,7 @@ def test_a_model_that_cannot_be_had_is_said_in_the_workers_row_and_tried_again_l
         assert len(caplog.records) == 1
         assert states(store) == {"ready": 6}
 
-        worker.resident = Resident(store, worker.presence, HookedScorer().load)
+        worker.scorer_cache = ScorerCache(store, worker.leases, HookedScorer().load)
         worker.drain()
     assert states(store) == {"done": 6}
 
@@ -153,7 +153,7 @@ def test_a_problem_that_is_over_leaves_the_workers_row(store: Store) -> None:
 
     with desk(store, load) as worker:
         assert "MemoryError: no room" in str(worker.drain().problem)
-        worker.resident._troubles[1].until = 0.0  # its rest is over
+        worker.scorer_cache._troubles[1].until = 0.0  # its rest is over
         assert worker.drain().problem is None
         [row] = workers.workers(store)
         assert (row.problem, row.device) == (None, "cpu float32")

@@ -12,7 +12,7 @@ from rankmill.db.queue.workers import has_landed, note_landing, register
 from rankmill.db.runtime.process_identity import identity_of, is_alive
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.worker.health.crash_loop import MAX_LOSSES, Losses
+from rankmill.worker.health.crash_loop import MAX_LOSSES, CrashLoop
 from tests.support.jobs.drains import desk, states
 from tests.support.jobs.small_jobs import submit
 from tests.support.processes.rankmill_command import Rankmill, write_inputs
@@ -64,7 +64,7 @@ def test_a_run_whose_worker_gives_up_ends_with_its_words(tmp_path: Path) -> None
 pids: list[int] = []
 
 
-def dead_child(store: Store, losses: Losses, *, lands: bool) -> None:
+def dead_child(store: Store, losses: CrashLoop, *, lands: bool) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         pids.append(child.pid)
         losses.look()
@@ -83,7 +83,7 @@ def dead_child(store: Store, losses: Losses, *, lands: bool) -> None:
 
 def test_a_process_that_had_scored_makes_up_for_those_before_it(sqlite_url: str) -> None:
     with open_store(sqlite_url) as store:
-        losses = Losses(store, lambda: pids, lambda _: None)
+        losses = CrashLoop(store, lambda: pids, lambda _: None)
         for lands in (False, False, True, False):
             dead_child(store, losses, lands=lands)
         assert losses._num_lost == 1
@@ -94,7 +94,7 @@ def test_a_drain_that_lands_says_so_of_its_process(store: Store) -> None:
     me = identity_of(os.getpid())
     assert is_alive(me)
     with desk(store) as worker:
-        assert worker.presence.worker_id
+        assert worker.leases.worker_id
         assert not has_landed(store, me)
         worker.drain()
         assert has_landed(store, me)

@@ -31,7 +31,7 @@ from rankmill.worker.process import state
 hanging = HookedScorer(claim_tokens=1, before_scoring=lambda _works: time.sleep(3600))
 state.load_scorer = lambda spec, **_: hanging
 settings = Settings(store=sys.argv[1], hang_s=2)
-state.Workplace(settings, "null").drain(lambda num_ready: None)
+state.WorkerState(settings, "null").drain(lambda num_ready: None)
 """
 
 
