@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.corpus.collections import NamedSet, named
 from rankmill.db.corpus.texts import encoded, store_texts, text_chunks
 from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.runtime.failpoints import reach
-from rankmill.db.store.bulk import insert_rows, is_sqlite, run
+from rankmill.db.store.bulk import insert_rows, run, upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.store.staging_session import StagingSession
 from rankmill.db.store.storable import check_id
@@ -176,8 +175,7 @@ class Sync(StagingSession):
     def interned(self, connection: Connection) -> int:
         """The id of what has this name, made if it is new, and locked."""
         table = self.kind.table
-        upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-        row = upsert(table).values(
+        row = upsert(connection, table).values(
             {"name": self.name, "version": 0, self.kind.count: 0, "created_at": now_s(), "synced_at": now_s()}
         )
         connection.execute(row.on_conflict_do_nothing(index_elements=["name"]))

@@ -10,13 +10,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, exists, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.records.jobs import JobState
 from rankmill.db.schedules.catalog import Overlap, Schedule, schedule_of, whole
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.schedules import nights, schedules
-from rankmill.db.store.bulk import is_sqlite
+from rankmill.db.store.bulk import upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.store.storable import storable
 from rankmill.db.store.store import Store
@@ -86,8 +85,7 @@ def insert_run(
     by_hand: bool = False,
     skip: str = "",
 ) -> bool:
-    upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    row = upsert(nights).values(
+    row = upsert(connection, nights).values(
         schedule_id=schedule_id,
         fire_at=fire_at,
         night=night,
