@@ -17,10 +17,10 @@ from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import insert_rows, run, upsert
 from rankmill.db.store.clock import now_s
-from rankmill.db.store.staging_session import StagingSession
+from rankmill.db.store.staging_session import InputSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import check_distinct, create_tables, index, relax_durability
+from rankmill.db.store.temporary_tables import check_distinct, create_tables, index, restore_durability
 
 STAGED = """staged (
     read_no INTEGER {key}, id {name}, digest {bytes}, text_id BIGINT, place INTEGER, line INTEGER
@@ -73,7 +73,7 @@ class Difference:
     num_removed: int
 
 
-class Sync(StagingSession):
+class Sync(InputSession):
     """What a collection or query set is to hold, being read: add, then compare or apply."""
 
     def __init__(
@@ -141,7 +141,7 @@ class Sync(StagingSession):
 
         `source_digest` says what was read, for the next time.
         """
-        relax_durability(self.connection, stop=True)
+        restore_durability(self.connection)
 
         def change(connection: Connection) -> Difference:
             parent_id = self.interned(connection)

@@ -18,7 +18,7 @@ from rankmill.db.store.bulk import insert_rows, is_sqlite, run
 from rankmill.db.store.clock import NOW_SQL, now_s
 from rankmill.db.store.staging_session import StagingSession
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import analyze, create_tables
+from rankmill.db.store.temporary_tables import analyze, create_tables, relax_durability
 
 ROWS_PER_CHUNK = 20_000
 DRAFT_S = 3600.0
@@ -86,10 +86,9 @@ class Pruned:
 class Pruning(StagingSession):
     """A prune on a connection of its own: look, then maybe act. `older_than_s` is the age that is kept."""
 
-    reads_inputs = False
-
     def __init__(self, store: Store, connection: Connection, older_than_s: float) -> None:
         super().__init__(store, connection)
+        relax_durability(connection)
         self.older_than_s = older_than_s
         self.known_jobs: set[int] = set()
 

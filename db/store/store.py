@@ -60,7 +60,7 @@ class Store:
         """A transaction that writes; commits at the end, rolls back on any exception."""
         with (
             self.translated(),
-            self.engine.connect().execution_options(**WRITES) as connection,
+            self.engine.connect().execution_options(**{WRITES: True}) as connection,
             connection.begin(),
         ):
             yield connection

@@ -17,10 +17,10 @@ from rankmill.db.records.jobs import JobRequest, Submission
 from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import chunks, insert_rows, many, one_of, run
-from rankmill.db.store.staging_session import StagingSession
+from rankmill.db.store.staging_session import InputSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import analyze, check_distinct, index, relax_durability
+from rankmill.db.store.temporary_tables import analyze, check_distinct, index, restore_durability
 from rankmill.db.submission.draft_tables import (
     check_known,
     create_draft_tables,
@@ -47,7 +47,7 @@ DOCUMENT_COLUMNS = (
 CANDIDATE_COLUMNS = ("query_id", "document_id", "line")
 
 
-class Draft(StagingSession):
+class Draft(InputSession):
     """A job being read: queries first, then candidates (or all pairs), then documents; then publish.
 
     `num_duplicate_candidates` counts candidate lines that repeat a pair; known after check().
@@ -222,7 +222,7 @@ class Draft(StagingSession):
         `slice_pairs` lays shards over pairs in stored order. Raises what check() raises, and NameTaken.
         """
         self.check()
-        relax_durability(self.connection, stop=True)
+        restore_durability(self.connection)
         submission = self.in_transaction(
             lambda connection: record_draft(connection, self.num_pairs, request, slice_pairs),
             writes=True,
