@@ -43,7 +43,7 @@ def schedule_list(
         return
     console.print(facts_table([_shown(row, last[row.schedule_id]) for row in found]))
     if name is not None and last[found[0].schedule_id]:
-        console.print(facts_table([_shown_run(night) for night in last[found[0].schedule_id]]))
+        console.print(facts_table([_shown_run(run) for run in last[found[0].schedule_id]]))
 
 
 def schedule_remove(name: Name, store: options.StoreUrl = None) -> None:
@@ -118,9 +118,9 @@ def schedule_run_now(
         if sent is not None:
             say_submitted(opened, sent, as_json=json_)
             return
-        (night,) = list_runs(opened, schedule.schedule_id, limit=1)
-    why = night.reason or "another process submits it"
-    raise RuntimeFailure(f"The night of {night.night} has no job yet, and a beat goes on trying: {why}")
+        (run,) = list_runs(opened, schedule.schedule_id, limit=1)
+    why = run.reason or "another process submits it"
+    raise RuntimeFailure(f"The night of {run.night} has no job yet, and a beat goes on trying: {why}")
 
 
 def beat(
@@ -183,8 +183,15 @@ def _facts(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, Any]:
         **asdict(row.asked),
         "next_at": row.next_at,
         "paused_at": row.paused_at,
-        "nights": [asdict(night) for night in last],
+        "nights": [_run_facts(run) for run in last],
     }
+
+
+def _run_facts(run: "ScheduleRun") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    facts = asdict(run)
+    return {"night_id": facts.pop("run_id"), **facts}
 
 
 def _shown(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, str]:
@@ -204,10 +211,10 @@ def _shown(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, str]:
     }
 
 
-def _shown_run(night: "ScheduleRun") -> dict[str, str]:
+def _shown_run(run: "ScheduleRun") -> dict[str, str]:
     return {
-        "night": night.night + (" by hand" if night.by_hand else ""),
-        "state": night.state.value,
-        "job": "" if night.job_id is None else str(night.job_id),
-        "reason": night.reason or "",
+        "night": run.night + (" by hand" if run.by_hand else ""),
+        "state": run.state.value,
+        "job": "" if run.job_id is None else str(run.job_id),
+        "reason": run.reason or "",
     }

@@ -151,7 +151,7 @@ def test_a_beat_killed_after_the_job_was_recorded_doubles_nothing(
     asked_again_at: float,
 ) -> None:
     schedule = kb()
-    monkeypatch.setattr("rankmill.db.schedules.runs.submitted", killed)
+    monkeypatch.setattr("rankmill.db.schedules.runs.note_submitted", killed)
     with pytest.raises(KeyboardInterrupt):
         ask(store, settings, at(0))
     monkeypatch.undo()

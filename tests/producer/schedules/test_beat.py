@@ -66,7 +66,7 @@ def start_beat(rankmill: Rankmill, command: list[str], log: Path) -> subprocess.
 
 def is_submitted(store: Store) -> bool:
     with store.reading() as connection:
-        found = run(connection, "SELECT count(*) FROM nights WHERE state = 'submitted'").fetchone()
+        found = run(connection, "SELECT count(*) FROM schedule_runs WHERE state = 'submitted'").fetchone()
     return bool(found[0])
 
 
@@ -103,6 +103,9 @@ def test_run_now_makes_the_ranking_and_list_tells_of_it(rankmill: Rankmill) -> N
     (facts,) = json.loads(rankmill("schedule", "list", "--json").stdout)
     assert (facts["name"], facts["zone"], facts["collection"]) == ("kb", "Europe/Berlin", "kb")
     assert [night["state"] for night in facts["nights"]] == ["due", "submitted"]
+    assert list(facts["nights"][0]) == (
+        ["night_id", "schedule_id", "fire_at", "night", "by_hand", "state", "job_id", "reason", "num_tries"]
+    )
     assert "by hand" in rankmill("schedule", "list", "kb").stdout
 
 
