@@ -78,13 +78,12 @@ def schedule_resume(name: Name, store: options.StoreUrl = None) -> None:
     Example: rankmill schedule resume kb
     """
     from rankmill.db.schedules.catalog import find, resume
-    from rankmill.db.store.clock import clock_of
     from rankmill.producer.command_line.output.progress import diagnostics
     from rankmill.producer.schedules.cron import next_fire, wall_clock
 
     with _opened(store) as opened:
         asked = find(opened, name).asked
-        resume(opened, name, next_fire(asked.cron, asked.zone, clock_of(opened)))
+        resume(opened, name, next_fire(asked.cron, asked.zone, opened.now()))
         next_at = find(opened, name).next_at
     diagnostics().print(f"schedule {name} fires next at {wall_clock(next_at, asked.zone)} {asked.zone}")
 
@@ -101,7 +100,6 @@ def schedule_run_now(
     """
     from rankmill.db.schedules.catalog import find
     from rankmill.db.schedules.runs import list_runs
-    from rankmill.db.store.clock import clock_of
     from rankmill.producer.command_line.output.summary import say_submitted
     from rankmill.producer.errors import RuntimeFailure, UsageError
     from rankmill.producer.processes.interruption import Interruption
@@ -113,7 +111,7 @@ def schedule_run_now(
         schedule = find(opened, name)
         if schedule.paused_at is not None:
             raise UsageError(f"Schedule {name} rests. Wake it first: rankmill schedule resume {name}")
-        fire_now(opened, schedule, clock_of(opened))
+        fire_now(opened, schedule, opened.now())
         sent = submit_next(opened, schedule, settings)
         if sent is not None:
             say_submitted(opened, sent, as_json=json_)

@@ -11,7 +11,6 @@ import pytest
 from rankmill.db.jobs.progress import list_job_progress
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.bulk import run
-from rankmill.db.store.clock import clock_of
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from rankmill.producer.schedules.due import ask
@@ -54,7 +53,7 @@ def store(rankmill: Rankmill) -> Store:
 
 
 def make_due(store: Store, seconds_ago: int = 5) -> None:
-    moment = int(clock_of(store)) - seconds_ago
+    moment = int(store.now()) - seconds_ago
     with store.writing() as connection:
         run(connection, "UPDATE schedules SET next_at = ?", moment)
 
@@ -116,9 +115,9 @@ def test_a_night_whose_submitter_is_killed_is_one_job_all_the_same(
     rankmill("schedule", "run-now", "kb", exit_code=-9, RANKMILL_FAILPOINTS=f"{point}:kill")
     make_due(store)  # the next night stands for one that has no job, and waits for one that has
     settings = Settings(store=rankmill.store_url, broker=rankmill.environment["RANKMILL_BROKER"])
-    ask(store, settings, clock_of(store))
+    ask(store, settings, store.now())
     assert [job.name for job in list_job_progress(store)] == ["kb"]
-    ask(store, settings, clock_of(store))
+    ask(store, settings, store.now())
     assert len(list_job_progress(store)) == 1
 
 
