@@ -285,7 +285,7 @@ def test_names_are_taken_once_and_what_is_ranked_cannot_be_removed(
     with pytest.raises(ScheduleExists, match="schedule remove kb"):
         kb()
     for kind, name in ((COLLECTIONS, "kb"), (QUERY_SETS, "faq")):
-        with pytest.raises(StillNeeded, match="what schedule kb ranks"):
+        with pytest.raises(StillNeeded, match="is ranked by schedule kb"):
             remove(store, kind, name)
     ask(store, settings, at(0))
     catalog.remove(store, "kb")

@@ -141,7 +141,10 @@ def test_a_schedule_is_paused_resumed_and_removed(
     assert in_process("schedule", "resume", "kb") == 0
     assert "fires next at" in capsys.readouterr().err
     assert in_process("collection", "remove", "kb") == 2
-    assert "what schedule kb ranks" in capsys.readouterr().err
+    assert (
+        "is ranked by schedule kb. Remove the schedule first: rankmill schedule remove kb"
+        in capsys.readouterr().err
+    )
     assert in_process("schedule", "remove", "kb") == 0
     assert in_process("schedule", "remove", "kb") == 2
     assert "There is no schedule 'kb'" in capsys.readouterr().err
