@@ -9,15 +9,15 @@ from functools import partial
 
 from rankmill.db.errors import DuplicateId, EmptyDraft, UnknownId
 from rankmill.db.jobs.amend import amend
-from rankmill.db.jobs.publish_requests import ask
-from rankmill.db.jobs.reuse_report import why_anew
-from rankmill.db.jobs.span_requests import want_spans
+from rankmill.db.jobs.publish_requests import request_follow_up
+from rankmill.db.jobs.reuse_report import why_nothing_is_reused
+from rankmill.db.jobs.span_requests import request_spans
 from rankmill.db.records.jobs import JobRequest, Priority, Submission
 from rankmill.db.records.scorers import ScorerSpec
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.db.submission.draft import Draft, open_draft
-from rankmill.db.submission.record import find
+from rankmill.db.submission.record import find_submission
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.producer.errors import InputError
 from rankmill.producer.sources.candidates import read_candidates
@@ -74,15 +74,15 @@ def record(
         )
         if options.publishing is not None or options.notification is not None:
             job_id = submission.job_id
-            store.write(lambda sql: ask(sql, job_id, options.publishing, options.notification))
+            store.write(lambda sql: request_follow_up(sql, job_id, options.publishing, options.notification))
         if (num_documents := options.spans) is not None:
             recorded_id = submission.job_id
-            store.write(lambda sql: want_spans(sql, recorded_id, num_documents))
+            store.write(lambda sql: request_spans(sql, recorded_id, num_documents))
     is_anew = submission.is_new and not submission.num_reused
     return Recorded(
         **asdict(submission),
         warnings=tuple(warnings),
-        started_anew=why_anew(store, submission.job_id) if is_anew else None,
+        started_anew=why_nothing_is_reused(store, submission.job_id) if is_anew else None,
     )
 
 
@@ -120,7 +120,7 @@ def _found_or_published(
 
 def _known(store: Store, key: str) -> Submission | None:
     with store.reading() as connection:
-        return find(connection, key)
+        return find_submission(connection, key)
 
 
 def _read_and_publish(
