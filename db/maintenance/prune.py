@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from rankmill.db.rankings.publish import kept_jobs
+from rankmill.db.rankings.publish import jobs_to_keep
 from rankmill.db.records.jobs import JobState
 from rankmill.db.results.scored_pairs import OF_PAIRS
 from rankmill.db.schema.jobs import jobs
@@ -234,7 +234,7 @@ def needed_jobs(connection: Connection) -> set[int]:
         for job_id in (row.job_id, row.refining_job_id)
         if job_id is not None
     }
-    return kept_jobs(connection) | waiting
+    return jobs_to_keep(connection) | waiting
 
 
 def any_left(connection: Connection) -> bool:
