@@ -19,9 +19,9 @@ class ShardState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A shard taken exclusively. (shard_id, worker_id, attempt) is the fence that lets its result land.
+    """A shard that one worker holds. (shard_id, worker_id, attempt) is the fence: only with it results land.
 
-    `priority` is its job's, 0 the most urgent. A suspect lost an attempt before and is held by itself.
+    `priority` is the job's, 0 the most urgent. A suspect has lost an attempt before and is claimed alone.
     """
 
     shard_id: int
@@ -45,7 +45,7 @@ class TextPair(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardWork:
-    """A claimed shard with what must be scored: pairs in stored order, each once, and their texts by id."""
+    """A claimed shard and what it must score: distinct pairs in stored order, and their texts by id."""
 
     claim: Claim
     pairs: Sequence[TextPair]
@@ -53,10 +53,10 @@ class ShardWork:
 
 
 class PairScore(NamedTuple):
-    """One score as it lands: the raw float32 logit of the best window and what was read to get it.
+    """One score as it lands: the raw float32 logit of the best window, and what was read for it.
 
-    `num_tokens` counts what the model read over all windows, special tokens included.
-    `truncated` says that the document's end was cut, `query_truncated` that the query's was.
+    `num_tokens` counts what the model read in all windows, special tokens included.
+    `truncated` says that the document's end was not read, `query_truncated` that the query's was not.
     """
 
     query_text_id: int
@@ -71,7 +71,7 @@ class PairScore(NamedTuple):
 
 
 class PairFailure(NamedTuple):
-    """A pair that cannot be scored, with a reason a person can act on."""
+    """A pair that cannot be scored, with a reason that a person can act on."""
 
     query_text_id: int
     document_text_id: int
@@ -97,7 +97,10 @@ class PairCost(NamedTuple):
 
 
 class ShardPlan(NamedTuple):
-    """A shard to be: the half-open range of pair numbers, how many need scoring, their estimated tokens."""
+    """A shard to be made: pairs from `first_pair` to before `end_pair`.
+
+    `num_pairs` of them need scoring; `num_tokens` is the estimate for these.
+    """
 
     first_pair: int
     end_pair: int
