@@ -1,6 +1,6 @@
 """Scorers and engines: what decides a score, and what really computed it.
 
-A scorer is interned by what was asked; the first worker that loads it fixes the weights' digest.
+A scorer is stored once for what was asked; the first worker that loads it fixes the digest of its weights.
 """
 
 import hashlib
@@ -38,8 +38,10 @@ def spec_digest(asked: ScorerSpec) -> str:
 
 
 def asked_facts(asked: ScorerSpec) -> dict[str, object]:
-    """What tells one scorer from another. What version 0.1.0 did not know is left out where nothing is asked
-    of it: its scorers, jobs and scores stay what they were.
+    """The fields that tell one scorer from another.
+
+    A field that version 0.1.0 did not have is left out if it is not set, so that scorers, jobs and scores of
+    that version keep their identity.
     """
     facts = asdict(asked)
     if asked.window_ends is None:
