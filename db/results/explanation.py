@@ -13,37 +13,33 @@ from rankmill.db.results.scored_pairs import IS_SCORE_OF_PAIR, OF_PAIRS
 from rankmill.db.store.storable import is_storable
 from rankmill.db.store.store import Store
 
-PAIR = text(
-    f"""
-    SELECT pairs.pair_no AS pair_no, pairs.reused AS reused, job_documents.text_offset AS text_offset,
-        questions.content AS query_text, documents.content AS document_text,
-        CAST(scores.logit AS double precision) AS logit, scores.span_start AS span_start,
-        scores.span_end AS span_end, scores.num_tokens AS num_tokens, scores.num_windows AS num_windows,
-        scores.truncated AS truncated, scores.query_truncated AS query_truncated,
-        scores.job_id AS scoring_job_id, scores.scored_at AS scored_at,
-        engines.weights_digest AS weights_digest, engines.tokenizer_digest AS tokenizer_digest,
-        engines.device AS device, engines.dtype AS dtype, engines.program_version AS program_version
-    FROM pairs {OF_PAIRS}
-    JOIN texts AS questions ON questions.id = job_queries.text_id
-    JOIN texts AS documents ON documents.id = job_documents.text_id
-    LEFT JOIN scores ON {IS_SCORE_OF_PAIR}
-    LEFT JOIN engines ON engines.id = scores.engine_id
-    WHERE pairs.job_id = :job_id AND job_queries.query_id = :query_id
-        AND job_documents.document_id = :document_id
-    """  # noqa: S608
-)
-REASON = text(
-    """
-    SELECT coalesce(
-        (SELECT reason FROM failed_pairs WHERE job_id = :job_id AND pair_no = :pair_no),
-        (
-            SELECT CASE WHEN state = 'cancelled' THEN 'the job was cancelled' ELSE reason END
-            FROM shards WHERE job_id = :job_id AND state IN ('dead', 'cancelled')
-                AND first_pair <= :pair_no AND end_pair > :pair_no
-        )
+PAIR = f"""
+SELECT pairs.pair_no AS pair_no, pairs.reused AS reused, job_documents.text_offset AS text_offset,
+    questions.content AS query_text, documents.content AS document_text,
+    CAST(scores.logit AS double precision) AS logit, scores.span_start AS span_start,
+    scores.span_end AS span_end, scores.num_tokens AS num_tokens, scores.num_windows AS num_windows,
+    scores.truncated AS truncated, scores.query_truncated AS query_truncated,
+    scores.job_id AS scoring_job_id, scores.scored_at AS scored_at,
+    engines.weights_digest AS weights_digest, engines.tokenizer_digest AS tokenizer_digest,
+    engines.device AS device, engines.dtype AS dtype, engines.program_version AS program_version
+FROM pairs {OF_PAIRS}
+JOIN texts AS questions ON questions.id = job_queries.text_id
+JOIN texts AS documents ON documents.id = job_documents.text_id
+LEFT JOIN scores ON {IS_SCORE_OF_PAIR}
+LEFT JOIN engines ON engines.id = scores.engine_id
+WHERE pairs.job_id = :job_id AND job_queries.query_id = :query_id
+    AND job_documents.document_id = :document_id
+"""  # noqa: S608
+REASON = """
+SELECT coalesce(
+    (SELECT reason FROM failed_pairs WHERE job_id = :job_id AND pair_no = :pair_no),
+    (
+        SELECT CASE WHEN state = 'cancelled' THEN 'the job was cancelled' ELSE reason END
+        FROM shards WHERE job_id = :job_id AND state IN ('dead', 'cancelled')
+            AND first_pair <= :pair_no AND end_pair > :pair_no
     )
-    """
 )
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +81,13 @@ def explain(store: Store, job_id: int, query_id: str, document_id: str) -> Expla
         raise UnknownPair(job_id, query_id, document_id)
     named = {"job_id": job_id, "query_id": query_id, "document_id": document_id}
     with store.reading() as connection:
-        found = connection.execute(PAIR, named).mappings().first()
+        found = connection.execute(text(PAIR), named).mappings().first()
         row: dict[str, Any] | None = None if found is None else {**found}
         if row is None:
             raise UnknownPair(job_id, query_id, document_id)
         reason = None
         if row["logit"] is None:
-            reason = connection.scalar(REASON, {"job_id": job_id, "pair_no": row["pair_no"]})
+            reason = connection.scalar(text(REASON), {"job_id": job_id, "pair_no": row["pair_no"]})
     return Explanation(
         job_id=job_id,
         query_id=query_id,

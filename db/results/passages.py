@@ -14,37 +14,35 @@ from rankmill.db.store.store import Store
 
 MAX_PASSAGE_CHARS = 20_000
 
-PASSAGES = text(
-    f"""
-    SELECT best.query_id, questions.content AS query_text, best.document_id, best.rank, best.logit,
-        substr(
-            documents.content,
-            best.passage_start + 1,
-            CASE WHEN best.num_chars < :max_chars THEN best.num_chars ELSE :max_chars END
-        ) AS passage,
-        best.is_clause
-    FROM (
-        SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
-            job_queries.text_id AS query_text_id, job_documents.document_id AS document_id,
-            job_documents.text_id AS document_text_id,
-            CAST(scores.logit AS double precision) AS logit,
-            spans.job_id IS NOT NULL AS is_clause,
-            coalesce(spans.span_start + job_documents.text_offset, scores.span_start) AS passage_start,
-            coalesce(spans.span_end - spans.span_start, scores.span_end - scores.span_start) AS num_chars,
-            {RANK} AS rank
-        FROM {SCORED_PAIRS}
-        LEFT JOIN spans ON spans.job_id = pairs.job_id AND spans.query_no = pairs.query_no
-            AND spans.document_no = pairs.document_no AND spans.span_no = 1
-        WHERE pairs.job_id = :job_id AND pairs.query_no IN (
-            SELECT query_no FROM job_queries WHERE job_id = :job_id ORDER BY query_no LIMIT :max_queries
-        )
-    ) AS best
-    JOIN texts AS questions ON questions.id = best.query_text_id
-    JOIN texts AS documents ON documents.id = best.document_text_id
-    WHERE best.rank <= :top
-    ORDER BY best.query_no, best.rank
-    """  # noqa: S608
-)
+PASSAGES = f"""
+SELECT best.query_id, questions.content AS query_text, best.document_id, best.rank, best.logit,
+    substr(
+        documents.content,
+        best.passage_start + 1,
+        CASE WHEN best.num_chars < :max_chars THEN best.num_chars ELSE :max_chars END
+    ) AS passage,
+    best.is_clause
+FROM (
+    SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
+        job_queries.text_id AS query_text_id, job_documents.document_id AS document_id,
+        job_documents.text_id AS document_text_id,
+        CAST(scores.logit AS double precision) AS logit,
+        spans.job_id IS NOT NULL AS is_clause,
+        coalesce(spans.span_start + job_documents.text_offset, scores.span_start) AS passage_start,
+        coalesce(spans.span_end - spans.span_start, scores.span_end - scores.span_start) AS num_chars,
+        {RANK} AS rank
+    FROM {SCORED_PAIRS}
+    LEFT JOIN spans ON spans.job_id = pairs.job_id AND spans.query_no = pairs.query_no
+        AND spans.document_no = pairs.document_no AND spans.span_no = 1
+    WHERE pairs.job_id = :job_id AND pairs.query_no IN (
+        SELECT query_no FROM job_queries WHERE job_id = :job_id ORDER BY query_no LIMIT :max_queries
+    )
+) AS best
+JOIN texts AS questions ON questions.id = best.query_text_id
+JOIN texts AS documents ON documents.id = best.document_text_id
+WHERE best.rank <= :top
+ORDER BY best.query_no, best.rank
+"""  # noqa: S608
 
 
 class Passage(NamedTuple):
@@ -68,8 +66,7 @@ def passages(store: Store, job_id: int, *, top: int = 3, max_queries: int = 20) 
         "max_chars": MAX_PASSAGE_CHARS,
     }
     with store.reading() as connection:
-        for query_id, query_text, document_id, rank, logit, passage, is_clause in connection.execute(
-            PASSAGES, parameters
-        ):
+        found = connection.execute(text(PASSAGES), parameters)
+        for query_id, query_text, document_id, rank, logit, passage, is_clause in found:
             score = sigmoid(logit)
             yield Passage(query_id, query_text, document_id, rank, score, passage, bool(is_clause))

@@ -153,7 +153,7 @@ def test_a_job_whose_name_another_has_taken_is_not_tried_again_before_that_ends(
 def test_a_cancelled_job_is_not_tried_again(store: Store) -> None:
     job_id = submit(store).job_id
     cancel_job(store, job_id)
-    with pytest.raises(JobCancelled, match="Submit the same inputs anew"):
+    with pytest.raises(JobCancelled, match="cannot be retried\\. Submit the same inputs again"):
         retry_failed(store, job_id)
     with pytest.raises(UnknownJob):
         retry_failed(store, 99)

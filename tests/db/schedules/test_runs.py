@@ -1,4 +1,4 @@
-"""Nights: every date is fired once, however many ask and whoever is killed; the clock is the test's."""
+"""Schedule runs: each is made once, however many beats ask or are killed; the clock is the test's."""
 
 import threading
 from collections.abc import Callable
@@ -26,6 +26,8 @@ from rankmill.producer.schedules.request import scorer_of
 from rankmill.producer.submission.sync import sync
 from tests.support.jobs.small_jobs import StandIn
 
+AddSchedule = Callable[..., Schedule]
+
 DAY_S = 86_400
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC).timestamp()
 
@@ -40,7 +42,7 @@ def settings(redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def kb(store: Store, settings: Settings) -> Callable[..., Schedule]:
+def kb(store: Store, settings: Settings) -> AddSchedule:
     """Adds the schedule `kb`, at two every night from the test's first day on."""
     sync(store, COLLECTIONS, "kb", {"d1": "one", "d2": "two"}, settings)
     sync(store, QUERY_SETS, "faq", {"q1": "first?"}, settings)
@@ -71,9 +73,9 @@ def killed(*_: object, **__: object) -> None:
 
 
 def history(store: Store, schedule: Schedule) -> list[tuple[str, str]]:
-    """The schedule's nights, oldest first, with what became of them."""
+    """The schedule's runs, oldest first, with what became of them."""
     found = runs.list_runs(store, schedule.schedule_id)
-    return [(night.night, night.state.value) for night in reversed(found)]
+    return [(run.night, run.state.value) for run in reversed(found)]
 
 
 def last(store: Store, schedule: Schedule) -> ScheduleRun:
@@ -81,7 +83,7 @@ def last(store: Store, schedule: Schedule) -> ScheduleRun:
 
 
 def test_a_night_becomes_a_job_of_what_the_store_keeps_then(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
+    store: Store, settings: Settings, kb: AddSchedule
 ) -> None:
     schedule = kb(top_k=5)
     assert ask(store, settings, at(0, 1, 59)) == []
@@ -95,7 +97,7 @@ def test_a_night_becomes_a_job_of_what_the_store_keeps_then(
 
 
 def test_an_unchanged_night_ends_at_once_with_everything_reused(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
+    store: Store, settings: Settings, kb: AddSchedule
 ) -> None:
     kb()
     ask(store, settings, at(0))
@@ -107,7 +109,7 @@ def test_an_unchanged_night_ends_at_once_with_everything_reused(
 
 
 def test_beats_at_the_same_moment_make_one_job_of_each_night(
-    store_url: str, settings: Settings, store: Store, kb: Callable[..., Schedule]
+    store_url: str, settings: Settings, store: Store, kb: AddSchedule
 ) -> None:
     schedule = kb()
 
@@ -130,7 +132,7 @@ def test_beats_at_the_same_moment_make_one_job_of_each_night(
 
 
 def test_a_beat_killed_after_it_recorded_the_night_loses_nothing(
-    store: Store, settings: Settings, kb: Callable[..., Schedule], monkeypatch: pytest.MonkeyPatch
+    store: Store, settings: Settings, kb: AddSchedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedule = kb()
     monkeypatch.setattr("rankmill.producer.schedules.due.submit", killed)
@@ -146,7 +148,7 @@ def test_a_beat_killed_after_it_recorded_the_night_loses_nothing(
 def test_a_beat_killed_after_the_job_was_recorded_doubles_nothing(
     store: Store,
     settings: Settings,
-    kb: Callable[..., Schedule],
+    kb: AddSchedule,
     monkeypatch: pytest.MonkeyPatch,
     asked_again_at: float,
 ) -> None:
@@ -162,18 +164,14 @@ def test_a_beat_killed_after_the_job_was_recorded_doubles_nothing(
     assert len(list_job_progress(store)) == 1, "the second night waits for the first one's job"
 
 
-def test_missed_nights_run_once_when_somebody_asks_again(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
-) -> None:
+def test_missed_runs_are_made_up_for_once(store: Store, settings: Settings, kb: AddSchedule) -> None:
     schedule = kb(catch_up=CatchUp.ONCE)
     assert len(ask(store, settings, at(3, hour=9))) == 1
     assert history(store, schedule) == [("2026-11-05 02:00", "submitted")]
     assert catalog.find(store, "kb").next_at == at(4)
 
 
-def test_missed_nights_are_left_out_where_that_is_asked(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
-) -> None:
+def test_missed_runs_are_skipped_if_asked(store: Store, settings: Settings, kb: AddSchedule) -> None:
     schedule = kb(catch_up=CatchUp.SKIP)
     assert ask(store, settings, at(3, hour=9)) == []
     assert history(store, schedule) == [("2026-11-05 02:00", "skipped")]
@@ -182,7 +180,7 @@ def test_missed_nights_are_left_out_where_that_is_asked(
 
 
 def test_a_night_waits_for_the_job_of_the_one_before(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
+    store: Store, settings: Settings, kb: AddSchedule
 ) -> None:
     schedule = kb(overlap=Overlap.WAIT)
     ask(store, settings, at(0))
@@ -199,7 +197,7 @@ def test_a_night_waits_for_the_job_of_the_one_before(
 
 
 def test_a_night_is_left_out_while_the_one_before_is_at_work_where_that_is_asked(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
+    store: Store, settings: Settings, kb: AddSchedule
 ) -> None:
     schedule = kb(overlap=Overlap.SKIP)
     ask(store, settings, at(0))
@@ -210,7 +208,7 @@ def test_a_night_is_left_out_while_the_one_before_is_at_work_where_that_is_asked
 
 
 def test_a_night_whose_candidates_are_not_there_is_tried_again_and_then_given_up(
-    store: Store, settings: Settings, kb: Callable[..., Schedule], tmp_path: Path
+    store: Store, settings: Settings, kb: AddSchedule, tmp_path: Path
 ) -> None:
     schedule = kb(candidates=str(tmp_path / "run.tsv"))
     other = kb(name="other")
@@ -223,28 +221,26 @@ def test_a_night_whose_candidates_are_not_there_is_tried_again_and_then_given_up
     (tmp_path / "run.tsv").write_text("q1\tnowhere\n")
     for minute in range(61):
         ask(store, settings, at(1, minute=minute))
-    night = last(store, schedule)
-    assert (night.state.value, night.num_tries) == ("failed", 60)
-    assert "'nowhere'" in str(night.reason)
+    run = last(store, schedule)
+    assert (run.state.value, run.num_tries) == ("failed", 60)
+    assert "'nowhere'" in str(run.reason)
     assert [state for _, state in history(store, other)] == ["submitted"] * 2
 
 
 def test_a_night_waits_for_a_broker_that_is_away_as_long_as_it_takes(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
+    store: Store, settings: Settings, kb: AddSchedule
 ) -> None:
     schedule = kb()
     away = settings.model_copy(update={"broker": "redis://127.0.0.1:1/0"})
     assert ask(store, away, at(0)) == []
-    night = last(store, schedule)
-    assert (night.state.value, night.num_tries) == ("due", 0)
-    assert "cannot be used" in str(night.reason)
+    run = last(store, schedule)
+    assert (run.state.value, run.num_tries) == ("due", 0)
+    assert "cannot be used" in str(run.reason)
     assert list_job_progress(store) == []
     assert len(ask(store, settings, at(0, 2, 1))) == 1
 
 
-def test_a_paused_schedule_rests_and_makes_up_for_nothing(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
-) -> None:
+def test_a_paused_schedule_makes_up_for_nothing(store: Store, settings: Settings, kb: AddSchedule) -> None:
     schedule = kb()
     catalog.pause(store, "kb")
     assert ask(store, settings, at(3)) == []
@@ -256,9 +252,7 @@ def test_a_paused_schedule_rests_and_makes_up_for_nothing(
         catalog.pause(store, "none")
 
 
-def test_a_night_out_of_turn_leaves_the_next_one_as_it_is(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
-) -> None:
+def test_a_run_by_hand_leaves_the_next_one(store: Store, settings: Settings, kb: AddSchedule) -> None:
     schedule = kb()
     fire_now(store, schedule, at(0, hour=1))
     assert submit_next(store, schedule, settings) is not None
@@ -266,9 +260,7 @@ def test_a_night_out_of_turn_leaves_the_next_one_as_it_is(
     assert catalog.find(store, "kb").next_at == at(0)
 
 
-def test_the_night_of_the_changed_clocks_is_one_night(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
-) -> None:
+def test_a_repeated_hour_is_one_run(store: Store, settings: Settings, kb: AddSchedule) -> None:
     schedule = kb(cron="30 2 * * *", zone="Europe/Berlin")
     sunday = datetime(2027, 10, 31, tzinfo=UTC).timestamp()  # 02:30 comes at 00:30 and at 01:30 UTC
     for minutes in range(0, 120, 10):
@@ -279,7 +271,7 @@ def test_the_night_of_the_changed_clocks_is_one_night(
 
 
 def test_names_are_taken_once_and_what_is_ranked_cannot_be_removed(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
+    store: Store, settings: Settings, kb: AddSchedule
 ) -> None:
     kb()
     with pytest.raises(ScheduleExists, match="schedule remove kb"):
@@ -294,7 +286,7 @@ def test_names_are_taken_once_and_what_is_ranked_cannot_be_removed(
 
 
 def test_a_schedule_keeps_its_scorer_whatever_the_beat_is_set_to(
-    store: Store, settings: Settings, kb: Callable[..., Schedule]
+    store: Store, settings: Settings, kb: AddSchedule
 ) -> None:
     kb(scorer=scorer_of(settings.model_copy(update={"max_length": 64})))
     ask(store, settings.model_copy(update={"model": "demo", "window": 32}), at(0))

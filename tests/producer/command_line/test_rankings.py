@@ -102,7 +102,7 @@ def test_rolling_back_says_what_came_back(two_nights: str, capsys: pytest.Captur
     assert in_process("rollback", "kb") == 0
     assert "publication 3 brings back 1 (job 1)" in capsys.readouterr().err
     assert in_process("rollback", "kb", "--to", "9") == 2
-    assert "rankmill rankings kb lists what it keeps" in capsys.readouterr().err
+    assert "rankmill rankings kb lists the ones it keeps" in capsys.readouterr().err
 
 
 def test_rankings_show_what_is_kept_and_where_deliveries_stand(

@@ -53,5 +53,5 @@ def test_a_cancelled_job_is_neither_paused_nor_tried_again(
     submit(store)
     assert "job 1 is cancelled; 3 shards were given up" in said(capsys, store, "cancel", "1")
     assert "had ended already" in said(capsys, store, "pause", "1")
-    assert "Submit the same inputs anew" in said(capsys, store, "retry", "1", "--failed", code=2)
+    assert "Submit the same inputs again" in said(capsys, store, "retry", "1", "--failed", code=2)
     assert "no job 'unheard of'" in said(capsys, store, "resume", "unheard of", code=2)
