@@ -18,6 +18,7 @@ from rankmill.db.schedules.catalog import next_due
 from rankmill.db.store.clock import clock_of
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
+from rankmill.producer.broker.loader import InstalledOnlyLoader
 from rankmill.producer.schedules.due import ask
 
 EVERY_S = 60.0
@@ -64,7 +65,7 @@ class StoreScheduler(Scheduler):  # type: ignore[misc]
         return f"    . store -> {self.store.safe_url if self.store else 'not open yet'}"
 
 
-app = Celery("rankmill-beat", set_as_current=False)
+app = Celery("rankmill-beat", loader=InstalledOnlyLoader, set_as_current=False)
 app.conf.update(
     broker_url=Settings().broker,
     beat_scheduler="rankmill.producer.beat:StoreScheduler",

@@ -23,6 +23,7 @@ from rankmill.db.runtime.broker_protocol import (
 )
 from rankmill.db.runtime.broker_urls import is_rabbitmq, safe_broker_url, without_passwords_of
 from rankmill.db.runtime.failpoints import reach
+from rankmill.producer.broker.loader import InstalledOnlyLoader
 from rankmill.producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
@@ -43,7 +44,7 @@ class Doorbell:
 
     def __init__(self, broker: str) -> None:
         self._broker = broker
-        self._celery = Celery("rankmill", set_as_current=False)
+        self._celery = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
         self._celery.conf.update(celery_options(broker))
         with self._translated():
             # Nothing answers heartbeats while a large job is recorded.
