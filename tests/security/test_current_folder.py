@@ -74,12 +74,11 @@ def test_run_and_what_shows_its_job(rankmill: Rankmill, tmp_path: Path) -> None:
 
 
 def test_a_worker_and_its_scoring_process(rankmill: Rankmill, redis_url: str, tmp_path: Path) -> None:
-    broker = {"RANKMILL_BROKER": redis_url}
     flags = write_inputs(tmp_path, num_documents=2, num_queries=1)
     rankmill("migrate")
-    with started(rankmill, "worker", "--model", "null", **broker):
-        rankmill("submit", *flags, **broker)
-        rankmill("watch", "1", **broker)
+    with started(rankmill, "worker", "--model", "null", RANKMILL_BROKER=redis_url):
+        rankmill("submit", *flags, RANKMILL_BROKER=redis_url)
+        rankmill("watch", "1", RANKMILL_BROKER=redis_url)
 
 
 def test_the_beat(rankmill: Rankmill, redis_url: str) -> None:
