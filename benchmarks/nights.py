@@ -30,7 +30,8 @@ from rankmill.db.store.opening import open_store
 
 Night = tuple[float, float, JobProgress, int]
 FIRED_TO_DONE = """
-SELECT jobs.finished_at - nights.created_at FROM nights JOIN jobs ON jobs.id = nights.job_id WHERE jobs.id = ?
+SELECT jobs.finished_at - schedule_runs.created_at
+FROM schedule_runs JOIN jobs ON jobs.id = schedule_runs.job_id WHERE jobs.id = ?
 """
 LOOKUP = """
 SELECT scores.document_text_id, scores.query_text_id, scores.logit

@@ -15,7 +15,6 @@ from rankmill.db.errors import StoreError
 from rankmill.db.runtime.log_events import reason_of, setup_logging
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules.catalog import next_due
-from rankmill.db.store.clock import clock_of
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from rankmill.producer.broker.loader import InstalledOnlyLoader
@@ -49,7 +48,7 @@ class StoreScheduler(Scheduler):  # type: ignore[misc]
         if self.store is None:
             self.store = open_store(self.settings.store)
             log.info("beat_ready", extra={"fields": {"store": self.store.safe_url}})
-        now = clock_of(self.store)
+        now = self.store.now()
         started = time.monotonic()
         ask(self.store, self.settings, now)
         moment = next_due(self.store)

@@ -1,6 +1,6 @@
-"""What is kept up to date under a name: collections of documents and sets of queries, found and listed.
+"""Named sets: collections of documents and sets of queries, found, listed and removed.
 
-A version counts the syncs that changed something, so name and version say what is in it.
+A set's version counts the syncs that changed something, so its id and version say what is in it.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,16 @@ from sqlalchemy import Connection, Row, Table, delete, func, select
 from rankmill.db.errors import StillNeeded, UnknownName
 from rankmill.db.schema.collections import collection_documents, collections, query_set_queries, query_sets
 from rankmill.db.schema.schedules import schedules
+from rankmill.db.schema.texts_and_scores import texts
 from rankmill.db.store.storable import is_storable
 from rankmill.db.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedSet:
-    """A kind of thing kept under a name: its word, its two tables and the columns that differ.
+    """Collections or query sets: their noun, their two tables and the names of the columns that differ.
 
-    `place` is the member's own column besides its text: a document's offset, a query's number.
+    `place` is the column a member has besides its text: a document's offset, a query's number.
     """
 
     noun: str
@@ -66,105 +67,98 @@ class NamedSetRow:
     synced_at: float
 
 
-def held_id(connection: Connection, kind: NamedSet, name: str) -> int:
-    """The id of what has this name. Raises UnknownName."""
-    return held(connection, kind, name)[0]
-
-
-def held(connection: Connection, kind: NamedSet, name: str) -> tuple[int, str]:
-    """The id and the identity of what has this name; no sync changes it before the transaction ends.
+def lock_named_set(connection: Connection, named_set: NamedSet, name: str) -> tuple[int, str]:
+    """The id and identity of the set of this name; no sync changes it before the transaction ends.
 
     Raises UnknownName.
     """
-    row = connection.execute(named(kind, name).with_for_update(read=True)).one_or_none()
+    row = connection.execute(by_name(named_set, name).with_for_update(read=True)).one_or_none()
     if row is None:
-        raise UnknownName(kind.noun, name)
-    return row.id, identity_of(kind, row)
+        raise UnknownName(named_set.noun, name)
+    return row.id, identity_of(named_set, row)
 
 
-def identity(store: Store, kind: NamedSet, name: str) -> str:
-    """What its content is now, in words that only the same content has. Raises UnknownName."""
+def identity(store: Store, named_set: NamedSet, name: str) -> str:
+    """Words that stand for the set's content: another content has other words. Raises UnknownName."""
     with store.reading() as connection:
-        row = connection.execute(named(kind, name)).one_or_none()
+        row = connection.execute(by_name(named_set, name)).one_or_none()
     if row is None:
-        raise UnknownName(kind.noun, name)
-    return identity_of(kind, row)
+        raise UnknownName(named_set.noun, name)
+    return identity_of(named_set, row)
 
 
-def identity_of(kind: NamedSet, row: Row[Any]) -> str:
-    return f"{kind.noun} {row.id} version {row.version}"
+def identity_of(named_set: NamedSet, row: Row[Any]) -> str:
+    return f"{named_set.noun} {row.id} version {row.version}"
 
 
-def named(kind: NamedSet, name: str) -> Any:
-    return select(kind.table).where(kind.table.c.name == (name if is_storable(name) else ""))
+def by_name(named_set: NamedSet, name: str) -> Any:
+    return select(named_set.table).where(named_set.table.c.name == (name if is_storable(name) else ""))
 
 
-def find(store: Store, kind: NamedSet, name: str) -> NamedSetRow:
-    """What has this name. Raises UnknownName."""
+def find(store: Store, named_set: NamedSet, name: str) -> NamedSetRow:
+    """The set of this name. Raises UnknownName."""
     with store.reading() as connection:
-        row = connection.execute(named(kind, name)).one_or_none()
+        row = connection.execute(by_name(named_set, name)).one_or_none()
     if row is None:
-        raise UnknownName(kind.noun, name)
-    return named_set_row(kind, row)
+        raise UnknownName(named_set.noun, name)
+    return named_set_row(named_set, row)
 
 
-def list_named_sets(store: Store, kind: NamedSet) -> list[NamedSetRow]:
-    """All of this kind, by name."""
+def list_named_sets(store: Store, named_set: NamedSet) -> list[NamedSetRow]:
+    """All collections, or all query sets, by name."""
     with store.reading() as connection:
-        found = connection.execute(select(kind.table).order_by(kind.table.c.name)).all()
-    return [named_set_row(kind, row) for row in found]
+        found = connection.execute(select(named_set.table).order_by(named_set.table.c.name)).all()
+    return [named_set_row(named_set, row) for row in found]
 
 
-def named_set_row(kind: NamedSet, row: Row[Any]) -> NamedSetRow:
+def named_set_row(named_set: NamedSet, row: Row[Any]) -> NamedSetRow:
     return NamedSetRow(
         name=row.name,
         version=row.version,
-        num_members=row._mapping[kind.count],
+        num_members=row._mapping[named_set.count],
         source_digest=row.source_digest,
         created_at=row.created_at,
         synced_at=row.synced_at,
     )
 
 
-def num_bytes(store: Store, kind: NamedSet, name: str) -> int:
-    """The bytes of all its texts."""
-    from rankmill.db.schema.texts_and_scores import texts
-
-    members, table = kind.members, kind.table
+def num_bytes(store: Store, named_set: NamedSet, name: str) -> int:
+    """The bytes of all texts of the set."""
+    members, table = named_set.members, named_set.table
     joined = members.join(texts, texts.c.id == members.c.text_id).join(
-        table, table.c.id == members.c[kind.parent_id]
+        table, table.c.id == members.c[named_set.parent_id]
     )
     total = select(func.coalesce(func.sum(texts.c.num_bytes), 0)).select_from(joined)
     with store.reading() as connection:
         return int(connection.scalar(total.where(table.c.name == name)) or 0)
 
 
-def remove(store: Store, kind: NamedSet, name: str) -> int:
-    """Removes it and its members' ids; returns how many these were. Jobs made from it keep their own.
+def remove(store: Store, named_set: NamedSet, name: str) -> int:
+    """Removes the set and returns how many members it had. Jobs made from it keep their own.
 
     Raises UnknownName, StillNeeded.
     """
 
     def forget(connection: Connection) -> int:
-        row = connection.execute(named(kind, name).with_for_update()).one_or_none()
+        row = connection.execute(by_name(named_set, name).with_for_update()).one_or_none()
         if row is None:
-            raise UnknownName(kind.noun, name)
-        standing = list(
+            raise UnknownName(named_set.noun, name)
+        of_schedules = list(
             connection.scalars(
                 select(schedules.c.name)
-                .where(schedules.c[kind.parent_id] == row.id)
+                .where(schedules.c[named_set.parent_id] == row.id)
                 .order_by(schedules.c.name)
             )
         )
-        if standing:
+        if of_schedules:
             raise StillNeeded(
-                f"The {kind.noun} {name!r} is what schedule {', '.join(standing)} ranks. Remove that first: "
-                f"rankmill schedule remove {standing[0]}"
+                f"The {named_set.noun} {name!r} is ranked by schedule {', '.join(of_schedules)}. "
+                f"Remove the schedule first: rankmill schedule remove {of_schedules[0]}"
             )
         gone = connection.execute(
-            delete(kind.members).where(kind.members.c[kind.parent_id] == row.id)
+            delete(named_set.members).where(named_set.members.c[named_set.parent_id] == row.id)
         ).rowcount
-        connection.execute(delete(kind.table).where(kind.table.c.id == row.id))
+        connection.execute(delete(named_set.table).where(named_set.table.c.id == row.id))
         return gone
 
     return store.write(forget)

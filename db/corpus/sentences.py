@@ -1,8 +1,8 @@
 """Where sentences and clauses of a text end, in any script. Pure functions of text; knows no tokens.
 
-Marks only, no grammar: a full stop before a small letter is an abbreviation, a line break ends a clause, an
-empty line a sentence. What stands between two marks may be anything. Windows are cut by it and scorers named
-after it: other marks give other scores, and need another name in WindowEnds.
+By punctuation, without grammar: a full stop before a small letter is an abbreviation, a line break ends a
+clause, an empty line ends a sentence. Windows end at these places, so other rules give other scores: a change
+here needs another name in WindowEnds.
 """
 
 import re
@@ -17,7 +17,7 @@ _MARKS = re.compile(
     rf"(?P<sentence>[.!?…؟۔።։।॥။།]+{_CLOSING}(?=\s)|[。！？｡]+[」』】）”’]*|\n[^\S\n]*\n\s*)"
     rf"|[;:,،؛]+{_CLOSING}(?=\s)|[、，；：]|\n|(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\s+"
 )
-# What a clause shown to a person may be: shorter ones (headings, "12.") go with the next, longer are cut.
+# Clauses shown to a person. Shorter ones (headings, "12.") are joined to the next, longer ones are split.
 MIN_CLAUSE_CHARS = 40
 MAX_CLAUSE_CHARS = 600
 
@@ -46,8 +46,9 @@ def _is_abbreviation(text: str, mark: re.Match[str]) -> bool:
 
 
 def clauses(text: str) -> Iterator[tuple[int, int]]:
-    """The clauses of a passage as [start, end) without white space around them: sentences, the longest of
-    them in parts. All of the passage but white space is in one of them.
+    """The clauses of a passage as [start, end), without white space around them.
+
+    They are its sentences; long sentences are split. Only white space is in none of them.
     """
     found = list(boundaries(text))
     sentence_ends = [place for place, ends_sentence in found if ends_sentence]
@@ -63,18 +64,18 @@ def clauses(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(text: str, start: int, end: int, clause_ends: list[int]) -> Iterator[tuple[int, int]]:
-    """Parts of a long sentence, cut after a clause or between words, or else behind a word without end."""
+    """A sentence in parts: split after a clause, else between words, else after a word that is too long."""
     while end - start > MAX_CLAUSE_CHARS:
         latest = start + MAX_CLAUSE_CHARS
         found = bisect_right(clause_ends, latest) - 1
-        cut = clause_ends[found] if found >= 0 else 0
-        if cut <= start:
-            cut = text.rfind(" ", start + 1, latest)
-        if cut <= start:
+        part_end = clause_ends[found] if found >= 0 else 0
+        if part_end <= start:
+            part_end = text.rfind(" ", start + 1, latest)
+        if part_end <= start:
             spaces = text.find(" ", latest, end)
-            cut = min([*clause_ends[found + 1 : found + 2], end if spaces < 0 else spaces, end])
-        yield start, cut
-        start = cut
+            part_end = min([*clause_ends[found + 1 : found + 2], end if spaces < 0 else spaces, end])
+        yield start, part_end
+        start = part_end
     if start < end:
         yield start, end
 

@@ -1,6 +1,6 @@
-"""Syncing: a collection or a query set is made equal to what was read, in one visible step.
+"""Syncing: a collection or query set is made equal to what was read, in one visible step.
 
-Texts are stored in committed chunks while they are read, ids and digests wait in a temporary table; then one
+Texts are stored in chunks while they are read; ids and digests wait in a temporary table. Then one
 transaction applies the difference. A trial stores and changes nothing.
 """
 
@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from rankmill.db.corpus.collections import NamedSet, named
-from rankmill.db.corpus.texts import encoded, store_texts, text_chunks
+from rankmill.db.corpus.collections import NamedSet, by_name
+from rankmill.db.corpus.texts import store_texts, text_chunks, text_identity
 from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.runtime.failpoints import reach
-from rankmill.db.store.bulk import insert_rows, is_sqlite, run
+from rankmill.db.store.bulk import insert_rows, run, upsert
 from rankmill.db.store.clock import now_s
-from rankmill.db.store.staging_session import StagingSession
+from rankmill.db.store.staging_session import InputSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import check_distinct, create_tables, index, relax_durability
+from rankmill.db.store.temporary_tables import check_distinct, create_tables, index, restore_durability
 
 STAGED = """staged (
     read_no INTEGER {key}, id {name}, digest {bytes}, text_id BIGINT, place INTEGER, line INTEGER
@@ -56,7 +55,7 @@ ORDER BY staged.id
 
 
 class Member(NamedTuple):
-    """A document or a query as it is to be; `place` as its kind has it."""
+    """A document or query as the set is to hold it; `place` is explained at NamedSet."""
 
     id: str
     text: str
@@ -66,7 +65,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What a sync changes, or would change, by id and text."""
+    """How many members a sync changes, or would change; compared by id and text."""
 
     num_added: int
     num_changed: int
@@ -74,29 +73,29 @@ class Difference:
     num_removed: int
 
 
-class Sync(StagingSession):
-    """What a collection or query set is to hold, being read: add, then compare or apply."""
+class Sync(InputSession):
+    """What a collection or query set is to hold: add what is read, then compare or apply."""
 
     def __init__(
-        self, store: Store, connection: Connection, kind: NamedSet, name: str, *, is_trial: bool
+        self, store: Store, connection: Connection, named_set: NamedSet, name: str, *, is_trial: bool
     ) -> None:
         super().__init__(store, connection)
-        self.kind, self.name, self.is_trial = kind, name, is_trial
+        self.named_set, self.name, self.is_trial = named_set, name, is_trial
         self.num_read = 0
         self.names = {
-            "members": kind.members.name,
-            "parent_id": kind.parent_id,
-            "member_id": kind.member_id,
-            "place": kind.place,
+            "members": named_set.members.name,
+            "parent_id": named_set.parent_id,
+            "member_id": named_set.member_id,
+            "place": named_set.place,
         }
         self.in_transaction(lambda connection: create_tables(connection, [STAGED]))
 
     def add_documents(self, documents: Iterable[DocumentRow]) -> None:
-        """Adds the documents that are to be there. Raises DuplicateId, UnstorableText."""
+        """Adds the documents the set is to hold. Raises DuplicateId, UnstorableText."""
         self.add(Member(row.document_id, row.text, row.text_offset, row.line) for row in documents)
 
     def add_queries(self, queries: Iterable[QueryRow]) -> None:
-        """Adds the queries that are to be there, in order. Raises DuplicateId, UnstorableText."""
+        """Adds the queries the set is to hold, in order. Raises DuplicateId, UnstorableText."""
         self.add(Member(row.query_id, row.text, number, row.line) for number, row in enumerate(queries))
 
     def add(self, members: Iterable[Member]) -> None:
@@ -105,10 +104,10 @@ class Sync(StagingSession):
         self.in_transaction(self.check_distinct)
 
     def add_chunk(self, chunk: list[Member]) -> None:
-        noun = self.kind.members_noun
+        noun = self.named_set.members_noun
         for member in chunk:
             check_id(member.id, noun)
-        identities = [encoded(member.text, f"the text of {noun} {member.id!r}") for member in chunk]
+        identities = [text_identity(member.text, f"the text of {noun} {member.id!r}") for member in chunk]
 
         def store_chunk(connection: Connection) -> None:
             read = zip(identities, (member.text for member in chunk), strict=True)
@@ -126,33 +125,33 @@ class Sync(StagingSession):
 
     def check_distinct(self, connection: Connection) -> None:
         index(connection, "staged_ids", "staged", "id")
-        check_distinct(connection, self.kind.members_noun, "staged", "id", "read_no")
+        check_distinct(connection, self.named_set.members_noun, "staged", "id", "read_no")
 
     def compare(self) -> Difference:
         """How the store differs from what was read."""
 
         def look(connection: Connection) -> Difference:
-            row = connection.execute(named(self.kind, self.name)).one_or_none()
+            row = connection.execute(by_name(self.named_set, self.name)).one_or_none()
             return self.difference(connection, 0 if row is None else row.id)
 
         return self.in_transaction(look)
 
     def apply(self, source_digest: str | None) -> Difference:
-        """Makes the store equal to what was read, in one transaction; a sync beside it waits and comes after.
+        """Makes the store equal to what was read, in one transaction. A sync at the same time waits for it.
 
-        `source_digest` says what was read, for the next time.
+        `source_digest` stands for the source that was read; see `note_same_source`.
         """
-        relax_durability(self.connection, stop=True)
+        restore_durability(self.connection)
 
         def change(connection: Connection) -> Difference:
-            parent_id = self.interned(connection)
+            parent_id = self.locked_id(connection)
             difference = self.difference(connection, parent_id)
             num_changes = self.run(connection, REMOVE, parent_id).rowcount
             num_changes += self.run(connection, CHANGE, parent_id).rowcount
             num_changes += self.run(connection, ADD, parent_id, parent_id).rowcount
-            table = self.kind.table
+            table = self.named_set.table
             values: dict[str, Any] = {
-                self.kind.count: self.num_read,
+                self.named_set.count: self.num_read,
                 "version": table.c.version + (1 if num_changes else 0),
                 "source_digest": source_digest,
                 "synced_at": now_s(),
@@ -173,12 +172,17 @@ class Sync(StagingSession):
             num_removed=int(removed),
         )
 
-    def interned(self, connection: Connection) -> int:
-        """The id of what has this name, made if it is new, and locked."""
-        table = self.kind.table
-        upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-        row = upsert(table).values(
-            {"name": self.name, "version": 0, self.kind.count: 0, "created_at": now_s(), "synced_at": now_s()}
+    def locked_id(self, connection: Connection) -> int:
+        """The id of the set of this name, made if it is new, and locked."""
+        table = self.named_set.table
+        row = upsert(connection, table).values(
+            {
+                "name": self.name,
+                "version": 0,
+                self.named_set.count: 0,
+                "created_at": now_s(),
+                "synced_at": now_s(),
+            }
         )
         connection.execute(row.on_conflict_do_nothing(index_elements=["name"]))
         found: int = connection.execute(
@@ -191,18 +195,18 @@ class Sync(StagingSession):
 
 
 @contextmanager
-def syncing(store: Store, kind: NamedSet, name: str, *, is_trial: bool = False) -> Iterator[Sync]:
-    """A new sync. What was not applied when the block ends is gone."""
+def open_sync(store: Store, named_set: NamedSet, name: str, *, is_trial: bool = False) -> Iterator[Sync]:
+    """A new sync. What has not been applied when the block ends is dropped."""
     with (
         store.connection() as connection,
-        closing(Sync(store, connection, kind, name, is_trial=is_trial)) as sync,
+        closing(Sync(store, connection, named_set, name, is_trial=is_trial)) as sync,
     ):
         yield sync
 
 
-def seen_again(store: Store, kind: NamedSet, name: str, source_digest: str) -> bool:
-    """Whether it holds what was read from this source already; then notes that it was synced now."""
-    table = kind.table
+def note_same_source(store: Store, named_set: NamedSet, name: str, source_digest: str) -> bool:
+    """Whether the set was last synced from this very source; if so, notes that it was synced now."""
+    table = named_set.table
     is_same = (table.c.name == name) & (table.c.source_digest == source_digest)
     same = update(table).where(is_same).values(synced_at=now_s())
     return store.write(lambda connection: connection.execute(same).rowcount > 0)

@@ -1,4 +1,4 @@
-"""Texts, stored once under their digest. Knows nothing of queries, documents or jobs."""
+"""Texts, each stored once under its digest. Knows nothing of queries, documents or jobs."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,33 +9,33 @@ from sqlalchemy import Connection
 from rankmill.db.errors import UnstorableText
 from rankmill.db.store.bulk import chunks, driver, insert_rows, is_sqlite
 
-# SQLite takes 32,766 parameters, but has no array to bind them in.
+# SQLite has no array to bind digests in; it takes 32,766 parameters at most.
 MAX_PARAMETERS = 1_000
 
 
-class Encoded(NamedTuple):
+class TextIdentity(NamedTuple):
     """A text's identity: SHA-256 of its UTF-8, and how many bytes that is."""
 
     digest: bytes
     num_bytes: int
 
 
-def encoded(text: str, what: str) -> Encoded:
-    """The identity of `text`; raises UnstorableText, which calls it `what`."""
+def text_identity(text: str, what: str) -> TextIdentity:
+    """The identity of `text`. Raises UnstorableText, which calls the text `what`."""
     if "\0" in text:
         raise UnstorableText(what, "it holds a NUL character")
     try:
         utf8 = text.encode()
     except UnicodeEncodeError as error:
         raise UnstorableText(what, f"it holds a lone surrogate at position {error.start}") from None
-    return Encoded(hashlib.sha256(utf8).digest(), len(utf8))
+    return TextIdentity(hashlib.sha256(utf8).digest(), len(utf8))
 
 
-def store_texts(connection: Connection, texts: Mapping[Encoded, str]) -> dict[bytes, int]:
-    """Stores the texts that are new and returns the ids of all by digest. Needs a writing transaction."""
+def store_texts(connection: Connection, texts: Mapping[TextIdentity, str]) -> dict[bytes, int]:
+    """Stores the new texts; returns the ids of all, by digest. The transaction must be a writing one."""
     digests = [identity.digest for identity in texts]
     ids = find_texts(connection, digests)
-    # In the digest's order: two drafts with the same texts wait for each other instead of deadlocking.
+    # In the order of digests: two drafts with the same texts wait for each other instead of deadlocking.
     new = sorted((*identity, text) for identity, text in texts.items() if identity.digest not in ids)
     if new:
         insert_texts(connection, new)
@@ -44,7 +44,7 @@ def store_texts(connection: Connection, texts: Mapping[Encoded, str]) -> dict[by
 
 
 def find_texts(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
-    """The ids of those of `digests` that are stored."""
+    """The ids of the stored ones of these texts, by digest."""
     cursor = driver(connection).cursor()
     if not is_sqlite(connection):
         cursor.execute("SELECT digest, id FROM texts WHERE digest = ANY(%s)", (digests,))
@@ -89,7 +89,7 @@ MAX_CHUNK_CHARS = 4 * 2**20
 
 
 def text_chunks(rows: Iterable[R]) -> Iterator[list[R]]:
-    """Rows with a `text`, in lists bounded by number and by characters."""
+    """The rows in lists, each bounded by its number of rows and of characters."""
     chunk: list[R] = []
     num_chars = 0
     for row in rows:

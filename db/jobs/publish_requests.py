@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.records.jobs import JobState
 from rankmill.db.records.rankings import DEFAULT_KEEP, NotificationRequest, Publishing
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.rankings import notices, publish_requests, rankings
-from rankmill.db.store.bulk import is_sqlite
+from rankmill.db.store.bulk import upsert
 from rankmill.db.store.clock import now_s
 
 RANKING = (
@@ -113,9 +112,10 @@ def ask(
 
 def ranking_of(connection: Connection, publishing: Publishing) -> int:
     """The id of the ranking, made now if there is none; what it keeps is what was asked last."""
-    upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     keep = publishing.keep
-    new = upsert(rankings).values(name=publishing.ranking, keep=keep or DEFAULT_KEEP, created_at=now_s())
+    new = upsert(connection, rankings).values(
+        name=publishing.ranking, keep=keep or DEFAULT_KEEP, created_at=now_s()
+    )
     connection.execute(new.on_conflict_do_nothing())
     by_name = rankings.c.name == publishing.ranking
     if keep is not None:
@@ -126,7 +126,6 @@ def ranking_of(connection: Connection, publishing: Publishing) -> int:
 
 def ask_for_notification(connection: Connection, job_id: int, kind: str, address: str) -> None:
     """One notification of a kind and address for a job; asked again after it was told, it is told again."""
-    upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    new = upsert(notices).values(job_id=job_id, kind=kind, address=address)
+    new = upsert(connection, notices).values(job_id=job_id, kind=kind, address=address)
     anew = {"settled_for": None, "num_tries": 0, "next_at": 0.0, "told_at": None, "reason": None}
     connection.execute(new.on_conflict_do_update(index_elements=["job_id", "kind", "address"], set_=anew))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, and_, delete, select, update
 from rankmill.db.errors import JobCancelled, NameTaken, UnknownJob
 from rankmill.db.jobs.span_requests import look_again
 from rankmill.db.queue.fair_share import latest_turn
-from rankmill.db.queue.splitting import Piece, count_pieces, cut
+from rankmill.db.queue.splitting import Piece, count_pieces, split
 from rankmill.db.records.jobs import JobState
 from rankmill.db.schema.conditions import IS_GIVEN_UP
 from rankmill.db.schema.jobs import failed_pairs, jobs, pairs
@@ -53,7 +53,7 @@ def retry_failed(store: Store, job_id: int) -> Retried:
                 num_shards += 1
             else:
                 pieces = runs(connection, row)
-                cut(connection, row, pieces)
+                split(connection, row, pieces)
                 num_pieces[job_id] += len(pieces) - 1
                 num_shards += sum(piece.rest["state"] == "ready" for piece in pieces)
         connection.execute(delete(failed_pairs).where(failed_pairs.c.job_id == job_id))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.records.jobs import JobState
 from rankmill.db.schema.conditions import IS_GIVEN_UP
@@ -12,7 +11,7 @@ from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.shards import shards
 from rankmill.db.schema.spans import span_requests, spans
 from rankmill.db.schema.texts_and_scores import scorers
-from rankmill.db.store.bulk import insert_rows, is_sqlite
+from rankmill.db.store.bulk import insert_rows, upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.store.store import Store
 
@@ -37,9 +36,10 @@ def want_spans(connection: Connection, job_id: int, num_documents: int, max_span
 
     A job that gave up pairs is looked at again in any case: other jobs may have scored them since.
     """
-    insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     has_given_up = select(shards.c.id).where(shards.c.job_id == job_id, IS_GIVEN_UP).limit(1)
-    row = insert(span_requests).values(job_id=job_id, num_documents=num_documents, max_spans=max_spans)
+    row = upsert(connection, span_requests).values(
+        job_id=job_id, num_documents=num_documents, max_spans=max_spans
+    )
     more = case(
         (span_requests.c.num_documents < num_documents, num_documents), else_=span_requests.c.num_documents
     )

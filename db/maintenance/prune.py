@@ -12,13 +12,14 @@ from sqlalchemy import Connection, select, update
 
 from rankmill.db.rankings.publish import kept_jobs
 from rankmill.db.records.jobs import JobState
+from rankmill.db.results.scored_pairs import OF_PAIRS
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.spans import span_requests
 from rankmill.db.store.bulk import insert_rows, is_sqlite, run
 from rankmill.db.store.clock import NOW_SQL, now_s
 from rankmill.db.store.staging_session import StagingSession
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import analyze, create_tables
+from rankmill.db.store.temporary_tables import analyze, create_tables, relax_durability
 
 ROWS_PER_CHUNK = 20_000
 DRAFT_S = 3600.0
@@ -34,16 +35,13 @@ SELECT row_number() OVER () - 1, scorer_id, document_text_id, query_text_id
 FROM scores WHERE scored_at < ?
 """
 # Those a job points at stay, whether it scored them or found them.
-NEEDED_BY = """
+NEEDED_BY = f"""
 DELETE FROM prunable_scores WHERE (scorer_id, document_text_id, query_text_id) IN (
     SELECT jobs.scorer_id, job_documents.text_id, job_queries.text_id
-    FROM jobs
-    JOIN pairs ON pairs.job_id = jobs.id
-    JOIN job_queries ON job_queries.job_id = jobs.id AND job_queries.query_no = pairs.query_no
-    JOIN job_documents ON job_documents.job_id = jobs.id AND job_documents.document_no = pairs.document_no
-    WHERE jobs.id = ?
+    FROM pairs {OF_PAIRS}
+    WHERE pairs.job_id = ?
 )
-"""
+"""  # noqa: S608
 DELETE_SCORES = """
 DELETE FROM scores WHERE (scorer_id, document_text_id, query_text_id) IN (
     SELECT scorer_id, document_text_id, query_text_id FROM prunable_scores WHERE no >= ? AND no < ?
@@ -86,10 +84,9 @@ class Pruned:
 class Pruning(StagingSession):
     """A prune on a connection of its own: look, then maybe act. `older_than_s` is the age that is kept."""
 
-    reads_inputs = False
-
     def __init__(self, store: Store, connection: Connection, older_than_s: float) -> None:
         super().__init__(store, connection)
+        relax_durability(connection)
         self.older_than_s = older_than_s
         self.known_jobs: set[int] = set()
 

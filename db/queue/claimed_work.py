@@ -9,7 +9,7 @@ from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import many, one_of, run
 from rankmill.db.store.store import Store
 
-# Subqueries and not joins: whatever PostgreSQL believes about the sizes of these tables, it can only look
+# Subqueries and not joins: whatever PostgreSQL assumes about the sizes of these tables, all it can do is look
 # each row up by its key. Parameters: the job, the first and the end pair.
 UNSCORED = """
 WITH asked AS MATERIALIZED (
@@ -43,7 +43,7 @@ ORDER BY pair_no
 def load(store: Store, claim: Claim) -> ShardWork:
     """The claimed shard's distinct pairs that have neither score nor failure, and each of their texts once.
 
-    Pairs come in stored order, by document: a document's queries meet. There may be none left.
+    Pairs come in stored order: by document, so that the queries of a document are together. None may be left.
     """
     with store.reading() as connection:
         pairs = list(

@@ -1,4 +1,4 @@
-"""A shard's life between ready and done: claim, renew, release, fail; load gives a claim its texts.
+"""What a worker does with shards: claim, renew, release, fail.
 
 Each is one short transaction. (shard, worker, attempt) is the fence: whoever lost a claim changes nothing.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
 
 from rankmill.db.queue.failed_attempts import record_failed_attempt
-from rankmill.db.queue.fair_share import Due, charge, due_jobs
+from rankmill.db.queue.fair_share import DueJob, charge, due_jobs
 from rankmill.db.records.shards import Claim, ShardState
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.schema.conditions import IS_CLAIMED, IS_FRESH, IS_READY, IS_SUSPECT, RUNS
@@ -21,7 +21,15 @@ from rankmill.db.store.store import Store
 
 FIRST_LOOK = 8
 MAX_LOOK = 512
+"""How many ready shards of a job are looked at in one statement, the first time and at most."""
 MAX_JOBS = 64
+RELEASED = {
+    "state": "ready",
+    "claimant": None,
+    "lease_until": None,
+    "num_releases": shards.c.num_releases + 1,
+}
+"""What a release makes of a claimed shard: ready at once, and the attempt does not count."""
 
 
 def claim(
@@ -32,13 +40,14 @@ def claim(
     budget_tokens: int,
     lease_s: float,
     job_id: int | None = None,
-    has_free_hands: bool = True,
+    may_take_suspect: bool = True,
 ) -> list[Claim]:
-    """Takes ready shards of one priority, job by job in turn, until the next would pass the budget.
+    """Takes ready shards of one priority, job by job in turn, until the next would exceed the budget.
 
-    At least one if any is ready. A suspect is taken alone, and only by a worker that holds nothing else:
-    one without free hands gets nothing when the next job has only suspects left. Shards another worker is
-    just taking are passed over, not waited for. A claim of one job only is no turn of it.
+    At least one if any is ready. A suspect is taken alone: a worker that holds something else says
+    `may_take_suspect=False` and gets nothing when the next job has only suspects left. Shards that another
+    worker is taking at this moment are passed over, not waited for. With `job_id` the claim is not charged
+    to the job's fair share.
     """
 
     def take(connection: Connection) -> list[Claim]:
@@ -50,7 +59,7 @@ def claim(
             taken = take_fresh(connection, job, room, worker_id, lease_s, at_least_one=not claims)
             claims += taken
             if not claims and (suspect := next_suspect(connection, job)) is not None:
-                if has_free_hands:
+                if may_take_suspect:
                     claims = mark_claimed(connection, [suspect], job, worker_id, lease_s)
                 break
         if claims:
@@ -69,14 +78,14 @@ def claim(
 
 
 def take_fresh(
-    connection: Connection, job: Due, room: int, worker_id: int, lease_s: float, *, at_least_one: bool
+    connection: Connection, job: DueJob, room: int, worker_id: int, lease_s: float, *, at_least_one: bool
 ) -> list[Claim]:
-    """Claims the job's fresh shards in the order they lie, as many as fit into `room`."""
+    """Claims the job's fresh shards in stored order, as many as fit into `room` tokens."""
     claims: list[Claim] = []
     look = FIRST_LOOK
     while True:
         found = ready_shards(connection, job, look)
-        fitting = list(within(found, room, at_least_one=at_least_one and not claims))
+        fitting = list(leading_within(found, room, at_least_one=at_least_one and not claims))
         if fitting:
             claims += mark_claimed(connection, fitting, job, worker_id, lease_s)
             room -= sum(claimed.num_tokens for claimed in claims[-len(fitting) :])
@@ -86,8 +95,8 @@ def take_fresh(
         look = min(look * 2, MAX_LOOK)
 
 
-def ready_shards(connection: Connection, job: Due, limit: int) -> Sequence[tuple[int, int]]:
-    """Ids and tokens of the job's next fresh shards, locked for this transaction."""
+def ready_shards(connection: Connection, job: DueJob, limit: int) -> Sequence[tuple[int, int]]:
+    """The ids and tokens of the job's next fresh shards, locked for this transaction."""
     ready = (
         select(shards.c.id, shards.c.num_tokens)
         .where(shards.c.job_id == job.job_id, IS_FRESH)
@@ -98,8 +107,8 @@ def ready_shards(connection: Connection, job: Due, limit: int) -> Sequence[tuple
     return [(row.id, row.num_tokens) for row in connection.execute(ready)]
 
 
-def next_suspect(connection: Connection, job: Due) -> int | None:
-    """The job's smallest suspect, locked: what it is suspected of is found out soonest there."""
+def next_suspect(connection: Connection, job: DueJob) -> int | None:
+    """The job's smallest suspect, locked: the smallest leads to the failing pair soonest."""
     suspects = (
         select(shards.c.id)
         .where(shards.c.job_id == job.job_id, IS_SUSPECT)
@@ -110,8 +119,8 @@ def next_suspect(connection: Connection, job: Due) -> int | None:
     return connection.scalar(suspects)
 
 
-def within(found: Sequence[tuple[int, int]], room: int, *, at_least_one: bool) -> Iterable[int]:
-    """The leading ids whose tokens fit into `room`."""
+def leading_within(found: Sequence[tuple[int, int]], room: int, *, at_least_one: bool) -> Iterable[int]:
+    """The first ids, as many as fit into `room` tokens together."""
     for shard_id, num_tokens in found:
         if num_tokens > room and not at_least_one:
             return
@@ -121,7 +130,7 @@ def within(found: Sequence[tuple[int, int]], room: int, *, at_least_one: bool) -
 
 
 def mark_claimed(
-    connection: Connection, shard_ids: Sequence[int], job: Due, worker_id: int, lease_s: float
+    connection: Connection, shard_ids: Sequence[int], job: DueJob, worker_id: int, lease_s: float
 ) -> list[Claim]:
     claimed = connection.execute(
         update(shards)
@@ -166,10 +175,10 @@ def still_held(claims: Iterable[Claim]) -> ColumnElement[bool]:
 
 
 def renew(store: Store, worker_id: int, lease_s: float, claims: Iterable[Claim] | None = None) -> int:
-    """The heartbeat: extends this worker's leases by `lease_s` from now and notes that it lives.
+    """The heartbeat: extends this worker's leases to `lease_s` from now and notes that the worker lives.
 
-    With `claims` only those are extended, so that a claim the worker never heard of (its answer was lost
-    with the connection) runs out. Returns how many were extended.
+    With `claims` only those are extended: a claim that the worker never heard of, because the answer was lost
+    with the connection, runs out. Returns how many were extended.
     """
     is_held = and_(shards.c.claimant == worker_id, IS_CLAIMED)
     if claims is not None:
@@ -185,26 +194,22 @@ def renew(store: Store, worker_id: int, lease_s: float, claims: Iterable[Claim] 
 
 
 def release(store: Store, claims: Iterable[Claim]) -> int:
-    """Gives claims back unharmed: ready at once, and the attempt does not count. Returns how many."""
+    """Gives claims back: the shards are ready at once, and the attempt does not count. Returns how many."""
     held = list(claims)
     if not held:
         return 0
 
     def give_back(connection: Connection) -> int:
-        released = connection.execute(
-            update(shards)
-            .where(still_held(held))
-            .values(state="ready", claimant=None, lease_until=None, num_releases=shards.c.num_releases + 1)
-        )
+        released = connection.execute(update(shards).where(still_held(held)).values(RELEASED))
         return released.rowcount
 
     return store.write(give_back)
 
 
 def fail(store: Store, claimed: Claim, reason: str, max_attempts: int) -> ShardState:
-    """Gives up this attempt: ready again, perhaps cut in half, or dead with `reason` after the last.
+    """Fails this attempt: the shard is ready again, or split in half, or dead with `reason` after the last.
 
-    Returns the state the shard is in now; a claim no longer held changes nothing.
+    Returns the state the shard is in now. A claim that is no longer held changes nothing.
     """
 
     def give_up(connection: Connection) -> ShardState:

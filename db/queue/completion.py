@@ -1,4 +1,4 @@
-"""When a job ends: the one place that asks whether any of its shards is still open."""
+"""When a job is done: the one place that asks whether any of its shards is still open."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,10 +10,10 @@ from rankmill.db.store.clock import now_s
 
 
 def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
-    """Makes those active jobs done that have no open shard. Call it last in a transaction.
+    """Makes those of the jobs done that are active and have no open shard. Call it last in a transaction.
 
-    The jobs are locked before their shards are looked at: of two transactions that land a job's last two
-    shards at the same time, the second waits for the first and then sees both.
+    Jobs are locked before their shards are looked at: when two transactions land a job's last two shards at
+    the same time, the second waits for the first and then sees both.
     """
     ids = sorted(set(job_ids))
     if not ids:
@@ -29,6 +29,6 @@ def finish_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
     )
 
 
-def overdue(connection: Connection) -> Sequence[int]:
-    """Active jobs without an open shard. Landing ends jobs itself; this finds what it may have missed."""
+def unfinished_jobs(connection: Connection) -> Sequence[int]:
+    """Active jobs without an open shard. Landing finishes jobs itself; this finds any that it missed."""
     return connection.scalars(select(jobs.c.id).where(jobs.c.state == "active", ~JOB_IS_OPEN)).all()

@@ -1,8 +1,9 @@
-"""Whose turn it is: jobs of one priority share the workers of their model, by tokens.
+"""Fair share: jobs of one priority share the workers of their model, by tokens.
 
-Each claim moves its job's turn on by the tokens it took, and the least turn is served next. A job that comes
-late, is resumed or tried again starts where the last one served stands: it has no claim on earlier turns. One
-that could not be served for long, because its scorer was missing, may catch up by a few claims and no more.
+Each claim adds the tokens it took to its job's `turn`, and the job with the smallest turn is served next. A
+job that is new, resumed or retried starts at the largest turn of the running jobs, so that it does not catch
+up on what others got before. A job that could not be served for long, because its scorer was missing, catches
+up by a few claims at most.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,25 +21,25 @@ from rankmill.db.store.store import Store
 MAX_OWED_CLAIMS = 16
 
 
-class Due(NamedTuple):
+class DueJob(NamedTuple):
     """A job with ready shards."""
 
     job_id: int
     priority: int
 
 
-def due_jobs(connection: Connection, scorer_id: int, job_id: int | None, limit: int) -> Sequence[Due]:
+def due_jobs(connection: Connection, scorer_id: int, job_id: int | None, limit: int) -> Sequence[DueJob]:
     """The jobs of the scorer's most urgent priority that have ready shards, in turn; or `job_id` alone."""
     waiting = select(jobs.c.id, jobs.c.priority).where(jobs.c.scorer_id == scorer_id, RUNS, HAS_READY)
     if job_id is not None:
         waiting = waiting.where(jobs.c.id == job_id)
     ordered = waiting.order_by(jobs.c.priority, jobs.c.turn, jobs.c.id).limit(limit)
-    found = [Due(*row) for row in connection.execute(ordered)]
+    found = [DueJob(*row) for row in connection.execute(ordered)]
     return [job for job in found if job.priority == found[0].priority]
 
 
 def latest_turn(connection: Connection, scorer_id: int, priority: int) -> int:
-    """The last turn among the running jobs of this priority and of the scorer's model; 0 without any."""
+    """The largest turn of the running jobs of this priority and of the scorer's model; 0 without any."""
     model = select(scorers.c.model).where(scorers.c.id == scorer_id).scalar_subquery()
     of_model = select(scorers.c.id).where(scorers.c.model == model)
     latest = select(func.max(jobs.c.turn)).where(
@@ -50,10 +51,13 @@ def latest_turn(connection: Connection, scorer_id: int, priority: int) -> int:
 def charge(
     connection: Connection, scorer_id: int, priority: int, tokens: Mapping[int, int], *, budget_tokens: int
 ) -> None:
-    """Moves the turns of jobs on by the tokens that were claimed of each, where a claim has such a budget."""
+    """Adds to each job's turn the tokens that were claimed of it, by a claim of `budget_tokens`.
+
+    A turn that is more than MAX_OWED_CLAIMS such claims behind the largest is brought up to there first.
+    """
     usual_tokens = max(budget_tokens, *tokens.values())
     least = latest_turn(connection, scorer_id, priority) - MAX_OWED_CLAIMS * usual_tokens
-    for job_id in sorted(tokens):  # in order, as whoever ends jobs locks them
+    for job_id in sorted(tokens):  # in order, as jobs are locked elsewhere
         turn = case((jobs.c.turn < least, least), else_=jobs.c.turn)
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(turn=turn + tokens[job_id]))
 
@@ -61,18 +65,21 @@ def charge(
 def ready_scorers(store: Store, model: str, job_id: int | None = None) -> list[tuple[int, ScorerSpec]]:
     """The scorers of `model` that have ready shards (of `job_id`, if given), most urgent first."""
     with store.reading() as connection:
-        found = connection.execute(with_ready_shards(model, job_id)).all()
+        found = connection.execute(scorers_with_next_job(model, job_id)).all()
     return [(row.id, spec_of(row)) for row in found]
 
 
 def first_priorities(store: Store, model: str) -> dict[int, int]:
-    """The scorers of `model` that have ready shards, and how urgent their first is: 0 the most."""
+    """The scorers of `model` that have ready shards, with the priority of their most urgent: 0 is first."""
     with store.reading() as connection:
-        return {row.id: row.priority for row in connection.execute(with_ready_shards(model, None))}
+        return {row.id: row.priority for row in connection.execute(scorers_with_next_job(model, None))}
 
 
-def with_ready_shards(model: str, job_id: int | None) -> Select[Any]:
-    """The job that is next of each scorer: one look into the index of turns, however many jobs wait there."""
+def scorers_with_next_job(model: str, job_id: int | None) -> Select[Any]:
+    """Each scorer of `model` that has ready shards, with its next job; most urgent first.
+
+    One look into the index of turns for each scorer, however many jobs wait.
+    """
     due = select(jobs.c.id).where(jobs.c.scorer_id == scorers.c.id, RUNS, HAS_READY)
     if job_id is not None:
         due = due.where(jobs.c.id == job_id)

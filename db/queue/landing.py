@@ -1,4 +1,4 @@
-"""Landing: what a shard's scoring gave, and the shard done, in one transaction or not at all."""
+"""Landing: a shard's scores are stored and the shard is done, in one transaction or not at all."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -54,14 +54,16 @@ ON CONFLICT DO NOTHING
 def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> set[int]:
     """Lands results and makes their shards done; returns the ids of the shards that landed.
 
-    A shard whose claim is no longer held is left out, with everything of it. The first score of a pair
-    stays. A job whose last open shard this was becomes done. Raises ValueError, and lands nothing, when a
-    logit is no finite float32 or a pair of a shard has neither score nor failure.
+    A shard whose claim is no longer held is left out, with all its scores. A pair that has a score keeps it.
+    A job whose last open shard landed is done. Raises ValueError, and lands nothing, when a logit is not a
+    finite float32 or a pair of a shard has neither score nor failure.
     """
     for result in results:
         for score in result.scores:
             if not abs(score.logit) <= FLOAT32_MAX:
-                raise ValueError(f"bug: logit {score.logit} of shard {result.claim.shard_id} is no float32")
+                raise ValueError(
+                    f"bug: logit {score.logit} of shard {result.claim.shard_id} is not a float32"
+                )
 
     def land(connection: Connection) -> set[int]:
         landed = [
@@ -85,14 +87,14 @@ def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> se
 
 
 def check_complete(connection: Connection, result: ShardResult) -> None:
-    """Raises when a pair of the shard has neither score nor failure: done would mean lost."""
+    """Raises ValueError when a pair of the shard has neither score nor failure: it would be lost."""
     num_missing = sum(1 for _ in unscored(connection, result.claim))
     if num_missing:
         raise ValueError(f"bug: the result of shard {result.claim.shard_id} lacks {num_missing} pairs")
 
 
 def finish(connection: Connection, result: ShardResult) -> int | None:
-    """Makes the shard done if the claim is still held; its scorer, or None when the claim was lost."""
+    """Makes the shard done if its claim is still held. Returns its scorer; None when the claim was lost."""
     scorer_id: int | None = connection.execute(
         update(shards)
         .where(still_held([result.claim]))

@@ -1,6 +1,6 @@
-"""Bringing back the shards of claimants that went silent. Any number of rounds may run at once.
+"""Rescue: shards of claimants that went silent are ready again. Any number of rounds may run at once.
 
-An attempt is burned where the shard may be at fault; a shard whose whole worker is gone is released.
+The attempt counts as failed where the shard may be the cause. A shard whose whole worker is gone is released.
 """
 
 import time
@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select, update
 
-from rankmill.db.queue.completion import finish_jobs, overdue
+from rankmill.db.queue.claims import RELEASED
+from rankmill.db.queue.completion import finish_jobs, unfinished_jobs
 from rankmill.db.queue.failed_attempts import record_failed_attempt
 from rankmill.db.records.workers import Rescued
 from rankmill.db.runtime.process_identity import ProcessIdentity, is_alive, this_machine
@@ -22,14 +23,14 @@ from rankmill.db.store.store import Store
 
 SILENT = "its worker stopped answering on every attempt"
 KILLED = "its worker process ended on every attempt"
-SWEPT_AWAY = "every worker that had it was killed as a whole, again and again"
+KILLED_WITH_WORKER = "every worker that had it was killed as a whole, again and again"
 
 LIVING_S = 600.0
-"""How long after its lease a claimant that lives on this machine is still waited for."""
+"""How long a claimant that lives on this machine is waited for after its lease has run out."""
 KILLS_PER_ATTEMPT = 5
-"""So many whole workers killed with a shard in hand cost it an attempt: it may be what kills machines."""
+"""So many killed workers that held a shard count as one failed attempt: the shard may kill machines."""
 NOTHING = Rescued(num_returned=0, num_dead=0)
-SETTLING_S = 0.2  # of a worker that is killed as a whole the child may be gone a moment before its parent
+PARENT_ENDS_S = 0.2  # where a whole worker is killed, its child may be gone a moment before its parent
 
 
 class Fate(Enum):
@@ -37,20 +38,20 @@ class Fate(Enum):
 
     ALIVE = auto()
     UNKNOWN = auto()
-    """It is of another machine."""
+    """It is on another machine."""
     ENDED_ALONE = auto()
-    """Its worker lived on: what it was scoring may have ended it."""
+    """Its worker lives on: what it was scoring may have ended it."""
     ENDED_WITH_WORKER = auto()
-    """Somebody ended the worker, or the run it belonged to: no shard is to blame."""
+    """Somebody ended the worker, or the run it belonged to: no shard is the cause."""
     LEFT = auto()
-    """It said farewell: a claim that it had asked for before and that came through after, nobody holds."""
+    """It signed off. A claim that it had asked for before, and that committed after, is held by nobody."""
 
 
 def rescue_silent(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
-    """Returns every shard whose lease has run out, and ends jobs that have nothing open left.
+    """Returns every shard whose lease has run out, and finishes jobs that have none open.
 
-    A claimant that lives on this machine is busy, not gone: it has `living_s` seconds more, unless it was
-    heard of since and did not renew this lease. Then it does not know of the claim, whose answer got lost.
+    A claimant that lives on this machine is busy, not gone: it gets `living_s` more seconds. But if it has
+    been heard of since and did not renew this lease, it does not know of the claim: the answer got lost.
     """
     is_late = and_(IS_CLAIMED, shards.c.lease_until < now_s())
     is_unknown = exists().where(
@@ -64,14 +65,14 @@ def rescue_silent(store: Store, max_attempts: int, *, living_s: float = LIVING_S
         has_left = shards.c.claimant.in_(fates[Fate.LEFT])
         unheld = give_back(connection, and_(is_late, or_(has_left, is_unknown)))
         silent = record_failed_attempt(connection, and_(is_late, ~has_time), SILENT, max_attempts)
-        finish_jobs(connection, overdue(connection))
+        finish_jobs(connection, unfinished_jobs(connection))
         return total(rescued, unheld, silent)
 
     return store.write(bring_back)
 
 
 def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
-    """Returns the shards of workers of this machine whose process is gone, without waiting for the lease."""
+    """Returns the shards of this machine's workers whose process is gone, without waiting for the lease."""
     running = claimants().where(workers.c.machine == this_machine(), workers.c.stopped_at.is_(None))
     fates = fates_of(store, running)
     gone = [*fates[Fate.ENDED_ALONE], *fates[Fate.ENDED_WITH_WORKER]]
@@ -100,7 +101,7 @@ def claimants() -> Select[Any]:
 
 
 def fates_of(store: Store, asked: Select[Any]) -> Mapping[Fate, Sequence[int]]:
-    """The ids of the workers asked for, by what became of their processes."""
+    """The ids of these workers, by what became of their processes."""
     with store.reading() as connection:
         found = connection.execute(asked).all()
     fates: dict[Fate, list[int]] = defaultdict(list)
@@ -115,7 +116,7 @@ def fates_of(store: Store, asked: Select[Any]) -> Mapping[Fate, Sequence[int]]:
         else:
             fates[Fate.ALIVE if is_here else Fate.UNKNOWN].append(row.id)
     if any(map(has_parent, ended)):
-        time.sleep(SETTLING_S)
+        time.sleep(PARENT_ENDS_S)
     for row in ended:
         fates[Fate.ENDED_ALONE if has_parent(row) else Fate.ENDED_WITH_WORKER].append(row.id)
     return fates
@@ -132,21 +133,21 @@ def return_ended(
     max_attempts: int,
     is_lost: ColumnElement[bool],
 ) -> Rescued:
-    """Returns the lost shards of processes that ended, each as its fate says."""
+    """Returns the lost shards of processes that ended, each by its fate."""
     alone = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_ALONE]))
-    swept = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_WITH_WORKER]))
+    with_worker = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_WITH_WORKER]))
     is_one_too_many = (shards.c.num_kills + 1) % KILLS_PER_ATTEMPT == 0
     return total(
         record_failed_attempt(connection, alone, KILLED, max_attempts),
         record_failed_attempt(
-            connection, and_(swept, is_one_too_many), SWEPT_AWAY, max_attempts, num_kills=1
+            connection, and_(with_worker, is_one_too_many), KILLED_WITH_WORKER, max_attempts, num_kills=1
         ),
-        give_back(connection, and_(swept, ~is_one_too_many), num_kills=1),
+        give_back(connection, and_(with_worker, ~is_one_too_many), num_kills=1),
     )
 
 
 def give_back(connection: Connection, is_lost: ColumnElement[bool], *, num_kills: int = 0) -> Rescued:
-    """Returns shards that are not to blame: no attempt is burned."""
+    """Returns shards that are not the cause: the attempt does not count."""
     # Locked in order and passed over when another transaction has them: no deadlock with landing.
     lost = select(shards.c.id).where(IS_CLAIMED, is_lost).order_by(shards.c.id)
     shard_ids = connection.scalars(lost.with_for_update(skip_locked=True)).all()
@@ -154,13 +155,7 @@ def give_back(connection: Connection, is_lost: ColumnElement[bool], *, num_kills
         connection.execute(
             update(shards)
             .where(shards.c.id.in_(shard_ids), IS_CLAIMED)
-            .values(
-                state="ready",
-                claimant=None,
-                lease_until=None,
-                num_releases=shards.c.num_releases + 1,
-                num_kills=shards.c.num_kills + num_kills,
-            )
+            .values({**RELEASED, "num_kills": shards.c.num_kills + num_kills})
         )
     return Rescued(num_returned=len(shard_ids), num_dead=0)
 

@@ -1,4 +1,4 @@
-"""Cutting a shard into pieces that lie one behind the other. The caller holds its lock.
+"""Splitting a shard into consecutive pieces. The caller has locked the shard.
 
 The shard's own row becomes the first piece, so that old claims of it stay fenced off.
 """
@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, insert, select, update
 from rankmill.db.schema.jobs import jobs, pairs
 from rankmill.db.schema.shards import shards
 
-KEPT = ("job_id", "scorer_id", "num_kills", "reason")
+INHERITED = ("job_id", "scorer_id", "num_kills", "reason")
 
 
 class Piece(NamedTuple):
-    """A range of a shard's pairs, how many of them need a score, and what else its row holds."""
+    """A range of a shard's pairs, how many of them need a score, and the other columns of its row."""
 
     first_pair: int
     end_pair: int
@@ -23,8 +23,8 @@ class Piece(NamedTuple):
     rest: Mapping[str, Any]
 
 
-def cut(connection: Connection, shard: Row[Any], pieces: Sequence[Piece]) -> None:
-    """Makes `shard` the pieces, which together cover it. Tokens are shared out by pairs."""
+def split(connection: Connection, shard: Row[Any], pieces: Sequence[Piece]) -> None:
+    """Replaces the shard by the pieces, which together cover it. Each gets its share of tokens by pairs."""
     left_tokens, left_pairs = shard.num_tokens, shard.num_pairs
     for position, piece in enumerate(pieces):
         num_tokens = left_tokens * piece.num_pairs // left_pairs
@@ -39,19 +39,19 @@ def cut(connection: Connection, shard: Row[Any], pieces: Sequence[Piece]) -> Non
         if position == 0:
             connection.execute(update(shards).where(shards.c.id == shard.id).values(values))
         else:
-            kept = {name: shard._mapping[name] for name in KEPT}
-            connection.execute(insert(shards).values({**kept, **values}))
+            inherited = {name: shard._mapping[name] for name in INHERITED}
+            connection.execute(insert(shards).values({**inherited, **values}))
 
 
 def count_pieces(connection: Connection, num_more: Mapping[int, int]) -> None:
-    """Notes on the jobs how many shards more they have."""
+    """Adds the new shards of each job to its count."""
     for job_id in sorted(num_more):
         counted = jobs.c.num_shards + num_more[job_id]
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(num_shards=counted))
 
 
-def middle(connection: Connection, shard: Row[Any]) -> int:
-    """The number of the pair with which the second half of the shard's unreused pairs begins."""
+def middle_pair(connection: Connection, shard: Row[Any]) -> int:
+    """The number of the first pair in the second half of the shard's unreused pairs."""
     unreused = (
         select(pairs.c.pair_no)
         .where(

@@ -1,9 +1,10 @@
-"""Worker processes as the store knows them: who runs, on what, and what keeps one from working."""
+"""Worker processes in the store: who runs, on what, and what keeps one from working."""
 
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from rankmill.db.queue.claims import RELEASED
 from rankmill.db.records.telemetry import Telemetry, from_json, to_json
 from rankmill.db.records.workers import WorkerRow
 from rankmill.db.runtime.process_identity import ProcessIdentity, parent_process, this_process
@@ -15,15 +16,15 @@ from rankmill.db.store.storable import storable
 from rankmill.db.store.store import Store
 
 ALIVE_S = 90
-"""A worker not heard of for longer than this is no longer shown as alive."""
+"""A worker that has not been heard of for longer than this is not shown as alive."""
 
 
 def register(
     store: Store, model: str, *, only_job_id: int | None = None, broker_digest: str | None = None
 ) -> int:
-    """Notes the calling process as a worker of `model`, or of one job of it only; returns its id.
+    """Records the calling process as a worker of `model`, or of one of its jobs only; returns its id.
 
-    `broker_digest` says which broker it listens on (db/runtime/broker_urls.py); None when nobody knows.
+    `broker_digest` says which broker it listens to (db/runtime/broker_urls.py); None when that is unknown.
     """
     me, parent = this_process(), parent_process()
     row = insert(table).values(
@@ -48,12 +49,12 @@ def register(
 
 
 def describe(store: Store, worker_id: int, device: str) -> None:
-    """Notes what the worker computes on, for people."""
+    """Notes what the worker computes on, in words for people."""
     change(store, worker_id, device=storable(device))
 
 
 def report_problem(store: Store, worker_id: int, problem: str | None) -> None:
-    """Notes what keeps the worker from working; None when nothing does any more."""
+    """Notes what keeps the worker from working; None when nothing does."""
     change(store, worker_id, problem=None if problem is None else storable(problem))
 
 
@@ -63,7 +64,7 @@ def note_landing(store: Store, worker_id: int) -> None:
 
 
 def note_telemetry(store: Store, worker_id: int, telemetry: Telemetry) -> None:
-    """Notes what the worker's drain computes and waits for."""
+    """Notes what the worker's drain computed and waited for."""
     change(store, worker_id, telemetry=to_json(telemetry))
 
 
@@ -89,13 +90,11 @@ def change(store: Store, worker_id: int, **values: Any) -> None:
 
 
 def farewell(store: Store, worker_id: int) -> int:
-    """Notes that the worker stops; what it still claims is released. Returns how many shards that were."""
+    """Notes that the worker stops and releases what it still claims. Returns how many shards those were."""
 
     def leave(connection: Connection) -> int:
         released = connection.execute(
-            update(shards)
-            .where(shards.c.claimant == worker_id, IS_CLAIMED)
-            .values(state="ready", claimant=None, lease_until=None, num_releases=shards.c.num_releases + 1)
+            update(shards).where(shards.c.claimant == worker_id, IS_CLAIMED).values(RELEASED)
         )
         connection.execute(
             update(table)
@@ -108,7 +107,7 @@ def farewell(store: Store, worker_id: int) -> int:
 
 
 def workers(store: Store, *, only_alive: bool = True) -> list[WorkerRow]:
-    """Workers, newest first; with `only_alive` those that have not stopped and were heard of lately."""
+    """Workers, newest first; with `only_alive` those that have not stopped and were heard of recently."""
     statement = select(table, now_s().label("now")).order_by(table.c.id.desc())
     if only_alive:
         statement = statement.where(table.c.stopped_at.is_(None), table.c.last_seen_at > now_s() - ALIVE_S)

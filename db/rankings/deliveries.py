@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.errors import ReceiverTaken
 from rankmill.db.rankings.feed import FEED, change_row
 from rankmill.db.records.rankings import ChangeRow
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.schema.rankings import deliveries, delivery_refusals, rankings
-from rankmill.db.store.bulk import is_sqlite, run
+from rankmill.db.store.bulk import run, upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.store.storable import storable
 from rankmill.db.store.store import Store
@@ -60,8 +59,7 @@ def begin(store: Store, ranking_id: int, receiver: str) -> Delivery:
     """
 
     def make(connection: Connection) -> Row[Any]:
-        upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-        new = upsert(deliveries).values(ranking_id=ranking_id, receiver=receiver)
+        new = upsert(connection, deliveries).values(ranking_id=ranking_id, receiver=receiver)
         connection.execute(new.on_conflict_do_nothing())
         return connection.execute(
             standing().add_columns(deliveries.c.ranking_id).where(deliveries.c.receiver == receiver)
@@ -122,10 +120,11 @@ def advance(store: Store, delivery_id: int, *, after: int, to: int, refused: Map
 
 
 def note_refusals(connection: Connection, delivery_id: int, refused: Mapping[int, str]) -> None:
-    upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
     for cursor, reason in refused.items():
         values = {"reason": storable(reason), "refused_at": now_s()}
-        new = upsert(delivery_refusals).values(delivery_id=delivery_id, cursor=cursor, num_tries=1, **values)
+        new = upsert(connection, delivery_refusals).values(
+            delivery_id=delivery_id, cursor=cursor, num_tries=1, **values
+        )
         again = {**values, "num_tries": delivery_refusals.c.num_tries + 1}
         connection.execute(new.on_conflict_do_update(index_elements=["delivery_id", "cursor"], set_=again))
 

@@ -9,7 +9,7 @@ from math import inf
 
 from sqlalchemy import Connection
 
-from rankmill.db.results.ranked import SHOWN
+from rankmill.db.results.ranked import SHOWN_PAIRS
 from rankmill.db.schema.views import SIGMOID
 from rankmill.db.store.bulk import is_sqlite, run
 from rankmill.db.store.temporary_tables import analyze
@@ -136,7 +136,7 @@ def compare(
     limits, bounds = limits_of(wanted)
     run(
         connection,
-        TONIGHT.format(shown=SHOWN, limits=limits),
+        TONIGHT.format(shown=SHOWN_PAIRS, limits=limits),
         wanted.scored_until,
         *[wanted.job_id] * 3,
         ranking_id,

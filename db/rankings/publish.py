@@ -4,7 +4,7 @@ Any process may do it, any number at once: what is due is read from the store, a
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, or_, select
 
@@ -25,10 +25,8 @@ from rankmill.db.records.rankings import Publication, PublishPolicy
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.rankings import notices, publications, publish_requests, rankings
-from rankmill.db.store.drivers import WRITES
-from rankmill.db.store.store import Store, retry_while_busy
-
-T = TypeVar("T")
+from rankmill.db.store.staging_session import StagingSession
+from rankmill.db.store.store import Store
 
 MAX_COMPARISONS = 5
 
@@ -45,7 +43,8 @@ def publish_due(store: Store, job_id: int | None = None) -> list[Publication]:
     failure: Exception | None = None
     for request_id in request_ids:
         try:
-            published.append(PublicationAttempt(store).settle(request_id))
+            with store.connection() as connection:
+                published.append(PublicationAttempt(store, connection).settle(request_id))
         except Exception as error:  # whatever it was, the others need not wait for it
             failure = error
     if failure is not None:
@@ -58,7 +57,9 @@ def roll_back(store: Store, ranking: str, publication_id: int | None = None) -> 
 
     Raises UnknownRanking, NothingToRollBackTo.
     """
-    published = PublicationAttempt(store).restore(find(store, ranking).ranking_id, ranking, publication_id)
+    ranking_id = find(store, ranking).ranking_id
+    with store.connection() as connection:
+        published = PublicationAttempt(store, connection).restore(ranking_id, ranking, publication_id)
     assert published is not None
     return published
 
@@ -84,20 +85,15 @@ class Overtaken(Exception):
     """The ranking changed between comparing and publishing."""
 
 
-class PublicationAttempt:
+class PublicationAttempt(StagingSession):
     """One job's way into its ranking, on a connection of its own, whose temporary tables it uses."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
 
     def settle(self, request_id: int) -> Publication | None:
         """Publishes what the request asks for; None when there was nothing to do or it must not be."""
-        with self.store.connection() as self.connection:
-            return self.until_it_holds(lambda: self.try_to_settle(request_id))
+        return self.until_it_holds(lambda: self.try_to_settle(request_id))
 
     def restore(self, ranking_id: int, name: str, publication_id: int | None) -> Publication | None:
-        with self.store.connection() as self.connection:
-            return self.until_it_holds(lambda: self.try_to_restore(ranking_id, name, publication_id))
+        return self.until_it_holds(lambda: self.try_to_restore(ranking_id, name, publication_id))
 
     def until_it_holds(self, attempt: Callable[[], Publication | None]) -> Publication | None:
         """Compares again when another publication came between comparing and publishing."""
@@ -201,16 +197,6 @@ class PublicationAttempt:
         published = self.in_transaction(step, writes=True)
         reach("after_publication_commit")
         return published
-
-    def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
-        """Runs `statements` in a transaction on this connection, again while the store is busy."""
-        self.connection.execution_options(**dict.fromkeys(WRITES, writes))
-
-        def attempt() -> T:
-            with self.store.translated(), self.connection.begin():
-                return statements(self.connection)
-
-        return retry_while_busy(attempt)
 
 
 def first(connection: Connection, statement: Select[Any]) -> Row[Any] | None:

@@ -25,15 +25,15 @@ class ResultRow(NamedTuple):
 
     query_id: str
     document_id: str
-    rank: int | None
-    score: float | None
-    logit: float | None
-    span_start: int | None
-    span_end: int | None
-    num_tokens: int | None
-    num_windows: int | None
-    truncated: bool | None
-    query_truncated: bool | None
-    reused: bool
-    error: str | None
+    rank: int | None = None
+    score: float | None = None
+    logit: float | None = None
+    span_start: int | None = None
+    span_end: int | None = None
+    num_tokens: int | None = None
+    num_windows: int | None = None
+    truncated: bool | None = None
+    query_truncated: bool | None = None
+    reused: bool = False
+    error: str | None = None
     spans: Sequence[Span] = ()

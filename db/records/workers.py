@@ -1,4 +1,4 @@
-"""The nouns of workers: who works, and what a rescue round did. A part of db/records/jobs.py."""
+"""Workers as they cross rooms, and what a rescue round did."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from rankmill.db.records.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """A worker process as the store knows it; `problem` is what keeps it from working, if anything, and
-    `telemetry` is of its drain at work, or of the last one.
+    """A worker process in the store. `problem` says what keeps it from working, if anything does;
+    `telemetry` is of its current drain, or of the last one.
     """
 
     worker_id: int
@@ -28,7 +28,7 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescued:
-    """What a rescue round did: shards returned to ready, those of them cut in half, shards declared dead."""
+    """What a rescue round did: shards that are ready again, those of them split in half, and dead shards."""
 
     num_returned: int
     num_dead: int

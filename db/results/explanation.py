@@ -9,11 +9,12 @@ from sqlalchemy import text
 from rankmill.db.errors import UnknownPair
 from rankmill.db.jobs.progress import job_progress
 from rankmill.db.records.scorers import EngineFacts, ScorerSpec
+from rankmill.db.results.scored_pairs import IS_SCORE_OF_PAIR, OF_PAIRS
 from rankmill.db.store.storable import is_storable
 from rankmill.db.store.store import Store
 
 PAIR = text(
-    """
+    f"""
     SELECT pairs.pair_no AS pair_no, pairs.reused AS reused, job_documents.text_offset AS text_offset,
         questions.content AS query_text, documents.content AS document_text,
         CAST(scores.logit AS double precision) AS logit, scores.span_start AS span_start,
@@ -22,20 +23,14 @@ PAIR = text(
         scores.job_id AS scoring_job_id, scores.scored_at AS scored_at,
         engines.weights_digest AS weights_digest, engines.tokenizer_digest AS tokenizer_digest,
         engines.device AS device, engines.dtype AS dtype, engines.program_version AS program_version
-    FROM job_queries
-    JOIN job_documents ON job_documents.job_id = job_queries.job_id
-        AND job_documents.document_id = :document_id
-    JOIN pairs ON pairs.job_id = job_queries.job_id AND pairs.query_no = job_queries.query_no
-        AND pairs.document_no = job_documents.document_no
-    JOIN jobs ON jobs.id = pairs.job_id
+    FROM pairs {OF_PAIRS}
     JOIN texts AS questions ON questions.id = job_queries.text_id
     JOIN texts AS documents ON documents.id = job_documents.text_id
-    LEFT JOIN scores ON scores.scorer_id = jobs.scorer_id
-        AND scores.document_text_id = job_documents.text_id
-        AND scores.query_text_id = job_queries.text_id
+    LEFT JOIN scores ON {IS_SCORE_OF_PAIR}
     LEFT JOIN engines ON engines.id = scores.engine_id
-    WHERE job_queries.job_id = :job_id AND job_queries.query_id = :query_id
-    """
+    WHERE pairs.job_id = :job_id AND job_queries.query_id = :query_id
+        AND job_documents.document_id = :document_id
+    """  # noqa: S608
 )
 REASON = text(
     """

@@ -9,12 +9,13 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from rankmill.db.records.sigmoid import sigmoid
+from rankmill.db.results.scored_pairs import RANK, SCORED_PAIRS
 from rankmill.db.store.store import Store
 
 MAX_PASSAGE_CHARS = 20_000
 
 PASSAGES = text(
-    """
+    f"""
     SELECT best.query_id, questions.content AS query_text, best.document_id, best.rank, best.logit,
         substr(
             documents.content,
@@ -30,17 +31,8 @@ PASSAGES = text(
             spans.job_id IS NOT NULL AS is_clause,
             coalesce(spans.span_start + job_documents.text_offset, scores.span_start) AS passage_start,
             coalesce(spans.span_end - spans.span_start, scores.span_end - scores.span_start) AS num_chars,
-            row_number() OVER (
-                PARTITION BY pairs.query_no ORDER BY scores.logit DESC, job_documents.document_id
-            ) AS rank
-        FROM pairs
-        JOIN jobs ON jobs.id = pairs.job_id
-        JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
-        JOIN job_documents
-            ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
-        JOIN scores ON scores.scorer_id = jobs.scorer_id
-            AND scores.document_text_id = job_documents.text_id
-            AND scores.query_text_id = job_queries.text_id
+            {RANK} AS rank
+        FROM {SCORED_PAIRS}
         LEFT JOIN spans ON spans.job_id = pairs.job_id AND spans.query_no = pairs.query_no
             AND spans.document_no = pairs.document_no AND spans.span_no = 1
         WHERE pairs.job_id = :job_id AND pairs.query_no IN (
@@ -51,7 +43,7 @@ PASSAGES = text(
     JOIN texts AS documents ON documents.id = best.document_text_id
     WHERE best.rank <= :top
     ORDER BY best.query_no, best.rank
-    """
+    """  # noqa: S608
 )
 
 

@@ -8,13 +8,14 @@ from rankmill.db.errors import UnknownJob
 from rankmill.db.jobs.span_requests import asked_of
 from rankmill.db.records.results import ResultRow, Span
 from rankmill.db.records.sigmoid import sigmoid
+from rankmill.db.results.scored_pairs import IS_SCORE_OF_PAIR, OF_PAIRS, SCORED_PAIRS
 from rankmill.db.results.spans import spans_of_query
 from rankmill.db.store.bulk import run, stream
 from rankmill.db.store.store import Store
 
 # A score is shown wherever there is one; a pair without fails with its own reason, its dead shard's or its
 # job's cancelling. Pairs still to come are in neither part. Parameters: the job, three times.
-SHOWN = """
+SHOWN_PAIRS = f"""
     SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
         job_documents.document_id AS document_id, CAST(scores.logit AS double precision) AS logit,
         scores.span_start - job_documents.text_offset AS span_start,
@@ -22,14 +23,7 @@ SHOWN = """
         scores.num_tokens AS num_tokens, scores.num_windows AS num_windows, scores.truncated AS truncated,
         scores.query_truncated AS query_truncated, pairs.reused AS reused, NULL AS error, 0 AS failed,
         scores.scored_at AS scored_at
-    FROM pairs
-    JOIN jobs ON jobs.id = pairs.job_id
-    JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
-    JOIN job_documents
-        ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
-    JOIN scores ON scores.scorer_id = jobs.scorer_id
-        AND scores.document_text_id = job_documents.text_id
-        AND scores.query_text_id = job_queries.text_id
+    FROM {SCORED_PAIRS}
     WHERE pairs.job_id = ?
     UNION ALL
     SELECT pairs.query_no, job_queries.query_id, job_documents.document_id, NULL, NULL, NULL, NULL, NULL,
@@ -46,23 +40,16 @@ SHOWN = """
         WHERE shards.job_id = ? AND shards.state IN ('dead', 'cancelled') AND NOT within.reused
     ) AS given_up
     JOIN pairs ON pairs.job_id = given_up.job_id AND pairs.pair_no = given_up.pair_no
-    JOIN jobs ON jobs.id = pairs.job_id
-    JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
-    JOIN job_documents
-        ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
-    LEFT JOIN scores ON scores.scorer_id = jobs.scorer_id
-        AND scores.document_text_id = job_documents.text_id
-        AND scores.query_text_id = job_queries.text_id
+    {OF_PAIRS}
+    LEFT JOIN scores ON {IS_SCORE_OF_PAIR}
     WHERE scores.scorer_id IS NULL
-"""
+"""  # noqa: S608
 RESULTS = f"""
 SELECT query_no, query_id, document_id, logit, span_start, span_end, num_tokens, num_windows, truncated,
     query_truncated, reused, error
-FROM ({SHOWN}) AS shown
+FROM ({SHOWN_PAIRS}) AS shown
 ORDER BY query_no, failed, logit DESC, document_id
 """  # noqa: S608
-
-FAILED = ResultRow("", "", None, None, None, None, None, None, None, None, None, False, None)
 
 
 def ranked_results(
@@ -95,34 +82,43 @@ def ranked(
     """
     current, rank = None, 0
     spans: Mapping[str, Sequence[Span]] = {}
-    for query_no, query_id, document_id, logit, *read, reused, error in rows:
+    for (
+        query_no,
+        query_id,
+        document_id,
+        logit,
+        span_start,
+        span_end,
+        num_tokens,
+        num_windows,
+        truncated,
+        query_truncated,
+        reused,
+        error,
+    ) in rows:
         if query_no != current:
             current, rank = query_no, 0
             spans = find_spans(query_no)
         if logit is None:
-            yield FAILED._replace(
-                query_id=query_id, document_id=document_id, reused=bool(reused), error=error
-            )
+            yield ResultRow(query_id=query_id, document_id=document_id, reused=bool(reused), error=error)
             continue
         rank += 1
         score = sigmoid(logit)
         if (top_k is not None and rank > top_k) or (min_score is not None and score < min_score):
             continue
-        start, end, num_tokens, num_windows, truncated, query_truncated = read
-        # A span that begins in the title is told from the start of the document's own text.
+        # A span that begins in the title is shown from the start of the document's own text.
         yield ResultRow(
-            query_id,
-            document_id,
-            rank,
-            score,
-            logit,
-            max(start, 0),
-            max(end, 0),
-            num_tokens,
-            num_windows,
-            bool(truncated),
-            bool(query_truncated),
-            bool(reused),
-            None,
-            spans.get(document_id, ()),
+            query_id=query_id,
+            document_id=document_id,
+            rank=rank,
+            score=score,
+            logit=logit,
+            span_start=max(span_start, 0),
+            span_end=max(span_end, 0),
+            num_tokens=num_tokens,
+            num_windows=num_windows,
+            truncated=bool(truncated),
+            query_truncated=bool(query_truncated),
+            reused=bool(reused),
+            spans=spans.get(document_id, ()),
         )

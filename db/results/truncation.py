@@ -4,28 +4,22 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rankmill.db.records.jobs import JobProgress
+from rankmill.db.results.scored_pairs import SCORED_PAIRS
 from rankmill.db.store.bulk import many, one_of, run
 from rankmill.db.store.store import Store
 
 MAX_PAIRS = 200_000
 """So many are counted in half a second or so, which a person does not notice."""
 
-# count(*) FILTER is known to both databases. For the condition on the jobs.
-CUTS = """
+# `is_asked` is the condition on the jobs.
+COUNTS = f"""
 SELECT pairs.job_id, count(*),
     count(*) FILTER (WHERE scores.num_windows > 1),
     count(*) FILTER (WHERE scores.truncated),
     count(*) FILTER (WHERE scores.query_truncated)
-FROM pairs
-JOIN jobs ON jobs.id = pairs.job_id
-JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
-JOIN job_documents
-    ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
-JOIN scores ON scores.scorer_id = jobs.scorer_id
-    AND scores.document_text_id = job_documents.text_id
-    AND scores.query_text_id = job_queries.text_id
-WHERE pairs.{} GROUP BY pairs.job_id
-"""
+FROM {SCORED_PAIRS}
+WHERE {{is_asked}} GROUP BY pairs.job_id
+"""  # noqa: S608
 
 
 class TruncationCounts(NamedTuple):
@@ -57,7 +51,7 @@ def truncation_of_some(store: Store, rows: Iterable[JobProgress]) -> Mapping[int
 
 def _counted(store: Store, job_ids: list[int]) -> dict[int, TruncationCounts]:
     with store.reading() as connection:
-        statement = CUTS.format(one_of(connection, "job_id"))
+        statement = COUNTS.format(is_asked=one_of(connection, "pairs.job_id"))
         found = {
             job_id: TruncationCounts(*counts)
             for job_id, *counts in run(connection, statement, many(connection, job_ids))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
-from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, held_id
+from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, lock_named_set
 from rankmill.db.errors import ScheduleExists, UnknownName
 from rankmill.db.records.jobs import Priority
 from rankmill.db.records.rankings import DEFAULT_KEEP, NotificationRequest, Publishing, PublishPolicy
@@ -72,14 +72,16 @@ def add(store: Store, asked: ScheduleRequest, next_at: int) -> int:
     def record(connection: Connection) -> int:
         if connection.scalar(select(schedules.c.id).where(schedules.c.name == asked.name)) is not None:
             raise ScheduleExists(asked.name)
+        collection_id, _ = lock_named_set(connection, COLLECTIONS, asked.collection)
+        query_set_id, _ = lock_named_set(connection, QUERY_SETS, asked.query_set)
         row = insert(schedules).values(
             name=asked.name,
             cron=asked.cron,
             zone=asked.zone,
             catch_up=asked.catch_up,
             overlap=asked.overlap,
-            collection_id=held_id(connection, COLLECTIONS, asked.collection),
-            query_set_id=held_id(connection, QUERY_SETS, asked.query_set),
+            collection_id=collection_id,
+            query_set_id=query_set_id,
             candidates=asked.candidates,
             scorer=json.dumps(dict(asked.scorer)),
             priority=asked.priority,

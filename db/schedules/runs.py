@@ -1,7 +1,7 @@
-"""Nights: the firings of schedules, each recorded once, and what became of them. Knows no calendar.
+"""Schedule runs: the firings of schedules, each recorded once, and what became of them. Knows no calendar.
 
-A night is due until its job is recorded, or it is skipped or given up. Every step is one short transaction
-and may be done again: two beats at the same moment, or one that was killed in between, make one job.
+A run is due until its job is recorded, or until it is skipped or has failed. Every step is one short
+transaction and may be repeated: two beats at the same moment, or one killed in between, make one job.
 """
 
 import hashlib
@@ -10,19 +10,18 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, exists, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.records.jobs import JobState
 from rankmill.db.schedules.catalog import Overlap, Schedule, schedule_of, whole
 from rankmill.db.schema.jobs import jobs
-from rankmill.db.schema.schedules import nights, schedules
-from rankmill.db.store.bulk import is_sqlite
+from rankmill.db.schema.schedules import schedule_runs, schedules
+from rankmill.db.store.bulk import upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.store.storable import storable
 from rankmill.db.store.store import Store
 
 OVERDUE_S = 300.0
-"""A schedule that was due for so long shows that nobody asks."""
+"""A schedule that has been due for longer than this shows that no beat runs."""
 
 
 class RunState(StrEnum):
@@ -34,9 +33,11 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRun:
-    """A firing of a schedule. `reason` says why it waits, was skipped or failed."""
+    """One run of a schedule. `night` is its moment for people, in the schedule's time zone; `reason` says why
+    it waits, was skipped or failed.
+    """
 
-    night_id: int
+    run_id: int
     schedule_id: int
     fire_at: int
     night: str
@@ -57,9 +58,9 @@ def fire(
     night: str,
     skip: str = "",
 ) -> bool:
-    """Records the night and moves the schedule on to `next_at`; False when another beat has done so.
+    """Records a run and moves the schedule on to `next_at`; False when another beat has done so.
 
-    With `skip`, its reason, the night is recorded as skipped.
+    `skip` is the reason to record the run as skipped, if it is to be.
     """
 
     def record(connection: Connection) -> bool:
@@ -73,7 +74,7 @@ def fire(
 
 
 def fire_by_hand(store: Store, schedule_id: int, fire_at: int, night: str) -> None:
-    """Records a night out of turn; one that fires in this very second is the same."""
+    """Records a run out of turn, unless the schedule has one of the same second."""
     store.write(lambda connection: insert_run(connection, schedule_id, fire_at, night, by_hand=True))
 
 
@@ -86,8 +87,7 @@ def insert_run(
     by_hand: bool = False,
     skip: str = "",
 ) -> bool:
-    upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    row = upsert(nights).values(
+    row = upsert(connection, schedule_runs).values(
         schedule_id=schedule_id,
         fire_at=fire_at,
         night=night,
@@ -100,11 +100,11 @@ def insert_run(
     return connection.execute(row.on_conflict_do_nothing()).rowcount > 0
 
 
-def choose(store: Store, schedule_id: int) -> ScheduleRun | None:
-    """The night of this schedule that is to be submitted now, if any.
+def next_run(store: Store, schedule_id: int) -> ScheduleRun | None:
+    """The run of this schedule to submit now, if there is one.
 
-    Of several that are due the newest stands for all. One that finds the job of an earlier night at work
-    waits or is skipped, as the schedule says.
+    Of several that are due only the newest is submitted, the others are skipped. While the job of an earlier
+    run is active, it waits or is skipped, as the schedule says.
     """
 
     def look(connection: Connection) -> ScheduleRun | None:
@@ -113,39 +113,40 @@ def choose(store: Store, schedule_id: int) -> ScheduleRun | None:
             .where(schedules.c.id == schedule_id, schedules.c.paused_at.is_(None))
             .with_for_update()
         )
-        is_due = (nights.c.schedule_id == schedule_id) & (nights.c.state == RunState.DUE)
-        found = connection.execute(select(nights).where(is_due).order_by(nights.c.fire_at.desc())).all()
-        due = [run_of(row) for row in found if not is_recorded(connection, row)]
+        is_due = (schedule_runs.c.schedule_id == schedule_id) & (schedule_runs.c.state == RunState.DUE)
+        newest_first = select(schedule_runs).where(is_due).order_by(schedule_runs.c.fire_at.desc())
+        found = connection.execute(newest_first).all()
+        due = [run_of(row) for row in found if not note_lost_job(connection, row)]
         if overlap is None or not due:
             return None
         newest = due[0]
         for older in due[1:]:
-            overtaken = f"the night of {newest.night} came before it had a job"
-            settle(connection, older.night_id, RunState.SKIPPED, overtaken)
-        busy = at_work(connection, schedule_id)
-        if busy is None:
+            skip_run(connection, older.run_id, f"the night of {newest.night} came before it had a job")
+        active = active_job(connection, schedule_id)
+        if active is None:
             return newest
         if overlap == Overlap.SKIP:
-            still = f"job {busy} of an earlier night was still at work"
-            settle(connection, newest.night_id, RunState.SKIPPED, still)
-        elif newest.reason != (waits := f"waits for job {busy} of an earlier night"):
-            connection.execute(update(nights).where(nights.c.id == newest.night_id).values(reason=waits))
+            skip_run(connection, newest.run_id, f"job {active} of an earlier night was still at work")
+        elif newest.reason != (waits := f"waits for job {active} of an earlier night"):
+            is_newest = schedule_runs.c.id == newest.run_id
+            connection.execute(update(schedule_runs).where(is_newest).values(reason=waits))
         return None
 
     return store.write(look)
 
 
-def is_recorded(connection: Connection, row: Row[Any]) -> bool:
-    """Whether the night has its job after all, from a beat that was killed before it noted that; notes it."""
+def note_lost_job(connection: Connection, row: Row[Any]) -> bool:
+    """Whether the run has its job after all, from a beat that was killed before it noted that; notes it."""
     is_its = (jobs.c.key == key_of(row.schedule_id, row.fire_at)) & (jobs.c.state != JobState.CANCELLED)
     job_id = connection.scalar(select(jobs.c.id).where(is_its))
     if job_id is not None:
-        connection.execute(update(nights).where(nights.c.id == row.id).values(with_job(job_id)))
+        is_run = schedule_runs.c.id == row.id
+        connection.execute(update(schedule_runs).where(is_run).values(with_job(job_id)))
     return job_id is not None
 
 
 def key_of(schedule_id: int, fire_at: int) -> str:
-    """The key of a night's job: whoever submits this night, however often, makes one job."""
+    """The key of a run's job: whoever submits this run, however often, makes one job."""
     return hashlib.sha256(f"night {schedule_id} {fire_at}".encode()).hexdigest()
 
 
@@ -153,62 +154,62 @@ def with_job(job_id: int) -> dict[str, Any]:
     return {"state": RunState.SUBMITTED, "job_id": job_id, "reason": None, "settled_at": now_s()}
 
 
-def at_work(connection: Connection, schedule_id: int) -> int | None:
-    """The id of a job of an earlier night that has not ended."""
+def active_job(connection: Connection, schedule_id: int) -> int | None:
+    """The id of a job of an earlier run that has not ended."""
     active = (
         select(jobs.c.id)
-        .join(nights, nights.c.job_id == jobs.c.id)
-        .where(nights.c.schedule_id == schedule_id, jobs.c.state == JobState.ACTIVE)
+        .join(schedule_runs, schedule_runs.c.job_id == jobs.c.id)
+        .where(schedule_runs.c.schedule_id == schedule_id, jobs.c.state == JobState.ACTIVE)
     )
     return connection.scalar(active.order_by(jobs.c.id).limit(1))
 
 
-def submitted(store: Store, night_id: int, job_id: int) -> None:
-    """Notes the night's job. Also of a night that a newer one overtook meanwhile: the job is there."""
-    is_open = nights.c.state.in_([RunState.DUE, RunState.SKIPPED])
-    noted = update(nights).where(nights.c.id == night_id, is_open).values(with_job(job_id))
+def note_submitted(store: Store, run_id: int, job_id: int) -> None:
+    """Notes the run's job. A run that was skipped meanwhile for a newer one has its job, too."""
+    is_open = schedule_runs.c.state.in_([RunState.DUE, RunState.SKIPPED])
+    noted = update(schedule_runs).where(schedule_runs.c.id == run_id, is_open).values(with_job(job_id))
     store.write(lambda connection: connection.execute(noted))
 
 
-def not_submitted(store: Store, night_id: int, reason: str, *, max_tries: int | None) -> None:
-    """Notes why the night could not be submitted. It stays due, but fails with its last try.
+def note_not_submitted(store: Store, run_id: int, reason: str, *, max_tries: int | None) -> None:
+    """Notes why the run could not be submitted. It stays due; after `max_tries` it fails.
 
-    `max_tries` is None where nothing but waiting can help.
+    `max_tries` is None where only waiting helps: such a try does not count.
     """
-    num_tries = nights.c.num_tries + (0 if max_tries is None else 1)
+    num_tries = schedule_runs.c.num_tries + (0 if max_tries is None else 1)
     is_last = num_tries >= max_tries if max_tries is not None else None
     values: dict[str, Any] = {"reason": storable(reason), "num_tries": num_tries}
     if is_last is not None:
         values["state"] = case((is_last, RunState.FAILED), else_=RunState.DUE)
         values["settled_at"] = case((is_last, now_s()), else_=None)
-    is_due = (nights.c.id == night_id) & (nights.c.state == RunState.DUE)
-    store.write(lambda connection: connection.execute(update(nights).where(is_due).values(values)))
+    is_due = (schedule_runs.c.id == run_id) & (schedule_runs.c.state == RunState.DUE)
+    store.write(lambda connection: connection.execute(update(schedule_runs).where(is_due).values(values)))
 
 
-def settle(connection: Connection, night_id: int, state: RunState, reason: str) -> None:
-    values = {"state": state, "reason": reason, "settled_at": now_s()}
-    connection.execute(
-        update(nights).where(nights.c.id == night_id, nights.c.state == RunState.DUE).values(values)
-    )
+def skip_run(connection: Connection, run_id: int, reason: str) -> None:
+    is_due = (schedule_runs.c.id == run_id) & (schedule_runs.c.state == RunState.DUE)
+    values = {"state": RunState.SKIPPED, "reason": reason, "settled_at": now_s()}
+    connection.execute(update(schedule_runs).where(is_due).values(values))
 
 
-def waiting(store: Store) -> list[Schedule]:
-    """The schedules that have a night to submit."""
-    has_night = exists().where(nights.c.schedule_id == schedules.c.id, nights.c.state == RunState.DUE)
-    waiting = whole().where(has_night, schedules.c.paused_at.is_(None)).order_by(schedules.c.id)
+def schedules_with_due_runs(store: Store) -> list[Schedule]:
+    """The schedules that have a run to submit."""
+    is_due = (schedule_runs.c.schedule_id == schedules.c.id) & (schedule_runs.c.state == RunState.DUE)
+    waiting = whole().where(exists().where(is_due), schedules.c.paused_at.is_(None)).order_by(schedules.c.id)
     with store.reading() as connection:
         return [schedule_of(row) for row in connection.execute(waiting)]
 
 
 def list_runs(store: Store, schedule_id: int, limit: int = 10) -> list[ScheduleRun]:
-    """The last nights of a schedule, newest first."""
-    last = select(nights).where(nights.c.schedule_id == schedule_id).order_by(nights.c.fire_at.desc())
+    """The last runs of a schedule, newest first."""
+    of_schedule = select(schedule_runs).where(schedule_runs.c.schedule_id == schedule_id)
     with store.reading() as connection:
-        return [run_of(row) for row in connection.execute(last.limit(limit))]
+        last = connection.execute(of_schedule.order_by(schedule_runs.c.fire_at.desc()).limit(limit))
+        return [run_of(row) for row in last]
 
 
 def num_overdue(store: Store, since_s: float) -> int:
-    """How many schedules should have fired so many seconds ago and have not: nobody asks."""
+    """How many schedules should have fired more than `since_s` seconds ago and have not."""
     is_late = (schedules.c.next_at < now_s() - since_s) & schedules.c.paused_at.is_(None)
     with store.reading() as connection:
         return connection.scalar(select(func.count()).select_from(schedules).where(is_late)) or 0
@@ -216,7 +217,7 @@ def num_overdue(store: Store, since_s: float) -> int:
 
 def run_of(row: Row[Any]) -> ScheduleRun:
     return ScheduleRun(
-        night_id=row.id,
+        run_id=row.id,
         schedule_id=row.schedule_id,
         fire_at=row.fire_at,
         night=row.night,

@@ -1,4 +1,4 @@
-"""The tables of what is made every night: schedules, and each of their firings.
+"""The tables of what is made at set times: schedules, and each of their runs.
 
 Knows no statement and no calendar: when a schedule fires next is worked out elsewhere and kept here.
 """
@@ -22,7 +22,7 @@ from sqlalchemy import (
 from rankmill.db.schema.base import Name, metadata, only_where
 from rankmill.db.schema.collections import collections, query_sets
 
-# `scorer` is JSON: settings by name, as a submit would be given them, made a scorer anew every night.
+# `scorer` is JSON: settings by name, as a submit would be given them; each run makes a scorer of them.
 schedules = Table(
     "schedules",
     metadata,
@@ -52,10 +52,10 @@ schedules = Table(
     sqlite_autoincrement=True,
 )
 
-# A firing is known by its moment, so that any number of beats fire it once. `night` is the same for people,
+# A run is known by its moment, so that any number of beats fire it once. `night` is that moment for people,
 # in the schedule's zone. No foreign key to the job, which may be pruned long before.
-nights = Table(
-    "nights",
+schedule_runs = Table(
+    "schedule_runs",
     metadata,
     Column("id", Integer, Identity(), primary_key=True),
     Column("schedule_id", Integer, ForeignKey("schedules.id", ondelete="CASCADE"), nullable=False),
@@ -72,6 +72,6 @@ nights = Table(
     CheckConstraint("state IN ('due', 'submitted', 'skipped', 'failed')", name="state"),
     CheckConstraint("(state = 'submitted') = (job_id IS NOT NULL)", name="job_id"),
     CheckConstraint("(state = 'due') = (settled_at IS NULL)", name="settled_at"),
-    Index("ix_nights_due", "schedule_id", **only_where("state = 'due'")),
+    Index("ix_schedule_runs_due", "schedule_id", **only_where("state = 'due'")),
     sqlite_autoincrement=True,
 )

@@ -14,7 +14,13 @@ NEEDED = (jobs.jobs, rankings.rankings, shards.shards, spans.spans, texts_and_sc
 assert all(table.metadata is metadata for table in NEEDED)  # the views below need their tables first
 
 # Past 700 the exponential leaves the double range; the sigmoid is 0 or 1 there to the last bit.
-RANKED_RESULTS = """
+SIGMOID = """CASE
+        WHEN {logit} > 700 THEN 1.0
+        WHEN {logit} < -700 THEN 0.0
+        ELSE 1.0 / (1.0 + exp(-CAST({logit} AS double precision)))
+    END"""
+
+RANKED_RESULTS = f"""
 CREATE VIEW ranked_results AS
 SELECT
     jobs.id AS job_id,
@@ -24,11 +30,7 @@ SELECT
     row_number() OVER (
         PARTITION BY jobs.id, pairs.query_no ORDER BY scores.logit DESC, job_documents.document_id
     ) AS rank,
-    CASE
-        WHEN scores.logit > 700 THEN 1.0
-        WHEN scores.logit < -700 THEN 0.0
-        ELSE 1.0 / (1.0 + exp(-CAST(scores.logit AS double precision)))
-    END AS score,
+    {SIGMOID.format(logit="scores.logit")} AS score,
     scores.logit AS logit,
     CASE
         WHEN scores.span_start > job_documents.text_offset
@@ -51,7 +53,7 @@ JOIN job_documents ON job_documents.job_id = jobs.id AND job_documents.document_
 JOIN scores ON scores.scorer_id = jobs.scorer_id
     AND scores.document_text_id = job_documents.text_id
     AND scores.query_text_id = job_queries.text_id
-"""
+"""  # noqa: S608
 
 # How many pairs that the job in `jobs` gave up have a score all the same: another job scored the same texts,
 # or a pair of the same texts in this one. Results show it, so they are scored and not failed.
@@ -124,12 +126,6 @@ FROM (
     JOIN jobs ON jobs.id = summed.job_id
 ) AS counted
 """  # noqa: S608
-
-SIGMOID = """CASE
-        WHEN {logit} > 700 THEN 1.0
-        WHEN {logit} < -700 THEN 0.0
-        ELSE 1.0 / (1.0 + exp(-CAST({logit} AS double precision)))
-    END"""
 
 LATEST_RESULTS = f"""
 CREATE VIEW latest_results AS

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.errors import StoreError, WeightsChanged
 from rankmill.db.records.scorers import EngineFacts, LongDocuments, Precision, ScorerSpec, WindowEnds
 from rankmill.db.schema.texts_and_scores import engines, scorers
+from rankmill.db.store.bulk import upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.store.store import Store
 
@@ -25,8 +25,8 @@ def intern_scorer(connection: Connection, asked: ScorerSpec) -> int:
     scorer_id: int | None = connection.scalar(is_asked)
     if scorer_id is None:
         row = {**asdict(asked), "spec_digest": digest, "created_at": now_s()}
-        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        connection.execute(insert(scorers).values(row).on_conflict_do_nothing(index_elements=["spec_digest"]))
+        new = upsert(connection, scorers).values(row)
+        connection.execute(new.on_conflict_do_nothing(index_elements=["spec_digest"]))
         scorer_id = connection.scalar(is_asked)
     assert scorer_id is not None
     return scorer_id
@@ -93,8 +93,8 @@ def record_engine_on(connection: Connection, scorer_id: int, facts: EngineFacts)
     if scorer.tokenizer_digest != facts.tokenizer_digest:
         raise WeightsChanged(scorer.model, scorer.tokenizer_digest, facts.tokenizer_digest)
     row = {**asdict(facts), "scorer_id": scorer_id}
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(insert(engines).values(**row, first_seen_at=now_s()).on_conflict_do_nothing())
+    new = upsert(connection, engines).values(**row, first_seen_at=now_s())
+    connection.execute(new.on_conflict_do_nothing())
     is_same = [engines.c[name] == value for name, value in row.items()]
     engine_id: int = connection.execute(select(engines.c.id).where(*is_same)).scalar_one()
     return engine_id

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 
@@ -58,6 +59,11 @@ def insert_rows(
     with driver(connection).cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT into `table` that may say what happens on a conflict (`on_conflict_do_nothing`, ...)."""
+    return sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
 
 
 def one_of(connection: Connection, column: str) -> str:

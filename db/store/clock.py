@@ -3,14 +3,11 @@
 The database decides what time it is, so that workers with wrong clocks agree about leases.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Double, select
+from sqlalchemy import Double
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-
-if TYPE_CHECKING:
-    from rankmill.db.store.store import Store
 
 NOW_SQL = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
@@ -24,13 +21,6 @@ class now_s(FunctionElement[float]):
 
     inherit_cache = True
     type = Double()
-
-
-def clock_of(store: "Store") -> float:
-    """What time it is for the store."""
-    with store.reading() as connection:
-        now: float = connection.execute(select(now_s())).scalar_one()
-    return now
 
 
 @compiles(now_s, "sqlite")

@@ -20,7 +20,8 @@ BUSY_TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 10
 CACHE_KIB = 64 * 1024
 WAL_LIMIT_BYTES = 256 * 2**20
-WRITES = {"rankmill_writes": True}
+WRITES = "rankmill_writes"
+"""The execution option of a transaction that will write."""
 
 
 def connect(url: URL) -> Engine:
@@ -72,7 +73,7 @@ def sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A transaction that will write takes the write lock at once: one that upgrades later can only fail.
-        writes = connection.get_execution_options().get("rankmill_writes", False)
+        writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

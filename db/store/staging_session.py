@@ -1,7 +1,7 @@
-"""A staging session: a connection of one's own with temporary tables, on which inputs are read for long.
+"""Staging sessions: a connection of one's own with temporary tables, and the transactions on it.
 
-Texts that a session stored have nobody pointing at them yet. Its row in `drafts`, renewed with every writing
-transaction, keeps them from being pruned; a session whose row is gone may write nothing more.
+Nothing points yet at the texts that a session has read from inputs. Its row in `drafts`, renewed with every
+writing transaction, keeps them from being pruned. A session whose row is gone may write nothing more.
 """
 
 from collections.abc import Callable
@@ -23,33 +23,48 @@ T = TypeVar("T")
 class StagingSession:
     """Runs transactions on one connection; what they put into its temporary tables nobody else sees."""
 
-    reads_inputs = True
-
     def __init__(self, store: Store, connection: Connection) -> None:
         self.store = store
         self.connection = connection
-        self.draft_id: int | None = None
-        relax_durability(connection)
 
     def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
         """Runs `statements` in a transaction on the session's connection, again while the store is busy.
 
-        What goes wrong in it leaves nothing in the temporary tables either. Raises DraftExpired.
+        A transaction that fails leaves nothing in the temporary tables either.
         """
-        self.connection.execution_options(**dict.fromkeys(WRITES, writes))
+        self.connection.execution_options(**{WRITES: writes})
 
         def attempt() -> T:
             with self.store.translated(), self.connection.begin():
-                is_reader = writes and self.reads_inputs
-                draft_id = kept_alive(self.connection, self.draft_id) if is_reader else self.draft_id
-                found = statements(self.connection)
-            self.draft_id = draft_id
-            return found
+                return statements(self.connection)
 
         return retry_while_busy(attempt)
 
+
+class InputSession(StagingSession):
+    """A session that reads inputs and stores their texts, for as long as that takes.
+
+    Its commits need not survive a power cut; before the one that counts, call `restore_durability`.
+    """
+
+    def __init__(self, store: Store, connection: Connection) -> None:
+        super().__init__(store, connection)
+        self.draft_id: int | None = None
+        relax_durability(connection)
+
+    def in_transaction(self, statements: Callable[[Connection], T], *, writes: bool = False) -> T:
+        """As a staging session does. One that writes renews the session's row first. Raises DraftExpired."""
+        if not writes:
+            return super().in_transaction(statements)
+
+        def registered(connection: Connection) -> tuple[int, T]:
+            return kept_alive(connection, self.draft_id), statements(connection)
+
+        self.draft_id, found = super().in_transaction(registered, writes=True)
+        return found
+
     def close(self) -> None:
-        """Says that nothing more is read. Whoever is killed before is forgotten after a while."""
+        """Ends the reading. The row of a session that was killed before this is dropped after a while."""
         if self.draft_id is not None:
             with suppress(StoreError):
                 self.store.write(lambda connection: run(connection, FORGET, self.draft_id))

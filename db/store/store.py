@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, select
 
 from rankmill.db.errors import StoreBusy
+from rankmill.db.store.clock import now_s
 from rankmill.db.store.driver_errors import translated
 from rankmill.db.store.drivers import WRITES
 from rankmill.db.store.urls import safe_url, secrets_of
@@ -60,7 +61,7 @@ class Store:
         """A transaction that writes; commits at the end, rolls back on any exception."""
         with (
             self.translated(),
-            self.engine.connect().execution_options(**WRITES) as connection,
+            self.engine.connect().execution_options(**{WRITES: True}) as connection,
             connection.begin(),
         ):
             yield connection
@@ -76,6 +77,12 @@ class Store:
                 return statements(connection)
 
         return retry_while_busy(attempt)
+
+    def now(self) -> float:
+        """What time it is for the store: seconds since the epoch by the database's clock."""
+        with self.reading() as connection:
+            now: float = connection.execute(select(now_s())).scalar_one()
+        return now
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -8,15 +8,27 @@ from rankmill.db.errors import DuplicateId
 from rankmill.db.store.bulk import driver, is_sqlite, run
 
 
-def relax_durability(connection: Connection, *, stop: bool = False) -> None:
-    """Commits from here on need not survive a power cut: only texts nobody points at yet could be lost.
+def relax_durability(connection: Connection) -> None:
+    """Commits from here on need not survive a power cut. No transaction may be open.
 
-    With `stop` they must again, and what was committed before then does too. Needs no open transaction.
+    For what can be read or done again: texts that nobody points at yet.
     """
     if is_sqlite(connection):
-        run(connection, f"PRAGMA synchronous = {'FULL' if stop else 'NORMAL'}")
+        run(connection, "PRAGMA synchronous = NORMAL")
     else:
-        run(connection, "RESET synchronous_commit" if stop else "SET synchronous_commit = off")
+        run(connection, "SET synchronous_commit = off")
+        driver(connection).commit()
+
+
+def restore_durability(connection: Connection) -> None:
+    """Commits must survive a power cut again; the next one makes those before it durable, too.
+
+    No transaction may be open.
+    """
+    if is_sqlite(connection):
+        run(connection, "PRAGMA synchronous = FULL")
+    else:
+        run(connection, "RESET synchronous_commit")
         driver(connection).commit()
 
 

@@ -20,6 +20,7 @@ from rankmill.db.records.inputs import CandidateRow, DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest, JobState
 from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.results.ranked import ranked_results
+from rankmill.db.results.scored_pairs import RANK, SCORED_PAIRS
 from rankmill.db.store.bulk import run, stream
 from rankmill.db.store.store import Store
 from rankmill.db.submission.draft import open_draft
@@ -32,30 +33,21 @@ WHERE job_queries.job_id = ? ORDER BY job_queries.query_no
 """
 QUERY_NUMBERS = "SELECT query_id, query_no FROM job_queries WHERE job_id = ?"
 # By document, so that one document's clauses meet. Parameters: the job, how many documents of each query.
-BEST_WINDOWS = """
+BEST_WINDOWS = f"""
 SELECT best.query_id, best.document_no, best.text_offset, best.span_start,
     substr(texts.content, best.span_start + 1, best.span_end - best.span_start)
 FROM (
     SELECT job_queries.query_id AS query_id, pairs.document_no AS document_no,
         job_documents.text_id AS text_id, job_documents.text_offset AS text_offset,
         scores.span_start AS span_start, scores.span_end AS span_end,
-        row_number() OVER (
-            PARTITION BY pairs.query_no ORDER BY scores.logit DESC, job_documents.document_id
-        ) AS rank
-    FROM pairs
-    JOIN jobs ON jobs.id = pairs.job_id
-    JOIN job_queries ON job_queries.job_id = pairs.job_id AND job_queries.query_no = pairs.query_no
-    JOIN job_documents
-        ON job_documents.job_id = pairs.job_id AND job_documents.document_no = pairs.document_no
-    JOIN scores ON scores.scorer_id = jobs.scorer_id
-        AND scores.document_text_id = job_documents.text_id
-        AND scores.query_text_id = job_queries.text_id
+        {RANK} AS rank
+    FROM {SCORED_PAIRS}
     WHERE pairs.job_id = ?
 ) AS best
 JOIN texts ON texts.id = best.text_id
 WHERE best.rank <= ?
 ORDER BY best.document_no, best.query_id
-"""
+"""  # noqa: S608
 
 
 class Clause(NamedTuple):

@@ -9,18 +9,18 @@ from contextlib import closing, contextmanager
 
 from sqlalchemy import Connection
 
-from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, held
-from rankmill.db.corpus.texts import Encoded, encoded, store_texts, text_chunks
+from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, lock_named_set
+from rankmill.db.corpus.texts import TextIdentity, store_texts, text_chunks, text_identity
 from rankmill.db.errors import EmptyDraft
 from rankmill.db.records.inputs import CandidateRow, DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest, Submission
 from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import chunks, insert_rows, many, one_of, run
-from rankmill.db.store.staging_session import StagingSession
+from rankmill.db.store.staging_session import InputSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import analyze, check_distinct, index, relax_durability
+from rankmill.db.store.temporary_tables import analyze, check_distinct, index, restore_durability
 from rankmill.db.submission.draft_tables import (
     check_known,
     create_draft_tables,
@@ -47,7 +47,7 @@ DOCUMENT_COLUMNS = (
 CANDIDATE_COLUMNS = ("query_id", "document_id", "line")
 
 
-class Draft(StagingSession):
+class Draft(InputSession):
     """A job being read: queries first, then candidates (or all pairs), then documents; then publish.
 
     `num_duplicate_candidates` counts candidate lines that repeat a pair; known after check().
@@ -74,7 +74,7 @@ class Draft(StagingSession):
     def add_query_chunk(self, chunk: list[QueryRow]) -> None:
         for row in chunk:
             check_id(row.query_id, "query")
-        identities = [encoded(row.text, f"the text of query {row.query_id!r}") for row in chunk]
+        identities = [text_identity(row.text, f"the text of query {row.query_id!r}") for row in chunk]
 
         def store_chunk(connection: Connection) -> None:
             ids = store_texts(connection, dict(zip(identities, (row.text for row in chunk), strict=True)))
@@ -97,7 +97,7 @@ class Draft(StagingSession):
         """Takes the queries of a query set as they are now; returns its identity. Raises UnknownName."""
 
         def take(connection: Connection) -> tuple[str, int]:
-            query_set_id, identity = held(connection, QUERY_SETS, name)
+            query_set_id, identity = lock_named_set(connection, QUERY_SETS, name)
             return identity, take_queries(connection, query_set_id)
 
         identity, self.num_queries = self.in_transaction(take, writes=True)
@@ -108,7 +108,7 @@ class Draft(StagingSession):
         """Takes the documents of a collection as they are now; returns its identity. Raises UnknownName."""
 
         def take(connection: Connection) -> tuple[str, int]:
-            collection_id, identity = held(connection, COLLECTIONS, name)
+            collection_id, identity = lock_named_set(connection, COLLECTIONS, name)
             taken = take_documents(connection, collection_id, all_pairs=self.is_all_pairs)
             return identity, taken
 
@@ -158,7 +158,7 @@ class Draft(StagingSession):
         for row in chunk:
             check_id(row.document_id, "document")
         wanted = self.in_transaction(lambda connection: self.wanted(connection, chunk))
-        identities = [encoded(row.text, f"the text of document {row.document_id!r}") for row in chunk]
+        identities = [text_identity(row.text, f"the text of document {row.document_id!r}") for row in chunk]
         read = list(zip(chunk, identities, strict=True))
 
         def store_chunk(connection: Connection) -> int:
@@ -173,7 +173,10 @@ class Draft(StagingSession):
         self.num_documents_read += len(chunk)
 
     def document_rows(
-        self, read: Sequence[tuple[DocumentRow, Encoded]], wanted: Container[str], ids: Mapping[bytes, int]
+        self,
+        read: Sequence[tuple[DocumentRow, TextIdentity]],
+        wanted: Container[str],
+        ids: Mapping[bytes, int],
     ) -> Iterator[tuple[object, ...]]:
         """The rows to stage; documents that are no candidates have no number and no text."""
         document_no = self.num_documents
@@ -222,7 +225,7 @@ class Draft(StagingSession):
         `slice_pairs` lays shards over pairs in stored order. Raises what check() raises, and NameTaken.
         """
         self.check()
-        relax_durability(self.connection, stop=True)
+        restore_durability(self.connection)
         submission = self.in_transaction(
             lambda connection: record_draft(connection, self.num_pairs, request, slice_pairs),
             writes=True,

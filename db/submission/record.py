@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rankmill.db.errors import NameTaken, StoreBusy
 from rankmill.db.jobs.publish_requests import ask
@@ -17,7 +16,7 @@ from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.scorers.identity import intern_scorer
-from rankmill.db.store.bulk import chunks, insert_rows, is_sqlite, run, stream
+from rankmill.db.store.bulk import chunks, insert_rows, is_sqlite, run, stream, upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.submission.token_estimates import unscored_costs
 
@@ -140,8 +139,7 @@ def find(connection: Connection, key: str) -> Submission | None:
 
 def insert_job(connection: Connection, request: JobRequest, scorer_id: int) -> int | None:
     """The new job's row, its counts still to come; None when the key or the name is taken."""
-    upsert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    row = upsert(jobs).values(
+    row = upsert(connection, jobs).values(
         key=request.key,
         name=request.name,
         scorer_id=scorer_id,

@@ -1,7 +1,7 @@
-"""Nights: asks the store which schedules are due, and submits their jobs. Knows no beat and no clock.
+"""Asks the store which schedules are due, and submits the jobs of their runs. Knows no beat and no clock.
 
-Any number of these may ask at the same moment, and each may be killed anywhere: the store has every night
-once, and its job's key is the night's own.
+Any number of processes may ask at the same moment, and each may be killed anywhere: the store has every run
+once, and the key of its job is the run's own.
 """
 
 import logging
@@ -24,7 +24,7 @@ from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.submit import Submitted, submit_job
 
 LATE_S = 600
-"""A night at which nobody asked for so long was missed, and the schedule's catch-up policy decides."""
+"""A run that nobody asked for in so long was missed: the schedule's catch-up policy decides."""
 
 MAX_TRIES = 60
 _PASSING = (BrokerUnavailable, StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable)
@@ -33,18 +33,18 @@ log = logging.getLogger("rankmill.beat")
 
 
 def ask(store: Store, settings: Settings, now: float) -> list[Submitted]:
-    """Fires what is due at `now` and submits every night that may start; returns the jobs.
+    """Fires what is due at `now` and submits every run that may start; returns the jobs.
 
-    What goes wrong with one schedule is noted with its night and holds up no other. Raises StoreError.
+    What goes wrong with one schedule is noted with its run and holds up no other. Raises StoreError.
     """
     for schedule in catalog.due(store, now):
         fire(store, schedule, now)
-    tried = (submit_next(store, schedule, settings) for schedule in runs.waiting(store))
+    tried = (submit_next(store, schedule, settings) for schedule in runs.schedules_with_due_runs(store))
     return [sent for sent in tried if sent is not None]
 
 
 def fire(store: Store, schedule: Schedule, now: float) -> None:
-    """Records the night that is due, of several the last, and moves the schedule on."""
+    """Records the run that is due, the last one of several, and moves the schedule on."""
     cron, zone = schedule.asked.cron, schedule.asked.zone
     moment = last_fire(cron, zone, schedule.next_at, now)
     is_missed = now - moment > LATE_S
@@ -64,31 +64,30 @@ def fire(store: Store, schedule: Schedule, now: float) -> None:
 
 
 def fire_now(store: Store, schedule: Schedule, now: float) -> None:
-    """Records a night out of turn."""
-    night = wall_clock(now, schedule.asked.zone)
-    runs.fire_by_hand(store, schedule.schedule_id, int(now), night)
+    """Records a run out of turn."""
+    runs.fire_by_hand(store, schedule.schedule_id, int(now), wall_clock(now, schedule.asked.zone))
 
 
 def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Submitted | None:
-    """Submits the schedule's due night, unless it must wait; says in the store why it could not."""
-    night = runs.choose(store, schedule.schedule_id)
-    if night is None:
+    """Submits the schedule's due run, unless it must wait; notes in the store why it could not."""
+    run = runs.next_run(store, schedule.schedule_id)
+    if run is None:
         return None
     try:
-        sent = submit(store, schedule, night, settings)
+        sent = submit(store, schedule, run, settings)
     except (RankmillError, StoreError) as error:
         max_tries = None if isinstance(error, _PASSING) else MAX_TRIES
-        runs.not_submitted(store, night.night_id, reason_of(error), max_tries=max_tries)
-        _log("night_not_submitted", schedule, night=night.night, reason=reason_of(error))
+        runs.note_not_submitted(store, run.run_id, reason_of(error), max_tries=max_tries)
+        _log("night_not_submitted", schedule, night=run.night, reason=reason_of(error))
         return None
-    runs.submitted(store, night.night_id, sent.submission.job_id)
+    runs.note_submitted(store, run.run_id, sent.submission.job_id)
     fields = {"job_id": sent.submission.job_id, "num_pairs": sent.submission.num_pairs}
-    _log("night_submitted", schedule, night=night.night, num_reused=sent.submission.num_reused, **fields)
+    _log("night_submitted", schedule, night=run.night, num_reused=sent.submission.num_reused, **fields)
     return sent
 
 
-def submit(store: Store, schedule: Schedule, night: ScheduleRun, settings: Settings) -> Submitted:
-    """Records the night's job, or finds it, and rings. The run file is read now, on this machine."""
+def submit(store: Store, schedule: Schedule, run: ScheduleRun, settings: Settings) -> Submitted:
+    """Records the run's job, or finds it, and rings. The file of candidates is read now, on this machine."""
     asked = schedule.asked
     inputs = Inputs(Collection(asked.collection), QuerySet(asked.query_set), asked.candidates)
     job_options = JobOptions(
@@ -100,9 +99,7 @@ def submit(store: Store, schedule: Schedule, night: ScheduleRun, settings: Setti
         notification=asked.notification,
     )
     chosen = scorer_settings(settings, asked.scorer)
-    return submit_job(
-        store, inputs, job_options, chosen, key=runs.key_of(schedule.schedule_id, night.fire_at)
-    )
+    return submit_job(store, inputs, job_options, chosen, key=runs.key_of(schedule.schedule_id, run.fire_at))
 
 
 def scorer_settings(settings: Settings, scorer: Mapping[str, Any]) -> Settings:

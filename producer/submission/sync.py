@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rankmill.db.corpus.collections import COLLECTIONS, NamedSet, find
-from rankmill.db.corpus.sync import Difference, seen_again, syncing
+from rankmill.db.corpus.sync import Difference, note_same_source, open_sync
 from rankmill.db.errors import DuplicateId, UnknownName
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
@@ -29,7 +29,7 @@ class Synced:
 
 def sync(
     store: Store,
-    kind: NamedSet,
+    named_set: NamedSet,
     name: str,
     source: DocumentSource | QuerySource,
     settings: Settings,
@@ -41,24 +41,24 @@ def sync(
     The file it was last made equal to is recognised by its content and not read again. Raises InputError,
     UsageError and the store's errors.
     """
-    check_name(kind.noun, name)
+    check_name(named_set.noun, name)
     stamp = stamp_of(source) if is_path(source) else None
     digest = f"{_READING_VERSION}:{content_digest(source)}" if is_path(source) else None
-    if digest is not None and _is_known(store, kind, name, digest, is_trial=is_trial):
-        num_members = find(store, kind, name).num_members
+    if digest is not None and _is_known(store, named_set, name, digest, is_trial=is_trial):
+        num_members = find(store, named_set, name).num_members
         same = Difference(num_added=0, num_changed=0, num_unchanged=num_members, num_removed=0)
         return Synced(name=name, difference=same, num_members=num_members)
     longest = settings.max_line_bytes
-    with syncing(store, kind, name, is_trial=is_trial) as session:
+    with open_sync(store, named_set, name, is_trial=is_trial) as session:
         try:
-            if kind is COLLECTIONS:
+            if named_set is COLLECTIONS:
                 session.add_documents(read_documents(source, max_line_bytes=longest))
             else:
                 session.add_queries(read_queries(source, max_line_bytes=longest))  # type: ignore[arg-type]
         except DuplicateId as error:
             remedy = "Remove one of the two lines." if error.is_same_text else "Give each its own id."
             raise InputError(
-                source_name(source, kind.members_noun), error.line, str(error), remedy
+                source_name(source, named_set.members_noun), error.line, str(error), remedy
             ) from error
         if is_path(source):
             check_unchanged(source, stamp)
@@ -66,11 +66,11 @@ def sync(
         return Synced(name=name, difference=difference, num_members=session.num_read)
 
 
-def _is_known(store: Store, kind: NamedSet, name: str, digest: str, *, is_trial: bool) -> bool:
+def _is_known(store: Store, named_set: NamedSet, name: str, digest: str, *, is_trial: bool) -> bool:
     if not is_trial:
-        return seen_again(store, kind, name, digest)
+        return note_same_source(store, named_set, name, digest)
     try:
-        return find(store, kind, name).source_digest == digest
+        return find(store, named_set, name).source_digest == digest
     except UnknownName:
         return False
 

@@ -236,7 +236,7 @@ class Drain:
             budget_tokens=loaded.scorer.claim_tokens,
             lease_s=self._terms.lease_s,
             job_id=self._terms.job_id,
-            has_free_hands=has_free_hands,
+            may_take_suspect=has_free_hands,
         )
         self._leases.hold(taken, asked_at)
         self._report.job_ids |= {claim.job_id for claim in taken}

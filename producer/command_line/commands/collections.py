@@ -127,7 +127,9 @@ def _query_sets() -> "NamedSet":
     return QUERY_SETS
 
 
-def _sync(kind: "NamedSet", name: str, source: Path, is_trial: bool, store: str | None, json_: bool) -> None:
+def _sync(
+    named_set: "NamedSet", name: str, source: Path, is_trial: bool, store: str | None, json_: bool
+) -> None:
     from dataclasses import asdict
 
     from rankmill.db.store.opening import open_store
@@ -141,69 +143,76 @@ def _sync(kind: "NamedSet", name: str, source: Path, is_trial: bool, store: str 
     with Interruption(), open_store(settings.store, create=not is_trial) as opened:
         reading = SlowStep(diagnostics(), "reading the file")
         try:
-            synced = sync(opened, kind, name, source, settings, is_trial=is_trial)
+            synced = sync(opened, named_set, name, source, settings, is_trial=is_trial)
         finally:
             reading.done()
     if json_:
         print_json(
-            {"name": name, kind.count: synced.num_members, "dry_run": is_trial, **asdict(synced.difference)}
+            {
+                "name": name,
+                named_set.count: synced.num_members,
+                "dry_run": is_trial,
+                **asdict(synced.difference),
+            }
         )
         return
     found = synced.difference
     would = "would be " if is_trial else ""
     diagnostics().print(
-        f"{kind.noun} {name}: {found.num_added:,} {would}added, {found.num_changed:,} {would}changed, "
+        f"{named_set.noun} {name}: {found.num_added:,} {would}added, {found.num_changed:,} {would}changed, "
         f"{found.num_removed:,} {would}removed, {found.num_unchanged:,} unchanged"
     )
 
 
-def _list(kind: "NamedSet", store: str | None, json_: bool) -> None:
+def _list(named_set: "NamedSet", store: str | None, json_: bool) -> None:
     from rankmill.db.corpus.collections import list_named_sets
     from rankmill.producer.command_line.output.opening import opened_store, print_json, standard_output
     from rankmill.producer.command_line.output.tables import facts_table
 
     with opened_store(store) as opened:
-        found = [_facts(kind, row) for row in list_named_sets(opened, kind)]
+        found = [_facts(named_set, row) for row in list_named_sets(opened, named_set)]
     if json_:
         print_json(found)
     elif found:
         standard_output().print(facts_table([_shown(facts) for facts in found]))
     else:
-        command = kind.noun.replace(" ", "")
-        standard_output().print(f"no {kind.noun} yet: rankmill {command} sync makes one")
+        command = named_set.noun.replace(" ", "")
+        standard_output().print(f"no {named_set.noun} yet: rankmill {command} sync makes one")
 
 
-def _show(kind: "NamedSet", name: str, store: str | None, json_: bool) -> None:
+def _show(named_set: "NamedSet", name: str, store: str | None, json_: bool) -> None:
     from rankmill.db.corpus.collections import find, num_bytes
     from rankmill.producer.command_line.output.opening import opened_store, print_json, standard_output
     from rankmill.producer.command_line.output.tables import facts_table
 
     with opened_store(store) as opened:
-        facts = _facts(kind, find(opened, kind, name)) | {"num_bytes": num_bytes(opened, kind, name)}
+        facts = _facts(named_set, find(opened, named_set, name)) | {
+            "num_bytes": num_bytes(opened, named_set, name)
+        }
     if json_:
         print_json(facts)
     else:
         standard_output().print(facts_table([_shown(facts)]))
 
 
-def _remove(kind: "NamedSet", name: str, store: str | None) -> None:
+def _remove(named_set: "NamedSet", name: str, store: str | None) -> None:
     from rankmill.db.corpus.collections import remove
     from rankmill.producer.command_line.output.opening import opened_store
     from rankmill.producer.command_line.output.progress import diagnostics
     from rankmill.producer.command_line.output.wording import counted
 
     with opened_store(store) as opened:
-        num_gone = remove(opened, kind, name)
-    many = "queries" if kind.members_noun == "query" else None
+        num_gone = remove(opened, named_set, name)
+    many = "queries" if named_set.members_noun == "query" else None
     diagnostics().print(
-        f"{kind.noun} {name} is removed; it held {counted(num_gone, kind.members_noun, many)}"
+        f"{named_set.noun} {name} is removed; it held {counted(num_gone, named_set.members_noun, many)}"
     )
 
 
-def _facts(kind: "NamedSet", row: "NamedSetRow") -> dict[str, Any]:
+def _facts(named_set: "NamedSet", row: "NamedSetRow") -> dict[str, Any]:
     return {
         "name": row.name,
-        kind.count: row.num_members,
+        named_set.count: row.num_members,
         "version": row.version,
         "created_at": row.created_at,
         "synced_at": row.synced_at,

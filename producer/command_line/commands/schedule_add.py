@@ -79,7 +79,6 @@ def schedule_add(
     """
     from rankmill.db.records.jobs import Priority
     from rankmill.db.schedules.catalog import ScheduleRequest, add
-    from rankmill.db.store.clock import clock_of
     from rankmill.producer.command_line.commands.run import check_candidates, notification_of, publishing_of
     from rankmill.producer.command_line.output.opening import opened_store
     from rankmill.producer.command_line.output.progress import diagnostics
@@ -126,7 +125,7 @@ def schedule_add(
         notification=notification,
     )
     with opened_store(store) as opened:
-        next_at = next_fire(cron, timezone, clock_of(opened))
+        next_at = next_fire(cron, timezone, opened.now())
         add(opened, asked, next_at)
     console = diagnostics()
     console.print(f"schedule {name} fires next at {wall_clock(next_at, timezone)} {timezone}")

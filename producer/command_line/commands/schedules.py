@@ -43,7 +43,7 @@ def schedule_list(
         return
     console.print(facts_table([_shown(row, last[row.schedule_id]) for row in found]))
     if name is not None and last[found[0].schedule_id]:
-        console.print(facts_table([_shown_run(night) for night in last[found[0].schedule_id]]))
+        console.print(facts_table([_shown_run(run) for run in last[found[0].schedule_id]]))
 
 
 def schedule_remove(name: Name, store: options.StoreUrl = None) -> None:
@@ -78,13 +78,12 @@ def schedule_resume(name: Name, store: options.StoreUrl = None) -> None:
     Example: rankmill schedule resume kb
     """
     from rankmill.db.schedules.catalog import find, resume
-    from rankmill.db.store.clock import clock_of
     from rankmill.producer.command_line.output.progress import diagnostics
     from rankmill.producer.schedules.cron import next_fire, wall_clock
 
     with _opened(store) as opened:
         asked = find(opened, name).asked
-        resume(opened, name, next_fire(asked.cron, asked.zone, clock_of(opened)))
+        resume(opened, name, next_fire(asked.cron, asked.zone, opened.now()))
         next_at = find(opened, name).next_at
     diagnostics().print(f"schedule {name} fires next at {wall_clock(next_at, asked.zone)} {asked.zone}")
 
@@ -101,7 +100,6 @@ def schedule_run_now(
     """
     from rankmill.db.schedules.catalog import find
     from rankmill.db.schedules.runs import list_runs
-    from rankmill.db.store.clock import clock_of
     from rankmill.producer.command_line.output.summary import say_submitted
     from rankmill.producer.errors import RuntimeFailure, UsageError
     from rankmill.producer.processes.interruption import Interruption
@@ -113,14 +111,14 @@ def schedule_run_now(
         schedule = find(opened, name)
         if schedule.paused_at is not None:
             raise UsageError(f"Schedule {name} rests. Wake it first: rankmill schedule resume {name}")
-        fire_now(opened, schedule, clock_of(opened))
+        fire_now(opened, schedule, opened.now())
         sent = submit_next(opened, schedule, settings)
         if sent is not None:
             say_submitted(opened, sent, as_json=json_)
             return
-        (night,) = list_runs(opened, schedule.schedule_id, limit=1)
-    why = night.reason or "another process submits it"
-    raise RuntimeFailure(f"The night of {night.night} has no job yet, and a beat goes on trying: {why}")
+        (run,) = list_runs(opened, schedule.schedule_id, limit=1)
+    why = run.reason or "another process submits it"
+    raise RuntimeFailure(f"The night of {run.night} has no job yet, and a beat goes on trying: {why}")
 
 
 def beat(
@@ -183,8 +181,15 @@ def _facts(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, Any]:
         **asdict(row.asked),
         "next_at": row.next_at,
         "paused_at": row.paused_at,
-        "nights": [asdict(night) for night in last],
+        "nights": [_run_facts(run) for run in last],
     }
+
+
+def _run_facts(run: "ScheduleRun") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    facts = asdict(run)
+    return {"night_id": facts.pop("run_id"), **facts}
 
 
 def _shown(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, str]:
@@ -204,10 +209,10 @@ def _shown(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, str]:
     }
 
 
-def _shown_run(night: "ScheduleRun") -> dict[str, str]:
+def _shown_run(run: "ScheduleRun") -> dict[str, str]:
     return {
-        "night": night.night + (" by hand" if night.by_hand else ""),
-        "state": night.state.value,
-        "job": "" if night.job_id is None else str(night.job_id),
-        "reason": night.reason or "",
+        "night": run.night + (" by hand" if run.by_hand else ""),
+        "state": run.state.value,
+        "job": "" if run.job_id is None else str(run.job_id),
+        "reason": run.reason or "",
     }

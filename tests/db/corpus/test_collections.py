@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, find, list_named_sets, remove
-from rankmill.db.corpus.sync import syncing
+from rankmill.db.corpus.sync import open_sync
 from rankmill.db.errors import DraftExpired, UnknownName
 from rankmill.db.jobs.progress import job_progress
 from rankmill.db.records.inputs import DocumentRow
@@ -123,7 +123,7 @@ def test_a_wrong_line_changes_nothing(store: Store, tmp_path: Path) -> None:
 
 def test_a_sync_that_is_given_up_half_way_leaves_the_old_state(store: Store) -> None:
     sync_kb(store, {"a": "one"})
-    with syncing(store, COLLECTIONS, "kb") as half:
+    with open_sync(store, COLLECTIONS, "kb") as half:
         half.add_documents([DocumentRow("b", "two", 0, 1)])
     assert held(store) == {"a": "one"}
     with store.reading() as connection:
@@ -142,7 +142,7 @@ def test_two_syncs_at_once_leave_what_one_of_them_said(store: Store) -> None:
 
 
 def test_a_sync_whose_texts_may_be_pruned_says_so_instead_of_pointing_at_nothing(store: Store) -> None:
-    with syncing(store, COLLECTIONS, "kb") as slow:
+    with open_sync(store, COLLECTIONS, "kb") as slow:
         slow.add_documents([DocumentRow("a", "one", 0, 1)])
         with store.writing() as connection:
             run(connection, "DELETE FROM drafts")

@@ -109,7 +109,7 @@ def test_a_suspect_is_claimed_alone_by_a_worker_with_free_hands(store: Store) ->
     fresh = worker.claim(budget_tokens=10**6)
     assert [held.shard_id for held in fresh] == [3, 4, 5, 6]
     assert not any(held.is_suspect for held in fresh)
-    assert worker.claim(budget_tokens=10**6, has_free_hands=False) == []
+    assert worker.claim(budget_tokens=10**6, may_take_suspect=False) == []
     assert [(held.shard_id, held.is_suspect) for held in worker.claim(budget_tokens=10**6)] == [(1, True)]
     assert [(held.shard_id, held.is_suspect) for held in worker.claim(budget_tokens=10**6)] == [(2, True)]
 

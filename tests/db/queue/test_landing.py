@@ -157,7 +157,7 @@ def test_what_is_no_float32_is_never_stored(store: Store, logit: float) -> None:
     submit(store)
     worker = StandIn(store)
     (held,) = worker.claim()
-    with pytest.raises(ValueError, match="no float32"):
+    with pytest.raises(ValueError, match="is not a float32"):
         worker.complete([held], logit)
     assert (count(store, "scores"), states(store)[0]) == (0, "claimed")
 

@@ -151,7 +151,7 @@ def test_a_beat_killed_after_the_job_was_recorded_doubles_nothing(
     asked_again_at: float,
 ) -> None:
     schedule = kb()
-    monkeypatch.setattr("rankmill.db.schedules.runs.submitted", killed)
+    monkeypatch.setattr("rankmill.db.schedules.runs.note_submitted", killed)
     with pytest.raises(KeyboardInterrupt):
         ask(store, settings, at(0))
     monkeypatch.undo()
@@ -285,7 +285,7 @@ def test_names_are_taken_once_and_what_is_ranked_cannot_be_removed(
     with pytest.raises(ScheduleExists, match="schedule remove kb"):
         kb()
     for kind, name in ((COLLECTIONS, "kb"), (QUERY_SETS, "faq")):
-        with pytest.raises(StillNeeded, match="what schedule kb ranks"):
+        with pytest.raises(StillNeeded, match="is ranked by schedule kb"):
             remove(store, kind, name)
     ask(store, settings, at(0))
     catalog.remove(store, "kb")

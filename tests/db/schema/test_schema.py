@@ -24,7 +24,7 @@ from tests.support.jobs.schema_snapshot import schema_snapshot
 from tests.support.servers.postgresql import PostgresServer
 
 assert views.VIEWS  # importing them makes create_all() create the views, and these tables
-assert schedules.nights is not None
+assert schedules.schedule_runs is not None
 assert collections.drafts is not None
 
 

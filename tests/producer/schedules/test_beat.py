@@ -11,7 +11,6 @@ import pytest
 from rankmill.db.jobs.progress import list_job_progress
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.bulk import run
-from rankmill.db.store.clock import clock_of
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from rankmill.producer.schedules.due import ask
@@ -54,7 +53,7 @@ def store(rankmill: Rankmill) -> Store:
 
 
 def make_due(store: Store, seconds_ago: int = 5) -> None:
-    moment = int(clock_of(store)) - seconds_ago
+    moment = int(store.now()) - seconds_ago
     with store.writing() as connection:
         run(connection, "UPDATE schedules SET next_at = ?", moment)
 
@@ -66,7 +65,7 @@ def start_beat(rankmill: Rankmill, command: list[str], log: Path) -> subprocess.
 
 def is_submitted(store: Store) -> bool:
     with store.reading() as connection:
-        found = run(connection, "SELECT count(*) FROM nights WHERE state = 'submitted'").fetchone()
+        found = run(connection, "SELECT count(*) FROM schedule_runs WHERE state = 'submitted'").fetchone()
     return bool(found[0])
 
 
@@ -103,6 +102,9 @@ def test_run_now_makes_the_ranking_and_list_tells_of_it(rankmill: Rankmill) -> N
     (facts,) = json.loads(rankmill("schedule", "list", "--json").stdout)
     assert (facts["name"], facts["zone"], facts["collection"]) == ("kb", "Europe/Berlin", "kb")
     assert [night["state"] for night in facts["nights"]] == ["due", "submitted"]
+    assert list(facts["nights"][0]) == (
+        ["night_id", "schedule_id", "fire_at", "night", "by_hand", "state", "job_id", "reason", "num_tries"]
+    )
     assert "by hand" in rankmill("schedule", "list", "kb").stdout
 
 
@@ -113,9 +115,9 @@ def test_a_night_whose_submitter_is_killed_is_one_job_all_the_same(
     rankmill("schedule", "run-now", "kb", exit_code=-9, RANKMILL_FAILPOINTS=f"{point}:kill")
     make_due(store)  # the next night stands for one that has no job, and waits for one that has
     settings = Settings(store=rankmill.store_url, broker=rankmill.environment["RANKMILL_BROKER"])
-    ask(store, settings, clock_of(store))
+    ask(store, settings, store.now())
     assert [job.name for job in list_job_progress(store)] == ["kb"]
-    ask(store, settings, clock_of(store))
+    ask(store, settings, store.now())
     assert len(list_job_progress(store)) == 1
 
 
@@ -139,7 +141,10 @@ def test_a_schedule_is_paused_resumed_and_removed(
     assert in_process("schedule", "resume", "kb") == 0
     assert "fires next at" in capsys.readouterr().err
     assert in_process("collection", "remove", "kb") == 2
-    assert "what schedule kb ranks" in capsys.readouterr().err
+    assert (
+        "is ranked by schedule kb. Remove the schedule first: rankmill schedule remove kb"
+        in capsys.readouterr().err
+    )
     assert in_process("schedule", "remove", "kb") == 0
     assert in_process("schedule", "remove", "kb") == 2
     assert "There is no schedule 'kb'" in capsys.readouterr().err

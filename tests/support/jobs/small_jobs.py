@@ -112,7 +112,7 @@ class StandIn:
         lease_s: float = 60,
         job_id: int | None = None,
         *,
-        has_free_hands: bool = True,
+        may_take_suspect: bool = True,
     ) -> list[Claim]:
         return claim(
             self.store,
@@ -121,7 +121,7 @@ class StandIn:
             budget_tokens=budget_tokens,
             lease_s=lease_s,
             job_id=job_id,
-            has_free_hands=has_free_hands,
+            may_take_suspect=may_take_suspect,
         )
 
     def complete(self, claims: Iterable[Claim], logit: float = 0.5) -> set[int]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rankmill.db.corpus.texts import encoded
+from rankmill.db.corpus.texts import text_identity
 from rankmill.db.errors import UnstorableText
 from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
@@ -86,4 +86,4 @@ def test_composed_and_decomposed_letters_are_kept_as_given(load: LoadScorer) -> 
 
 def test_lone_surrogates_are_refused_before_any_model_sees_them() -> None:
     with pytest.raises(UnstorableText, match="lone surrogate"):
-        encoded("half \ud83d of a smile", "the text of document 'd'")
+        text_identity("half \ud83d of a smile", "the text of document 'd'")
