@@ -21,10 +21,7 @@ from rankmill.producer.processes.interruption import Interrupted, Interruption
 from rankmill.producer.running.progress import Moment, moments
 from rankmill.producer.running.run import RunObserver, run_job
 from rankmill.producer.settings import settings_from
-from rankmill.producer.sources.candidates import CandidateSource
-from rankmill.producer.sources.documents import DocumentSource
-from rankmill.producer.sources.queries import QuerySource
-from rankmill.producer.sources.stored import Collection, QuerySet
+from rankmill.producer.sources.kinds import CandidateInput, DocumentInput, QueryInput
 from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.submit import submit_job
 
@@ -60,9 +57,9 @@ class Ranking:
 
 
 def run(
-    corpus: DocumentSource | Collection,
-    queries: QuerySource | QuerySet,
-    candidates: CandidateSource | None = None,
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None = None,
     *,
     name: str | None = None,
     top_k: int | None = None,
@@ -99,9 +96,9 @@ def run(
 
 
 def submit(
-    corpus: DocumentSource | Collection,
-    queries: QuerySource | QuerySet,
-    candidates: CandidateSource | None = None,
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None = None,
     *,
     name: str | None = None,
     priority: Priority | str | None = None,

@@ -1,6 +1,10 @@
-"""Sources in the store: a collection in the place of a corpus, a query set in that of queries."""
+"""Sources in the store: a collection in place of documents, a query set in place of queries."""
 
 from dataclasses import dataclass
+
+from rankmill.db.corpus.collections import COLLECTIONS, QUERY_SETS, identity
+from rankmill.db.store.store import Store
+from rankmill.db.submission.draft import Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,9 +13,35 @@ class Collection:
 
     name: str
 
+    @property
+    def label(self) -> str:
+        return f"<collection {self.name}>"
+
+    def identity(self, store: Store) -> str:
+        return identity(store, COLLECTIONS, self.name)
+
+    def enter(self, draft: Draft) -> str:
+        return draft.use_collection(self.name)
+
+    def check_unchanged(self) -> None:
+        """A job takes one version whole: a sync during its submission changes nothing of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuerySet:
     """The queries of a query set, as they are when the job is submitted."""
 
     name: str
+
+    @property
+    def label(self) -> str:
+        return f"<query set {self.name}>"
+
+    def identity(self, store: Store) -> str:
+        return identity(store, QUERY_SETS, self.name)
+
+    def enter(self, draft: Draft) -> str:
+        return draft.use_query_set(self.name)
+
+    def check_unchanged(self) -> None:
+        """As for a collection."""

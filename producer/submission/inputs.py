@@ -4,28 +4,41 @@ from dataclasses import dataclass
 
 from rankmill.db.records.jobs import Priority
 from rankmill.db.records.rankings import NotificationRequest, Publishing
-from rankmill.producer.sources.candidates import CandidateSource
-from rankmill.producer.sources.documents import DocumentSource
-from rankmill.producer.sources.queries import QuerySource
-from rankmill.producer.sources.stored import Collection, QuerySet
+from rankmill.db.submission.draft import Draft
+from rankmill.producer.sources.kinds import (
+    CandidateInput,
+    DocumentInput,
+    QueryInput,
+    candidates_from,
+    documents_from,
+    queries_from,
+)
+from rankmill.producer.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What to rank: files, Python values as the readers take them, or what the store keeps under a name.
+    """What to rank, as a person gives it. No candidates means all pairs."""
 
-    No candidates means all pairs.
-    """
+    corpus: DocumentInput
+    queries: QueryInput
+    candidates: CandidateInput | None
 
-    corpus: DocumentSource | Collection
-    queries: QuerySource | QuerySet
-    candidates: CandidateSource | None
+    def sources(self, max_line_bytes: int) -> dict[str, Source[Draft]]:
+        """The sources by their names in the job's key, in the order in which a draft takes them."""
+        return {
+            "queries": queries_from(self.queries, max_line_bytes),
+            "candidates": candidates_from(self.candidates, max_line_bytes),
+            "documents": documents_from(self.corpus, max_line_bytes),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """What a job may be given besides inputs and scorer; none of it decides a score. None asks for nothing:
-    a new job has no name and normal priority, one that was recorded before stays as it is.
+    """What a job may be given besides inputs and scorer; none of it decides a score.
+
+    None leaves it open: a new job has no name and normal priority, a job that was recorded before keeps
+    what it has.
     """
 
     name: str | None = None
