@@ -20,7 +20,7 @@ from rankmill.producer.broker.doorbell import BrokerUnavailable
 from rankmill.producer.errors import RankmillError
 from rankmill.producer.schedules.cron import last_fire, next_fire, wall_clock
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.submission.inputs import JobOptions, inputs_from
 from rankmill.producer.submission.submit import Submitted, submit_job
 
 LATE_S = 600
@@ -90,7 +90,9 @@ def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Submitt
 def submit(store: Store, schedule: Schedule, night: ScheduleRun, settings: Settings) -> Submitted:
     """Records the night's job, or finds it, and rings. The run file is read now, on this machine."""
     asked = schedule.asked
-    inputs = Inputs(Collection(asked.collection), QuerySet(asked.query_set), asked.candidates)
+    inputs = inputs_from(
+        Collection(asked.collection), QuerySet(asked.query_set), asked.candidates, settings.max_line_bytes
+    )
     job_options = JobOptions(
         name=asked.name,
         priority=asked.priority,

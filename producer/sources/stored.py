@@ -1,4 +1,4 @@
-"""Sources in the store: a collection in place of documents, a query set in place of queries."""
+"""What is no input of its own: a collection or query set in the store, and all pairs of what is read."""
 
 from dataclasses import dataclass
 
@@ -45,3 +45,19 @@ class QuerySet:
 
     def check_unchanged(self) -> None:
         """As for a collection."""
+
+
+class AllPairs:
+    """Every query with every document, in place of candidates."""
+
+    label = "<candidates>"
+
+    def identity(self, store: Store) -> str:  # noqa: ARG002  (it is the same everywhere)
+        return "all pairs"
+
+    def enter(self, draft: Draft) -> str:
+        draft.use_all_pairs()
+        return "all pairs"
+
+    def check_unchanged(self) -> None:
+        """There is nothing to change."""

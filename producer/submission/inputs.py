@@ -1,6 +1,7 @@
 """What a job is made from, and what it may be given besides."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rankmill.db.records.jobs import Priority
 from rankmill.db.records.rankings import NotificationRequest, Publishing
@@ -13,24 +14,30 @@ from rankmill.producer.sources.kinds import (
     documents_from,
     queries_from,
 )
+from rankmill.producer.sources.lines import MAX_LINE_BYTES
 from rankmill.producer.sources.source import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What to rank, as a person gives it. No candidates means all pairs."""
+class Inputs(NamedTuple):
+    """The sources of a job, by their names in its key and in the order in which a draft takes them."""
 
-    corpus: DocumentInput
-    queries: QueryInput
-    candidates: CandidateInput | None
+    queries: Source[Draft]
+    candidates: Source[Draft]
+    documents: Source[Draft]
 
-    def sources(self, max_line_bytes: int) -> dict[str, Source[Draft]]:
-        """The sources by their names in the job's key, in the order in which a draft takes them."""
-        return {
-            "queries": queries_from(self.queries, max_line_bytes),
-            "candidates": candidates_from(self.candidates, max_line_bytes),
-            "documents": documents_from(self.corpus, max_line_bytes),
-        }
+
+def inputs_from(
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Inputs:
+    """What a person gave, as sources: paths, values, collections and query sets; no candidates: all pairs."""
+    return Inputs(
+        queries=queries_from(queries, max_line_bytes),
+        candidates=candidates_from(candidates, max_line_bytes),
+        documents=documents_from(corpus, max_line_bytes),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

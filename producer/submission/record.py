@@ -3,7 +3,7 @@
 Knows the order of reading and what a wrong id means for the person who wrote the file; knows no broker.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,12 +21,10 @@ from rankmill.db.submission.draft import Draft, open_draft
 from rankmill.db.submission.record import find
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.producer.errors import InputError
-from rankmill.producer.sources.source import Source, read_source
+from rankmill.producer.sources.source import read_source
 from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.job_key import job_key
 from rankmill.producer.submission.names import check_name
-
-Sources = Mapping[str, Source[Draft]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +59,18 @@ def record(
     """
     check_name(options.name, "job")
     check_name(None if options.publishing is None else options.publishing.ranking, "ranking")
-    sources = inputs.sources(settings.max_line_bytes)
-    identities = _identities(store, sources)
+    identities = _identities(store, inputs)
     if identities is not None:
         known = _find(store, key or job_key(scorer, identities))
         if known is not None:
-            _check_unchanged(sources)
+            _check_unchanged(inputs)
             return _amended(store, known, options)
         before_new()
-    with open_draft(store) as draft, _draft_errors(sources):
-        read = {name: read_source(source, draft) for name, source in sources.items()}
-        _check_size(draft, sources, settings.max_pairs)
+    with open_draft(store) as draft, _draft_errors(inputs):
+        read = {name: read_source(source, draft) for name, source in inputs._asdict().items()}
+        _check_size(draft, inputs, settings.max_pairs)
         draft.check()
-        _check_unchanged(sources)
+        _check_unchanged(inputs)
         key = key or job_key(scorer, read)
         if identities is None and _find(store, key) is None:
             before_new()
@@ -85,9 +82,9 @@ def record(
     return Recorded(**asdict(submission), started_anew=started_anew)
 
 
-def _identities(store: Store, sources: Sources) -> dict[str, str] | None:
+def _identities(store: Store, inputs: Inputs) -> dict[str, str] | None:
     """The identity of every source; None where one is known only once it is read."""
-    found = {name: source.identity(store) for name, source in sources.items()}
+    found = {name: source.identity(store) for name, source in inputs._asdict().items()}
     known = {name: identity for name, identity in found.items() if identity is not None}
     return known if len(known) == len(found) else None
 
@@ -97,8 +94,8 @@ def _find(store: Store, key: str) -> Submission | None:
         return find(connection, key)
 
 
-def _check_unchanged(sources: Sources) -> None:
-    for source in sources.values():
+def _check_unchanged(inputs: Inputs) -> None:
+    for source in inputs:
         source.check_unchanged()
 
 
@@ -134,13 +131,13 @@ def _amended(store: Store, submission: Submission, options: JobOptions) -> Recor
     return Recorded(**asdict(submission), warnings=tuple(warnings))
 
 
-def _check_size(draft: Draft, sources: Sources, max_pairs: int) -> None:
+def _check_size(draft: Draft, inputs: Inputs, max_pairs: int) -> None:
     """Raises InputError for more pairs than are accepted: all pairs of two long files fill any disk."""
     if draft.is_all_pairs:
-        num_pairs, source = draft.num_queries * draft.num_documents_read, sources["documents"]
+        num_pairs, source = draft.num_queries * draft.num_documents_read, inputs.documents
         of = f"pairs of {draft.num_queries:,} queries and {draft.num_documents_read:,} documents"
     else:
-        num_pairs, source, of = draft.num_candidates, sources["candidates"], "candidates"
+        num_pairs, source, of = draft.num_candidates, inputs.candidates, "candidates"
     if num_pairs > max_pairs:
         raise InputError(
             source.label,
@@ -151,13 +148,13 @@ def _check_size(draft: Draft, sources: Sources, max_pairs: int) -> None:
 
 
 @contextmanager
-def _draft_errors(sources: Sources) -> Iterator[None]:
+def _draft_errors(inputs: Inputs) -> Iterator[None]:
     """Errors of a draft, at the input that a person can look at."""
     try:
         yield
     except UnknownId as error:
         remedy = f"Add the {error.kind} to its file, or remove this line."
-        raise InputError(sources["candidates"].label, error.line, str(error), remedy) from error
+        raise InputError(inputs.candidates.label, error.line, str(error), remedy) from error
     except EmptyDraft as error:
-        label = sources[error.kind].label
+        label = inputs._asdict()[error.kind].label
         raise InputError(label, None, str(error), "Check that this is the right file.") from error

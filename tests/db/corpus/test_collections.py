@@ -20,7 +20,7 @@ from rankmill.producer.errors import InputError, UsageError
 from rankmill.producer.sources.documents import DocumentValues
 from rankmill.producer.sources.kinds import document_rows, query_rows
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.submission.inputs import Inputs, JobOptions, inputs_from
 from rankmill.producer.submission.record import Recorded, record
 from rankmill.producer.submission.sync import Synced, sync
 from tests.support.jobs.small_jobs import StandIn
@@ -155,7 +155,7 @@ def test_a_sync_whose_texts_may_be_pruned_says_so_instead_of_pointing_at_nothing
 def test_a_job_takes_the_collection_and_the_query_set_as_they_are_when_it_comes(store: Store) -> None:
     sync_kb(store, [("d2", "Title", "two"), ("d1", "", "one")])
     sync(store, QUERY_SETS, "faq", query_rows({"q2": "second?", "q1": "first?"}))
-    job = submit(store, Inputs(Collection("kb"), QuerySet("faq"), None))
+    job = submit(store, inputs_from(Collection("kb"), QuerySet("faq"), None))
     sync_kb(store, {"d3": "three"})
     StandIn(store).drain()
     found = [(row.query_id, row.document_id) for row in ranked_results(store, job.job_id)]
@@ -168,18 +168,18 @@ def test_a_run_file_picks_pairs_of_a_collection(store: Store) -> None:
     sync_kb(store, {f"d{number}": f"text {number}" for number in range(9)})
     sync(store, QUERY_SETS, "faq", query_rows({"q1": "first?", "q2": "second?"}))
     wanted = [("q1", "d3"), ("q1", "d7"), ("q2", "d7")]
-    job = submit(store, Inputs(Collection("kb"), QuerySet("faq"), wanted))
+    job = submit(store, inputs_from(Collection("kb"), QuerySet("faq"), wanted))
     assert (job.num_documents, job.num_pairs) == (2, 3)
     StandIn(store).drain()
     assert sorted((row.query_id, row.document_id) for row in ranked_results(store, job.job_id)) == wanted
     with pytest.raises(InputError, match="'d10'"):
-        submit(store, Inputs(Collection("kb"), QuerySet("faq"), [("q1", "d10")]))
+        submit(store, inputs_from(Collection("kb"), QuerySet("faq"), [("q1", "d10")]))
 
 
 def test_the_same_version_is_the_same_job_and_another_scores_only_what_changed(store: Store) -> None:
     sync_kb(store, {"d1": "one", "d2": "two", "d3": "three"})
     sync(store, QUERY_SETS, "faq", query_rows({"q1": "first?", "q2": "second?"}))
-    inputs = Inputs(Collection("kb"), QuerySet("faq"), None)
+    inputs = inputs_from(Collection("kb"), QuerySet("faq"), None)
     first = submit(store, inputs)
     StandIn(store).drain()
     assert submit(store, inputs).job_id == first.job_id
@@ -193,16 +193,16 @@ def test_the_same_version_is_the_same_job_and_another_scores_only_what_changed(s
 
 def test_a_job_may_mix_files_and_what_the_store_keeps(store: Store) -> None:
     sync_kb(store, {"d1": "one"})
-    job = submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None))
+    job = submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None))
     assert job.num_pairs == 1
-    assert submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None)).job_id == job.job_id
+    assert submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None)).job_id == job.job_id
 
 
 def test_what_is_not_there_is_named(store: Store) -> None:
     with pytest.raises(UnknownName, match="There is no collection 'kb'"):
-        submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None))
+        submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None))
     with pytest.raises(UnknownName, match="rankmill queryset list"):
-        submit(store, Inputs({"d": "one"}, QuerySet("faq"), None))
+        submit(store, inputs_from({"d": "one"}, QuerySet("faq"), None))
     for name in ("", " kb", "two\nlines", "x" * 201):
         with pytest.raises(UsageError, match="cannot be named"):
             sync(store, COLLECTIONS, name, document_rows({"a": "one"}))
@@ -210,7 +210,7 @@ def test_what_is_not_there_is_named(store: Store) -> None:
 
 def test_a_removed_collection_leaves_the_jobs_made_from_it(store: Store) -> None:
     sync_kb(store, {"d1": "one"})
-    job = submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None))
+    job = submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None))
     assert remove(store, COLLECTIONS, "kb") == 1
     StandIn(store).drain()
     assert [row.document_id for row in ranked_results(store, job.job_id)] == ["d1"]

@@ -11,11 +11,11 @@ from rankmill.db.records.scorers import Precision, ScorerSpec, WindowEnds
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.store.opening import open_store
-from rankmill.producer.sources import source
 from rankmill.producer.sources.documents import DocumentLike
+from rankmill.producer.sources.file import FileSource
 from rankmill.producer.sources.kinds import document_rows, query_rows
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.submission.inputs import Inputs, JobOptions, inputs_from
 from rankmill.producer.submission.record import Recorded, record
 from rankmill.producer.submission.sync import sync
 
@@ -73,13 +73,13 @@ def inputs(tmp_path: Path) -> dict[str, Inputs]:
     queries.write_text("q1\twhich?\nq2\twhat?\n")
     run.write_text("q1\td1\t0.5\nq2\t2\t0.25\n")
     return {
-        "files": Inputs(corpus, queries, run),
-        "files, all pairs": Inputs(str(corpus), str(queries), None),
-        "values": Inputs(DOCUMENTS, QUERIES, CANDIDATES),
-        "values, all pairs": Inputs(DOCUMENTS, QUERIES, None),
-        "sets": Inputs(Collection("kb"), QuerySet("faq"), None),
-        "sets and a file": Inputs(Collection("kb"), QuerySet("faq"), run),
-        "a set, values and a file": Inputs(Collection("kb"), QUERIES, run),
+        "files": inputs_from(corpus, queries, run),
+        "files, all pairs": inputs_from(str(corpus), str(queries), None),
+        "values": inputs_from(DOCUMENTS, QUERIES, CANDIDATES),
+        "values, all pairs": inputs_from(DOCUMENTS, QUERIES, None),
+        "sets": inputs_from(Collection("kb"), QuerySet("faq"), None),
+        "sets and a file": inputs_from(Collection("kb"), QuerySet("faq"), run),
+        "a set, values and a file": inputs_from(Collection("kb"), QUERIES, run),
     }
 
 
@@ -99,10 +99,8 @@ def test_the_key_of_each_kind_of_source_is_that_of_the_version_before(
 def test_a_file_of_a_sync_is_known_by_the_digest_of_the_version_before(
     inputs: dict[str, Inputs], sqlite_url: str
 ) -> None:
-    corpus = inputs["files"].corpus
-    assert isinstance(corpus, Path)
     with open_store(sqlite_url) as store:
-        sync(store, COLLECTIONS, "kb", document_rows(corpus))
+        sync(store, COLLECTIONS, "kb", document_rows(inputs["files"].documents.label))
         digest = find(store, COLLECTIONS, "kb").source_digest
     assert digest == "1:56bad3bf8be60ae590b723e3b46b0578f88117ff7dee23f981d9b98ef6db0b91"
 
@@ -118,7 +116,7 @@ def test_a_job_whose_inputs_are_known_is_found_without_reading_them(
         sync(store, COLLECTIONS, "kb", document_rows(DOCUMENTS))
         sync(store, QUERY_SETS, "faq", query_rows(QUERIES))
         first = submit()
-        for opened in (source.FileSource, Collection, QuerySet):
+        for opened in (FileSource, Collection, QuerySet):
             monkeypatch.setattr(opened, "enter", None)
         again = submit()
         assert (again.job_id, again.is_new) == (first.job_id, False)
