@@ -21,11 +21,8 @@ from rankmill.producer.processes.interruption import Interrupted, Interruption
 from rankmill.producer.running.progress import Moment, moments
 from rankmill.producer.running.run import RunObserver, run_job
 from rankmill.producer.settings import settings_from
-from rankmill.producer.sources.candidates import CandidateSource
-from rankmill.producer.sources.documents import DocumentSource
-from rankmill.producer.sources.queries import QuerySource
-from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.sources.kinds import CandidateInput, DocumentInput, QueryInput
+from rankmill.producer.submission.inputs import JobOptions, inputs_from
 from rankmill.producer.submission.submit import submit_job
 
 
@@ -60,9 +57,9 @@ class Ranking:
 
 
 def run(
-    corpus: DocumentSource | Collection,
-    queries: QuerySource | QuerySet,
-    candidates: CandidateSource | None = None,
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None = None,
     *,
     name: str | None = None,
     top_k: int | None = None,
@@ -87,7 +84,7 @@ def run(
         with open_store(chosen.store, create=True) as store, Interruption() as interruption:
             outcome = run_job(
                 store,
-                Inputs(corpus=corpus, queries=queries, candidates=candidates),
+                inputs_from(corpus, queries, candidates, chosen.max_line_bytes),
                 _options(name, None, top_k, min_score, spans, publish),
                 chosen,
                 interruption=interruption,
@@ -99,9 +96,9 @@ def run(
 
 
 def submit(
-    corpus: DocumentSource | Collection,
-    queries: QuerySource | QuerySet,
-    candidates: CandidateSource | None = None,
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None = None,
     *,
     name: str | None = None,
     priority: Priority | str | None = None,
@@ -120,7 +117,7 @@ def submit(
     urgency = None if priority is None else Priority(priority)
     options = _options(name, urgency, top_k, min_score, spans, publish)
     with open_store(chosen.store, create=True) as store:
-        inputs = Inputs(corpus=corpus, queries=queries, candidates=candidates)
+        inputs = inputs_from(corpus, queries, candidates, chosen.max_line_bytes)
         return submit_job(store, inputs, options, chosen).submission
 
 

@@ -6,9 +6,8 @@ A pair comes as JSON on standard input and what it gives goes as JSON to standar
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
 
-from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec, WindowEnds
+from rankmill.db.records.scorers import spec_from_json
 from rankmill.db.records.shards import Claim, ShardWork, TextPair
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
@@ -27,7 +26,7 @@ def rescore() -> int:
     found: dict[str, object] = {}
     exit_code = EXIT_OK
     try:
-        scorer = load_scorer(_spec(asked["scorer"]))
+        scorer = load_scorer(spec_from_json(asked["scorer"]))
         work = ShardWork(
             claim=_CLAIM, pairs=[TextPair(0, 1)], texts={0: asked["query"], 1: asked["document"]}
         )
@@ -45,13 +44,3 @@ def rescore() -> int:
         exit_code = EXIT_MISSING_PREREQUISITE
     sys.stdout.write(json.dumps(found) + "\n")
     return exit_code
-
-
-def _spec(facts: dict[str, Any]) -> ScorerSpec:
-    ends = facts["window_ends"]
-    named = {
-        "precision": Precision(facts["precision"]),
-        "long_documents": LongDocuments(facts["long_documents"]),
-        "window_ends": None if ends is None else WindowEnds(ends),
-    }
-    return ScorerSpec(**(facts | named))

@@ -76,7 +76,7 @@ def run(
             "broker": broker,
         }
     )
-    inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs)
+    inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs, settings.max_line_bytes)
     if json_ and output == "-":
         raise UsageError("--json and --output - both want standard output: give --output a file.")
     planned = None if output is None else plan_output(output, format_)
@@ -154,7 +154,7 @@ def submit(
             "broker": broker,
         }
     )
-    inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs)
+    inputs = inputs_of(corpus, queries, collection, query_set, candidates, all_pairs, settings.max_line_bytes)
     job_options = JobOptions(
         name=name,
         priority=priority,
@@ -180,21 +180,23 @@ def inputs_of(
     query_set: str | None,
     candidates: Path | None,
     all_pairs: bool,
+    max_line_bytes: int,
 ) -> "Inputs":
     """What to rank, from the options that name it. Raises UsageError unless each is named once."""
     from rankmill.producer.errors import UsageError
     from rankmill.producer.sources.stored import Collection, QuerySet
-    from rankmill.producer.submission.inputs import Inputs
+    from rankmill.producer.submission.inputs import inputs_from
 
     if (corpus is None) == (collection is None):
         raise UsageError("Say which documents to rank: --corpus FILE, or --collection NAME; one of them.")
     if (queries is None) == (query_set is None):
         raise UsageError("Say which queries to rank for: --queries FILE, or --query-set NAME; one of them.")
     check_candidates(candidates, all_pairs)
-    return Inputs(
-        corpus=corpus or Collection(collection or ""),
-        queries=queries or QuerySet(query_set or ""),
-        candidates=candidates,
+    return inputs_from(
+        corpus or Collection(collection or ""),
+        queries or QuerySet(query_set or ""),
+        candidates,
+        max_line_bytes,
     )
 
 
