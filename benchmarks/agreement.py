@@ -16,7 +16,7 @@ from benchmarks.ranking import tau
 from benchmarks.report import publish
 from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
-from tests.support.jobs.works import score_pairs
+from tests.support.inputs.pair_texts import score_pairs
 
 TOP = 10
 Ranking = dict[str, float]

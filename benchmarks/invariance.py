@@ -14,7 +14,7 @@ from benchmarks.report import publish
 from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.scorer.protocol import Scorer
-from tests.support.jobs.works import score_pairs
+from tests.support.inputs.pair_texts import score_pairs
 
 Pair = tuple[str, str]
 COMPANY = {"alone": 1, "among 10": 10}

@@ -17,7 +17,7 @@ from benchmarks.report import publish
 from rankmill.db.records.scorers import Precision, ScorerSpec, WindowEnds
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.scorer.model_scorer import ModelScorer, PreparedBatches
-from tests.support.jobs.works import all_pairs, make_work
+from tests.support.inputs.pair_texts import all_pairs, pair_texts
 
 LAYERS, WIDTH = 6, 384
 LENGTHS = (8192, 2048, 512)
@@ -39,8 +39,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(Path(folder))
         scorers = {length: scorer_of(model, length) for length in LENGTHS}
-    work = make_work(all_pairs(questions, contracts))
-    prepared = {length: scorer.prepare([work]) for length, scorer in scorers.items()}
+    request = pair_texts(all_pairs(questions, contracts))
+    prepared = {length: scorer.prepare([request]) for length, scorer in scorers.items()}
     seconds: dict[int, list[float]] = {length: [] for length in LENGTHS}
     for _ in range(asked.rounds):
         for length, scorer in scorers.items():

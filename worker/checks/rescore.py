@@ -7,15 +7,13 @@ import json
 import sys
 from dataclasses import asdict
 
+from rankmill.db.records.pairs import PairTexts, TextPair
 from rankmill.db.records.scorers import spec_from_json
-from rankmill.db.records.shards import Claim, ShardWork, TextPair
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
+from rankmill.worker.scorer.protocol import score_once
 
 EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
-_CLAIM = Claim(
-    shard_id=0, job_id=0, worker_id=0, attempt=1, first_pair=0, end_pair=1, num_pairs=1, num_tokens=0
-)
 
 
 def rescore() -> int:
@@ -27,10 +25,8 @@ def rescore() -> int:
     exit_code = EXIT_OK
     try:
         scorer = load_scorer(spec_from_json(asked["scorer"]))
-        work = ShardWork(
-            claim=_CLAIM, pairs=[TextPair(0, 1)], texts={0: asked["query"], 1: asked["document"]}
-        )
-        [result] = scorer.score(scorer.prepare([work]), lambda: False)
+        texts = {0: asked["query"], 1: asked["document"]}
+        result = score_once(scorer, PairTexts(pairs=[TextPair(0, 1)], texts=texts))
         found |= {"engine": asdict(scorer.facts)}
         for score in result.scores:
             found |= {"score": score._asdict()}

@@ -4,10 +4,11 @@ Knows groups and how one fails; knows neither what is claimed next nor how score
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from rankmill.db.records.pairs import PairResults
 from rankmill.db.records.shards import Claim, ShardResult, ShardWork
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.worker.drain.landing import Landing
@@ -64,13 +65,13 @@ class Scoring:
                 raise group.error
             assert group.prepared is not None
             with self._pulse.scoring(group.claims):
-                results = loaded.scorer.score(group.prepared, should_stop)
+                found = loaded.scorer.score(group.prepared, should_stop)
         except Stopped as stopped:
-            return group.done + list(stopped.results)
+            return group.done + joined(group.works, stopped.results)
         except Exception as error:
             return group.done + self._score_alone(loaded, group, error, ahead, should_stop)
         self._worked(loaded)
-        return group.done + results
+        return group.done + joined(group.works, found)
 
     def _score_alone(
         self,
@@ -91,7 +92,7 @@ class Scoring:
                 # in the thread that always prepares: a scorer promises no more than one preparing thread
                 prepared = ahead.submit(loaded.scorer.prepare, [work]).result()
                 with self._pulse.scoring([work.claim]):
-                    results += loaded.scorer.score(prepared, should_stop)
+                    results += joined([work], loaded.scorer.score(prepared, should_stop))
                 self._worked(loaded)
             except Stopped:
                 break
@@ -115,6 +116,17 @@ class Scoring:
     def _worked(self, loaded: LoadedScorer) -> None:
         self._failed_in_a_row.clear()
         self._scorer_cache.works(loaded.scorer_id)
+
+
+def joined(works: Sequence[ShardWork], results: Sequence[PairResults | None]) -> list[ShardResult]:
+    """What a scorer gave for these shards, with their claims; without those that it has not scored whole."""
+    return [
+        ShardResult(
+            claim=work.claim, scores=found.scores, failures=found.failures, num_tokens=found.num_tokens
+        )
+        for work, found in zip(works, results, strict=True)
+        if found is not None
+    ]
 
 
 def _is_part_of(claim: Claim, whole: Claim) -> bool:
