@@ -17,6 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PACKAGES = ("rankmill.producer", "rankmill.worker", "rankmill.db")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 PATH_IN_CODE = re.compile(
     r"`((?:db|producer|worker|tests|benchmarks|docs|training|examples)/[\w./-]+\.\w+)[`:]"
 )
@@ -113,6 +114,17 @@ def test_every_path_of_code_that_a_page_names_is_there() -> None:
         for page in our_pages()
         for path in PATH_IN_CODE.findall(page.read_text(encoding="utf-8"))
         if not (ROOT / path).exists()
+    ]
+    assert wrong == []
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = {test for page in our_pages() for test in NAMED_TEST.findall(page.read_text(encoding="utf-8"))}
+    assert len(named) > 50
+    wrong = [
+        f"{path}::{name}"
+        for path, name in sorted(named)
+        if not (ROOT / path).exists() or f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
     ]
     assert wrong == []
 
