@@ -1,7 +1,7 @@
 """What smaller windows cost: the same contracts and questions in sequences of 8,192, 2,048 and 512 tokens.
 
 A model of 6 layers x 384 with 8,192 positions and random weights, in one process without store or queue.
-The seconds stand beside what the arithmetic of docs/engine.md expects.
+The seconds stand beside what the arithmetic of docs/measurements.md expects.
 Run: python -m benchmarks.windows --cuad DIR
 """
 
