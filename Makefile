@@ -88,8 +88,9 @@ bench: setup ## measure the engine beside others, each in its own environment (l
 	@[[ ' $(BENCH) ' != *' peers '* ]] || PYTHON='$(CURDIR)/$(BIN)/python' benchmarks/peers.sh
 	@for part in $(BENCH); do case $$part in \
 		peers) $(BIN)/python -m benchmarks.peers $(if $(DATA),--data '$(DATA)') ;; \
-		cuad | kills) $(BIN)/python -m benchmarks.$$part --cuad '$(DATA)/cuad' ;; \
-		*) for store in sqlite postgresql; do $(BIN)/python -m benchmarks.$$part --on $$store; done ;; \
+		cuad) $(BIN)/python -m benchmarks.cuad --cuad '$(DATA)/cuad' ;; \
+		kills) $(BIN)/python -m benchmarks.jobs.kills --cuad '$(DATA)/cuad' ;; \
+		*) for store in sqlite postgresql; do $(BIN)/python -m benchmarks.jobs.$$part --on $$store; done ;; \
 	esac; done
 
 .PHONY: clean

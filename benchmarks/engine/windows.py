@@ -2,7 +2,7 @@
 
 A model of 6 layers x 384 with 8,192 positions and random weights, in one process without store or queue.
 The seconds stand beside what the arithmetic of docs/measurements.md expects.
-Run: python -m benchmarks.windows --cuad DIR
+Run: python -m benchmarks.engine.windows --cuad DIR
 """
 
 import argparse
@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.agreement import read
-from benchmarks.nights import make_model
+from benchmarks.engine.agreement import read
+from benchmarks.jobs.nights import make_model
 from benchmarks.report import publish
 from rankmill.db.records.scorers import Precision, ScorerSpec, WindowEnds
 from rankmill.worker.loading.assemble import assemble
