@@ -76,7 +76,7 @@ WORDS: Mapping[str, str | tuple[str, ...]] = {
     "not_told": "the {kind} for the end of job {job_id} was not accepted: {reason}",
     "settling_failed": "following up jobs that ended failed; the next round tries again: {reason}",
     "refining_failed": "looking for the best clauses failed; the next round tries again: {reason}",
-    "beat_ready": "asks {store} every minute which schedules are due",
+    "beat_ready": "asks {store} every minute what is due",
     "beat_failed": "could not ask the store which schedules are due; asking again soon: {reason}",
     "night_due": "schedule {schedule} is due: its run of {night}",
     "night_caught_up": "schedule {schedule} missed its run of {night}, which starts now",
