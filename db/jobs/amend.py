@@ -1,4 +1,4 @@
-"""Amending a recorded job: its name, its priority and what of its results is shown; nothing that scores."""
+"""Amending a recorded job: its name, its priority and which of its results are shown; never its scores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,8 +21,8 @@ def amend(
     top_k: int | None = None,
     min_score: float | None = None,
 ) -> list[str]:
-    """Gives the job what is not None; writes nothing when it has it all. Says in sentences what cannot be:
-    a job keeps the name it has, and takes none that another job has.
+    """Changes what is not None, if the job does not have it already. Returns warnings: a job that has a name
+    keeps it, and a name that another job has is not given.
     """
     asked = {
         "top_k": top_k,
@@ -54,7 +54,7 @@ def _changes(row: Row[Any], options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(connection: Connection, row: Row[Any], name: str) -> str | None:
-    """Why the job cannot be called `name`; None when it can, or is."""
+    """Why the job cannot be named `name`; None if it can, or is."""
     job_id = row.id
     if row.name is not None:
         same = row.name == name
@@ -68,7 +68,7 @@ def _refusal(connection: Connection, row: Row[Any], name: str) -> str | None:
 
 def _apply(connection: Connection, job_id: int, changes: Mapping[str, Any]) -> None:
     if "priority" in changes:
-        # Behind those that have this priority already: what it was served as another is not counted.
+        # It starts behind the jobs of its new priority: what it was served in the old one does not count.
         scorer_id = connection.execute(select(jobs.c.scorer_id).where(jobs.c.id == job_id)).scalar_one()
         changes = {**changes, "turn": latest_turn(connection, scorer_id, changes["priority"])}
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(**changes))

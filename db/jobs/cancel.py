@@ -12,9 +12,9 @@ from rankmill.db.store.store import Store
 
 
 def cancel_job(store: Store, job_id: int) -> int:
-    """Cancels an active job: its open shards are cancelled, and workers on them will land nothing.
+    """Cancels an active job and its open shards; workers that hold one of these can land nothing.
 
-    Returns how many shards that were. A job that already ended stays as it is. Raises UnknownJob.
+    Returns how many shards were cancelled. A job that has ended stays as it is. Raises UnknownJob.
     """
 
     def stop(connection: Connection) -> int:

@@ -10,9 +10,9 @@ from rankmill.db.store.store import Store
 
 
 def find_job(store: Store, job: str | int) -> int:
-    """The id of the job with this id or name; of several with the name (ended ones) the newest.
+    """The id of the job with this id or name; if several have the name, of the newest.
 
-    A name made of digits only is found by its id first. Raises UnknownJob.
+    Digits are taken for an id first. Raises UnknownJob.
     """
     text = str(job)
     if not is_storable(text):

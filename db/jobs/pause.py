@@ -1,7 +1,7 @@
-"""Pausing a job and letting it go on. A paused job stays active: nothing of it is claimed until then.
+"""Pausing and resuming a job. A paused job stays active, but none of its shards is claimed.
 
-Workers that hold shards of it land what is whole and give the rest back after their current batch; no attempt
-of it is counted as failed.
+Workers that hold some land what is complete and release the rest after their current batch, so that no
+attempt counts as failed.
 """
 
 from sqlalchemy import Connection, and_, func, select, update
@@ -15,10 +15,10 @@ from rankmill.db.store.store import Store
 
 
 def pause(store: Store, job_id: int) -> bool:
-    """Whether the job is paused now: one that has ended is not. Raises UnknownJob."""
+    """Pauses the job, unless it has ended. Returns whether it is paused now. Raises UnknownJob."""
 
     def hold(connection: Connection) -> bool:
-        find(connection, job_id)
+        scorer_priority_turn(connection, job_id)
         paused = connection.execute(
             update(jobs)
             .where(jobs.c.id == job_id, IS_ACTIVE)
@@ -30,10 +30,10 @@ def pause(store: Store, job_id: int) -> bool:
 
 
 def resume(store: Store, job_id: int) -> bool:
-    """Lets a paused job go on where it was; whether it was paused. Raises UnknownJob."""
+    """Lets a paused job go on. Returns whether it was paused. Raises UnknownJob."""
 
     def let_go(connection: Connection) -> bool:
-        scorer_id, priority, turn = find(connection, job_id)
+        scorer_id, priority, turn = scorer_priority_turn(connection, job_id)
         resumed = connection.execute(
             update(jobs)
             .where(and_(jobs.c.id == job_id, IS_ACTIVE, jobs.c.paused_at.is_not(None)))
@@ -44,7 +44,7 @@ def resume(store: Store, job_id: int) -> bool:
     return store.write(let_go)
 
 
-def find(connection: Connection, job_id: int) -> tuple[int, int, int]:
+def scorer_priority_turn(connection: Connection, job_id: int) -> tuple[int, int, int]:
     """The job's scorer, priority and turn. Raises UnknownJob."""
     asked = select(jobs.c.scorer_id, jobs.c.priority, jobs.c.turn).where(jobs.c.id == job_id)
     row = connection.execute(asked).one_or_none()

@@ -27,7 +27,7 @@ def job_progress(store: Store, job_id: int) -> JobProgress:
 
 
 def not_running(store: Store, job_ids: Collection[int]) -> set[int]:
-    """Those of the jobs that are paused or have ended."""
+    """Which of these jobs are paused or have ended."""
     with store.reading() as connection:
         return set(connection.scalars(select(jobs.c.id).where(jobs.c.id.in_(job_ids), ~RUNS)))
 
@@ -43,7 +43,7 @@ def list_job_progress(store: Store, limit: int = 50) -> list[JobProgress]:
 
 
 def progress_rows() -> Select[Any]:
-    """One row per job: the job, its scorer, sums over its shards, and what it gave up that has a score."""
+    """A row per job: the job, its scorer, sums over its shards, and how many given-up pairs have a score."""
 
     def total(amount: Any, *states: str) -> Any:
         counted = case((shards.c.state.in_(states), amount), else_=0) if states else amount

@@ -1,4 +1,8 @@
-"""Requests to publish a job when it ends: which are due, and what became of each. Publishes nothing."""
+"""Requests to publish a job, or to notify somebody, when it ends. Publishes nothing and notifies nobody.
+
+A request is due from the moment its job has ended until that end is followed up. `settled_for` is the time of
+the last end that was: a job that is retried and ends again is due again.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,13 +28,13 @@ RANKING = (
 )
 
 
-def is_unsettled(settled_for: Any) -> ColumnElement[bool]:
-    """Beside `jobs`: the job has ended, and not yet been settled for that end."""
+def needs_follow_up(settled_for: Any) -> ColumnElement[bool]:
+    """Beside `jobs`: the job has ended, and this end has not been followed up."""
     return and_(jobs.c.finished_at.is_not(None), settled_for.is_distinct_from(jobs.c.finished_at))
 
 
-def request(request_id: int) -> Select[Any]:
-    """A request that is due, with its ranking and what its job shows."""
+def due_request(request_id: int) -> Select[Any]:
+    """The request if it is due, with its ranking and the limits of its job's results."""
     return (
         select(
             *RANKING,
@@ -45,12 +49,12 @@ def request(request_id: int) -> Select[Any]:
         .select_from(publish_requests)
         .join(jobs, jobs.c.id == publish_requests.c.job_id)
         .join(rankings, rankings.c.id == publish_requests.c.ranking_id)
-        .where(publish_requests.c.id == request_id, is_unsettled(publish_requests.c.settled_for))
+        .where(publish_requests.c.id == request_id, needs_follow_up(publish_requests.c.settled_for))
     )
 
 
-def refusal_before(asked: Row[Any]) -> str | None:
-    """Why a job must not be published, as far as is known before its results are looked at."""
+def reason_to_refuse(asked: Row[Any]) -> str | None:
+    """Why the job must not be published, as far as that is known without its results; None if it may be."""
     if asked.state == JobState.CANCELLED:
         return "it was cancelled"
     if asked.last_request_id is not None and asked.last_request_id > asked.request_id:
@@ -65,7 +69,7 @@ def note_refused(connection: Connection, asked: Row[Any], reason: str) -> None:
     )
 
 
-def note_settled(connection: Connection, asked: Row[Any], publication_id: int) -> None:
+def note_published(connection: Connection, asked: Row[Any], publication_id: int) -> None:
     change = {"settled_for": asked.finished_at, "publication_id": publication_id, "reason": None}
     connection.execute(
         update(publish_requests).where(publish_requests.c.id == asked.request_id).values(change)
@@ -76,11 +80,11 @@ def note_settled(connection: Connection, asked: Row[Any], publication_id: int) -
 
 
 def due_requests(connection: Connection, job_id: int | None) -> Sequence[int]:
-    """The ids of requests whose job has ended, of one job or of all, in the order they were asked."""
+    """The ids of the requests that are due, of one job or of all, in the order they were made."""
     due = (
         select(publish_requests.c.id)
         .join(jobs, jobs.c.id == publish_requests.c.job_id)
-        .where(is_unsettled(publish_requests.c.settled_for))
+        .where(needs_follow_up(publish_requests.c.settled_for))
         .order_by(publish_requests.c.id)
     )
     if job_id is not None:
@@ -88,17 +92,17 @@ def due_requests(connection: Connection, job_id: int | None) -> Sequence[int]:
     return connection.scalars(due).all()
 
 
-def ask(
+def request_follow_up(
     connection: Connection,
     job_id: int,
     publishing: Publishing | None,
     notification: NotificationRequest | None,
 ) -> None:
-    """Notes what is to happen when the job ends; of one that has ended already, it is due at once."""
+    """Records what is to happen when the job ends; if it has ended already, that is due at once."""
     if publishing is not None:
         connection.execute(
             insert(publish_requests).values(
-                ranking_id=ranking_of(connection, publishing),
+                ranking_id=find_or_make_ranking(connection, publishing),
                 job_id=job_id,
                 policy=publishing.policy,
                 asked_at=now_s(),
@@ -107,11 +111,11 @@ def ask(
     if notification is not None:
         for kind, address in (("webhook", notification.webhook), ("task", notification.then)):
             if address is not None:
-                ask_for_notification(connection, job_id, kind, address)
+                request_notification(connection, job_id, kind, address)
 
 
-def ranking_of(connection: Connection, publishing: Publishing) -> int:
-    """The id of the ranking, made now if there is none; what it keeps is what was asked last."""
+def find_or_make_ranking(connection: Connection, publishing: Publishing) -> int:
+    """The id of the ranking, made if it is new. It keeps as many publications as was asked for last."""
     keep = publishing.keep
     new = upsert(connection, rankings).values(
         name=publishing.ranking, keep=keep or DEFAULT_KEEP, created_at=now_s()
@@ -124,8 +128,8 @@ def ranking_of(connection: Connection, publishing: Publishing) -> int:
     return ranking_id
 
 
-def ask_for_notification(connection: Connection, job_id: int, kind: str, address: str) -> None:
-    """One notification of a kind and address for a job; asked again after it was told, it is told again."""
+def request_notification(connection: Connection, job_id: int, kind: str, address: str) -> None:
+    """One notification for each kind and address of a job. Asked for again, it is sent again."""
     new = upsert(connection, notices).values(job_id=job_id, kind=kind, address=address)
     anew = {"settled_for": None, "num_tries": 0, "next_at": 0.0, "told_at": None, "reason": None}
     connection.execute(new.on_conflict_do_update(index_elements=["job_id", "kind", "address"], set_=anew))

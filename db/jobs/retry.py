@@ -1,6 +1,6 @@
-"""Trying again what a job gave up: its dead shards, and the failed pairs of those that are done.
+"""Retrying what a job gave up: its dead shards, and the failed pairs of shards that are done.
 
-The job is active again and keeps its key, its name and every score it has; its spans are found anew.
+The job is active again and keeps its key, its name and its scores. Its spans are found anew.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from rankmill.db.errors import JobCancelled, NameTaken, UnknownJob
-from rankmill.db.jobs.span_requests import look_again
+from rankmill.db.jobs.span_requests import reopen
 from rankmill.db.queue.fair_share import latest_turn
 from rankmill.db.queue.splitting import Piece, count_pieces, split
 from rankmill.db.records.jobs import JobState
@@ -21,21 +21,21 @@ from rankmill.db.store.store import Store
 
 
 class Retried(NamedTuple):
-    """How many pairs are tried again, in how many shards."""
+    """How many pairs are retried, in how many shards."""
 
     num_pairs: int
     num_shards: int
 
 
 def retry_failed(store: Store, job_id: int) -> Retried:
-    """Makes the job's failed pairs ready again, and nothing else of it; a job without any stays as it is.
+    """Makes the job's failed pairs ready again; a job without any stays as it is.
 
-    Raises UnknownJob, JobCancelled, and NameTaken when the job had ended and another goes by its name now.
+    Raises UnknownJob, JobCancelled, and NameTaken when the job had ended and another job has its name now.
     """
 
     def open_again(connection: Connection) -> Retried:
         given_up = select(shards).where(shards.c.job_id == job_id, IS_GIVEN_UP).order_by(shards.c.id)
-        # Locked in order, as landing does, and before the job.
+        # In the order of landing, and before the job.
         rows = connection.execute(given_up.with_for_update()).all()
         job = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
         if job is None:
@@ -49,10 +49,10 @@ def retry_failed(store: Store, job_id: int) -> Retried:
         num_shards = 0
         for row in rows:
             if row.state == "dead":
-                revive(connection, row)
+                make_suspect(connection, row)
                 num_shards += 1
             else:
-                pieces = runs(connection, row)
+                pieces = scored_and_failed_pieces(connection, row)
                 split(connection, row, pieces)
                 num_pieces[job_id] += len(pieces) - 1
                 num_shards += sum(piece.rest["state"] == "ready" for piece in pieces)
@@ -61,7 +61,7 @@ def retry_failed(store: Store, job_id: int) -> Retried:
         again = update(jobs).where(jobs.c.id == job_id)
         connection.execute(again.values(state=JobState.ACTIVE, finished_at=None, turn=turn))
         count_pieces(connection, num_pieces)
-        look_again(connection, job_id)
+        reopen(connection, job_id)
         dead = sum(row.num_pairs for row in rows if row.state == "dead")
         return Retried(dead + sum(row.failed_pairs for row in rows if row.state == "done"), num_shards)
 
@@ -69,7 +69,7 @@ def retry_failed(store: Store, job_id: int) -> Retried:
 
 
 def check_name(connection: Connection, job: Row[Any]) -> None:
-    """Raises NameTaken when an active job has this ended one's name."""
+    """Raises NameTaken when the job has ended and an active one has its name."""
     if job.name is None or job.state == JobState.ACTIVE:
         return
     same = select(jobs.c.id).where(jobs.c.name == job.name, jobs.c.state == JobState.ACTIVE)
@@ -78,8 +78,8 @@ def check_name(connection: Connection, job: Row[Any]) -> None:
         raise NameTaken(job.name, holder)
 
 
-def revive(connection: Connection, row: Row[Any]) -> None:
-    """A dead shard is a suspect again: whatever it did to its workers, it does alone."""
+def make_suspect(connection: Connection, row: Row[Any]) -> None:
+    """Makes a dead shard a suspect: claimed alone, it can harm no other shard."""
     connection.execute(
         update(shards)
         .where(shards.c.id == row.id)
@@ -87,8 +87,8 @@ def revive(connection: Connection, row: Row[Any]) -> None:
     )
 
 
-def runs(connection: Connection, row: Row[Any]) -> list[Piece]:
-    """A done shard as pieces: of pairs that are scored, done; of pairs that failed, ready."""
+def scored_and_failed_pieces(connection: Connection, row: Row[Any]) -> list[Piece]:
+    """A done shard in pieces: those of scored pairs are done, those of failed pairs ready."""
     pair_nos = (
         select(pairs.c.pair_no, failed_pairs.c.pair_no.is_not(None).label("has_failed"))
         .outerjoin(
@@ -112,13 +112,13 @@ def runs(connection: Connection, row: Row[Any]) -> list[Piece]:
     left_tokens = row.scored_tokens
     pieces = []
     for (has_failed, numbers), start, end in zip(stretches, starts, starts[1:], strict=False):
-        rest = fresh(row) if has_failed else scored(row, len(numbers), left_tokens)
+        rest = ready_again(row) if has_failed else still_done(row, len(numbers), left_tokens)
         left_tokens = left_tokens if has_failed else 0
         pieces.append(Piece(start, end, len(numbers), rest))
     return pieces
 
 
-def fresh(row: Row[Any]) -> dict[str, Any]:
+def ready_again(row: Row[Any]) -> dict[str, Any]:
     return {
         "state": "ready",
         "attempt": row.attempt,
@@ -130,8 +130,8 @@ def fresh(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def scored(row: Row[Any], num_pairs: int, num_tokens: int) -> dict[str, Any]:
-    """The tokens that were read stand with the first of the pieces."""
+def still_done(row: Row[Any], num_pairs: int, num_tokens: int) -> dict[str, Any]:
+    """The tokens that were read are counted in the first of the done pieces."""
     return {
         "state": "done",
         "attempt": row.attempt,

@@ -1,4 +1,4 @@
-"""Why a job reuses no score though one like it came before: its scorer is another, and in what."""
+"""Why a job reuses no score although a similar job came before: how its scorer differs."""
 
 from dataclasses import fields
 from typing import Any
@@ -20,14 +20,14 @@ WORDS = {
 SHOWN_DIGITS = 12
 
 
-def why_anew(store: Store, job_id: int) -> str | None:
-    """In what the job's scorer differs from that of the job before it; None when it does not, or none was.
+def why_nothing_is_reused(store: Store, job_id: int) -> str | None:
+    """How the job's scorer differs from that of the job before; None if it does not or there was none.
 
-    The job before is the last of the same name, or else of the same model.
+    The job before is the last one of the same name, or of the same model if the job has no name.
     """
     with store.reading() as connection:
         job = connection.execute(with_scorer().where(jobs.c.id == job_id)).one()
-        before = connection.execute(earlier(job)).first()
+        before = connection.execute(job_before(job)).first()
     if before is None or before.scorer_id == job.scorer_id:
         return None
     old, new = spec_of(before), spec_of(job)
@@ -46,13 +46,13 @@ def with_scorer() -> Select[Any]:
     )
 
 
-def earlier(job: Row[Any]) -> Select[Any]:
+def job_before(job: Row[Any]) -> Select[Any]:
     alike = scorers.c.model == job.model if job.name is None else jobs.c.name == job.name
     return with_scorer().where(jobs.c.id < job.id, alike).order_by(jobs.c.id.desc()).limit(1)
 
 
 def shown(value: object) -> str:
-    """A part of a scorer for people: a digest by its first digits."""
+    """One field of a scorer for people: of a digest, the first digits."""
     return "the default" if value is None else str(value)[:SHOWN_DIGITS] if is_digest(value) else str(value)
 
 

@@ -1,4 +1,7 @@
-"""What was asked for of the spans of a job, and the clauses that were found. Scores nothing."""
+"""Requests for the best clauses of a job's best documents (spans), and the spans found. Scores nothing.
+
+A job of its own scores the clauses: the clause job (`refining_job_id`; see db/submission/clause_job.py).
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,8 +22,8 @@ MAX_SPANS = 3
 OPEN_AGAIN = {"refining_job_id": None, "settled_at": None}
 
 
-class Asked(NamedTuple):
-    """What was asked of a job, how far it came, and in which state of the job that was seen."""
+class SpanRequest(NamedTuple):
+    """A request for a job's spans, how far it has come, and the state the job was in when this was read."""
 
     job_id: int
     num_documents: int
@@ -31,8 +34,10 @@ class Asked(NamedTuple):
     finished_at: float | None
 
 
-def want_spans(connection: Connection, job_id: int, num_documents: int, max_spans: int = MAX_SPANS) -> None:
-    """Asks for spans of each query's best documents. Of a job that was asked before more can be asked.
+def request_spans(
+    connection: Connection, job_id: int, num_documents: int, max_spans: int = MAX_SPANS
+) -> None:
+    """Requests spans of each query's best documents. A later request may ask for more documents.
 
     A job that gave up pairs is looked at again in any case: other jobs may have scored them since.
     """
@@ -52,13 +57,13 @@ def want_spans(connection: Connection, job_id: int, num_documents: int, max_span
     )
 
 
-def look_again(connection: Connection, job_id: int) -> None:
-    """Of a job that goes on: its best documents may be others when it ends, and so its spans."""
+def reopen(connection: Connection, job_id: int) -> None:
+    """Opens the request of a job that goes on: its best documents, and so its spans, may change."""
     connection.execute(update(span_requests).where(span_requests.c.job_id == job_id).values(OPEN_AGAIN))
 
 
 def open_requests(store: Store, model: str) -> Sequence[int]:
-    """Jobs of `model` that ended and whose spans are still to come."""
+    """The jobs of `model` that have ended and whose spans are still to be found."""
     with store.reading() as connection:
         return connection.scalars(
             select(span_requests.c.job_id)
@@ -73,37 +78,38 @@ def open_requests(store: Store, model: str) -> Sequence[int]:
         ).all()
 
 
-def asked_of(connection: Connection, job_id: int) -> Asked | None:
-    """What was asked of this job, if anything."""
-    asked = select(span_requests, jobs.c.state, jobs.c.finished_at).join(jobs)
-    row = connection.execute(asked.where(span_requests.c.job_id == job_id)).mappings().one_or_none()
-    return None if row is None else Asked(**row)
+def find_request(connection: Connection, job_id: int) -> SpanRequest | None:
+    """The request for this job's spans, if there is one."""
+    with_job = select(span_requests, jobs.c.state, jobs.c.finished_at).join(jobs)
+    row = connection.execute(with_job.where(span_requests.c.job_id == job_id)).mappings().one_or_none()
+    return None if row is None else SpanRequest(**row)
 
 
-def is_still(connection: Connection, asked: Asked) -> bool:
-    """Whether all is as it was seen: nobody retried the job or asked for more. True until the transaction's
-    end, because both rows are locked (the job first, as retrying does).
+def is_unchanged(connection: Connection, request: SpanRequest) -> bool:
+    """Whether nobody retried the job or asked for more since `request` was read.
+
+    So it stays until the transaction ends: both rows are locked (the job first, as retrying does).
     """
-    of_job = select(jobs.c.id).where(jobs.c.id == asked.job_id)
-    of_request = select(span_requests.c.job_id).where(span_requests.c.job_id == asked.job_id)
+    of_job = select(jobs.c.id).where(jobs.c.id == request.job_id)
+    of_request = select(span_requests.c.job_id).where(span_requests.c.job_id == request.job_id)
     for rows in (of_job, of_request):
         connection.execute(rows.with_for_update(key_share=True))
-    return asked_of(connection, asked.job_id) == asked
+    return find_request(connection, request.job_id) == request
 
 
-def note_refining(connection: Connection, asked: Asked, refining_job_id: int) -> None:
-    """Records which job scores the clauses, unless the job went on or more was asked since."""
-    if is_still(connection, asked):
-        is_asked = span_requests.c.job_id == asked.job_id
-        connection.execute(update(span_requests).where(is_asked).values(refining_job_id=refining_job_id))
+def note_clause_job(connection: Connection, request: SpanRequest, clause_job_id: int) -> None:
+    """Records which job scores the clauses, unless the request has changed."""
+    if is_unchanged(connection, request):
+        is_request = span_requests.c.job_id == request.job_id
+        connection.execute(update(span_requests).where(is_request).values(refining_job_id=clause_job_id))
 
 
-def keep(connection: Connection, asked: Asked, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Stores the spans in place of those before and settles the request, in one step; a second time, or when
-    the job went on or more was asked since, it changes nothing.
+def store_spans(connection: Connection, request: SpanRequest, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Replaces the job's spans and closes the request, in one step. If the request has changed, or is closed,
+    nothing is stored.
     """
-    if is_still(connection, asked):
-        is_asked = span_requests.c.job_id == asked.job_id
-        connection.execute(update(span_requests).where(is_asked).values(settled_at=now_s()))
-        connection.execute(spans.delete().where(spans.c.job_id == asked.job_id))
+    if is_unchanged(connection, request):
+        is_request = span_requests.c.job_id == request.job_id
+        connection.execute(update(span_requests).where(is_request).values(settled_at=now_s()))
+        connection.execute(spans.delete().where(spans.c.job_id == request.job_id))
         insert_rows(connection, "spans", [column.name for column in spans.c], rows)

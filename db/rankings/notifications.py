@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, case, exists, literal, null, or_, select, update
 
 from rankmill.db.jobs.progress import job_progress
-from rankmill.db.jobs.publish_requests import is_unsettled
+from rankmill.db.jobs.publish_requests import needs_follow_up
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.rankings import notices, publications, publish_requests, rankings
@@ -77,13 +77,13 @@ def notify_due(
 def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Notification | None:
     """The next notification that is due; nobody else gets it for LEASE_S seconds."""
     waits_for_publication = exists().where(
-        publish_requests.c.job_id == notices.c.job_id, is_unsettled(publish_requests.c.settled_for)
+        publish_requests.c.job_id == notices.c.job_id, needs_follow_up(publish_requests.c.settled_for)
     )
     due = (
         select(notices.c.id, jobs.c.finished_at)
         .join(jobs, jobs.c.id == notices.c.job_id)
         .where(
-            is_unsettled(notices.c.settled_for),
+            needs_follow_up(notices.c.settled_for),
             notices.c.next_at <= now_s(),
             notices.c.kind.in_(kinds),
             ~waits_for_publication,
@@ -195,7 +195,7 @@ class NotificationRow(NamedTuple):
 def notifications_of(store: Store, job_ids: Collection[int]) -> list[NotificationRow]:
     """The notices of these jobs."""
     state = case(
-        (or_(jobs.c.finished_at.is_(None), is_unsettled(notices.c.settled_for)), "waiting"),
+        (or_(jobs.c.finished_at.is_(None), needs_follow_up(notices.c.settled_for)), "waiting"),
         (notices.c.told_at.is_not(None), "told"),
         else_="given up",
     )

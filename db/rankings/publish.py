@@ -11,12 +11,12 @@ from sqlalchemy import Connection, Row, Select, or_, select
 from rankmill.db.errors import NothingToRollBackTo, StoreBusy, UnknownRanking
 from rankmill.db.jobs.publish_requests import (
     RANKING,
+    due_request,
     due_requests,
-    is_unsettled,
+    needs_follow_up,
+    note_published,
     note_refused,
-    note_settled,
-    refusal_before,
-    request,
+    reason_to_refuse,
 )
 from rankmill.db.rankings.catalog import find
 from rankmill.db.rankings.current import is_current, record, stands_already, target_of_rollback
@@ -71,7 +71,7 @@ def kept_jobs(connection: Connection) -> set[int]:
     waiting = (
         select(table.c.job_id)
         .join(jobs, jobs.c.id == table.c.job_id)
-        .where(or_(jobs.c.finished_at.is_(None), is_unsettled(table.c.settled_for)))
+        .where(or_(jobs.c.finished_at.is_(None), needs_follow_up(table.c.settled_for)))
         for table in (publish_requests, notices)
     )
     return {
@@ -105,10 +105,12 @@ class PublicationAttempt(StagingSession):
         raise StoreBusy("Other publications of this ranking keep coming first. Try again.")
 
     def try_to_settle(self, request_id: int) -> Publication | None:
-        asked = self.in_transaction(lambda connection: connection.execute(request(request_id)).one_or_none())
+        asked = self.in_transaction(
+            lambda connection: connection.execute(due_request(request_id)).one_or_none()
+        )
         if asked is None:
             return None
-        refusal = refusal_before(asked)
+        refusal = reason_to_refuse(asked)
         if refusal is not None:
             self.refuse(asked, refusal)
             return None
@@ -120,7 +122,7 @@ class PublicationAttempt(StagingSession):
         )
         if self.in_transaction(lambda connection: stands_already(connection, asked, wanted)):
             self.in_transaction(
-                lambda connection: note_settled(connection, asked, asked.publication_id), writes=True
+                lambda connection: note_published(connection, asked, asked.publication_id), writes=True
             )
             return None
         compared = self.compare(asked, wanted)
@@ -186,11 +188,11 @@ class PublicationAttempt(StagingSession):
         def step(connection: Connection) -> Publication | None:
             check_still(connection, base, asked)
             if asked is not None and not compared.num_moves and is_current(connection, base, wanted):
-                note_settled(connection, asked, base.publication_id)
+                note_published(connection, asked, base.publication_id)
                 return None
             published = record(connection, base, wanted, compared, restored_id)
             if asked is not None:
-                note_settled(connection, asked, published.publication_id)
+                note_published(connection, asked, published.publication_id)
             reach("before_publication_commit")
             return published
 
@@ -212,6 +214,6 @@ def check_still(connection: Connection, base: Row[Any], asked: Row[Any] | None) 
         base.last_cursor,
         base.last_request_id,
     )
-    is_due = asked is None or connection.execute(request(asked.request_id)).one_or_none() == asked
+    is_due = asked is None or connection.execute(due_request(asked.request_id)).one_or_none() == asked
     if not is_same or not is_due:
         raise Overtaken

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from rankmill.db.errors import UnknownJob
-from rankmill.db.jobs.span_requests import asked_of
+from rankmill.db.jobs.span_requests import find_request
 from rankmill.db.records.results import ResultRow, Span
 from rankmill.db.records.sigmoid import sigmoid
 from rankmill.db.results.scored_pairs import IS_SCORE_OF_PAIR, OF_PAIRS, SCORED_PAIRS
@@ -64,7 +64,7 @@ def ranked_results(
         if run(connection, "SELECT 1 FROM jobs WHERE id = ?", job_id).fetchone() is None:
             raise UnknownJob(str(job_id))
         rows = stream(connection, RESULTS, job_id, job_id, job_id)
-        if asked_of(connection, job_id) is None:
+        if find_request(connection, job_id) is None:
             yield from ranked(rows, top_k, min_score)
         else:
             yield from ranked(rows, top_k, min_score, partial(spans_of_query, connection, job_id))

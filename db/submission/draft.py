@@ -1,10 +1,10 @@
-"""A draft: a job while it is being read. Nothing of it is visible until it is recorded.
+"""A draft: a job while its inputs are read. Nothing of it is visible until it is recorded.
 
-Texts are stored in committed chunks on the way (one nobody points at is harmless); everything else waits
+Texts are stored in chunks while they are read: one that nothing points at is harmless. Everything else waits
 in temporary tables and is recorded in one transaction. Memory is constant whatever is read.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 from sqlalchemy import Connection
@@ -14,7 +14,6 @@ from rankmill.db.corpus.texts import TextIdentity, store_texts, text_chunks, tex
 from rankmill.db.errors import EmptyDraft
 from rankmill.db.records.inputs import CandidateRow, DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest, Submission
-from rankmill.db.records.shards import PairCost, ShardPlan
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import chunks, insert_rows, many, one_of, run
 from rankmill.db.store.staging_session import InputSession
@@ -29,6 +28,7 @@ from rankmill.db.submission.draft_tables import (
     take_queries,
 )
 from rankmill.db.submission.record import record_draft
+from rankmill.db.submission.sharding import Slicer
 from rankmill.db.submission.token_estimates import text_tokens
 
 CANDIDATES_PER_CHUNK = 20_000
@@ -48,9 +48,9 @@ CANDIDATE_COLUMNS = ("query_id", "document_id", "line")
 
 
 class Draft(InputSession):
-    """A job being read: queries first, then candidates (or all pairs), then documents; then publish.
+    """A job being read: add queries first, then candidates (or use all pairs), then documents; then record.
 
-    `num_duplicate_candidates` counts candidate lines that repeat a pair; known after check().
+    `num_duplicate_candidates` counts candidate lines that repeat a pair; it is known after check().
     """
 
     def __init__(self, store: Store, connection: Connection) -> None:
@@ -60,7 +60,7 @@ class Draft(InputSession):
         self.num_queries = 0
         self.num_candidates = 0
         self.num_documents_read = 0
-        self.num_documents = 0  # of those read from files: their numbers
+        self.num_documents = 0  # candidates among the documents read from files
         self.num_pairs = 0
         self.num_duplicate_candidates = 0
         self.in_transaction(create_draft_tables)
@@ -94,7 +94,7 @@ class Draft(InputSession):
         check_distinct(connection, "query", "draft_queries", "query_id", "query_no")
 
     def use_query_set(self, name: str) -> str:
-        """Takes the queries of a query set as they are now; returns its identity. Raises UnknownName."""
+        """Uses the queries of a query set as they are now; returns its identity. Raises UnknownName."""
 
         def take(connection: Connection) -> tuple[str, int]:
             query_set_id, identity = lock_named_set(connection, QUERY_SETS, name)
@@ -105,7 +105,7 @@ class Draft(InputSession):
         return identity
 
     def use_collection(self, name: str) -> str:
-        """Takes the documents of a collection as they are now; returns its identity. Raises UnknownName."""
+        """Uses the documents of a collection as they are now; returns its identity. Raises UnknownName."""
 
         def take(connection: Connection) -> tuple[str, int]:
             collection_id, identity = lock_named_set(connection, COLLECTIONS, name)
@@ -117,7 +117,7 @@ class Draft(InputSession):
         return identity
 
     def use_all_pairs(self) -> None:
-        """Every query with every document, instead of candidates."""
+        """Pairs every query with every document, instead of candidates."""
         self.is_all_pairs = True
 
     def add_candidates(self, candidates: Iterable[CandidateRow]) -> None:
@@ -142,7 +142,7 @@ class Draft(InputSession):
         index(connection, "draft_wanted_ids", "draft_wanted", "document_id")
 
     def add_documents(self, documents: Iterable[DocumentRow]) -> None:
-        """Adds the documents, in order; with candidates, only those that are some are stored.
+        """Adds the documents, in order. With candidates, only the texts of candidates are stored.
 
         Raises DuplicateId, UnstorableText.
         """
@@ -162,14 +162,14 @@ class Draft(InputSession):
         read = list(zip(chunk, identities, strict=True))
 
         def store_chunk(connection: Connection) -> int:
-            kept = {identity: row.text for row, identity in read if row.document_id in wanted}
-            ids = store_texts(connection, kept)
+            texts = {identity: row.text for row, identity in read if row.document_id in wanted}
+            ids = store_texts(connection, texts)
             rows = self.document_rows(read, wanted, ids)
             insert_rows(connection, "draft_documents", DOCUMENT_COLUMNS, rows)
             return sum(row.document_id in wanted for row in chunk)
 
-        num_kept = self.in_transaction(store_chunk, writes=True)
-        self.num_documents += num_kept
+        num_wanted = self.in_transaction(store_chunk, writes=True)
+        self.num_documents += num_wanted
         self.num_documents_read += len(chunk)
 
     def document_rows(
@@ -178,7 +178,7 @@ class Draft(InputSession):
         wanted: Container[str],
         ids: Mapping[bytes, int],
     ) -> Iterator[tuple[object, ...]]:
-        """The rows to stage; documents that are no candidates have no number and no text."""
+        """The rows to stage; documents that are not candidates have no number and no text."""
         document_no = self.num_documents
         for read_no, (row, (digest, num_bytes)) in enumerate(read, self.num_documents_read):
             place: tuple[int | None, ...] = (None, None, None)
@@ -217,12 +217,10 @@ class Draft(InputSession):
             check_known(connection, "document")
         return number_pairs(connection, all_pairs=self.is_all_pairs)
 
-    def record(
-        self, request: JobRequest, slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]]
-    ) -> Submission:
-        """Records the job in one transaction, or finds the one with the same key.
+    def record(self, request: JobRequest, slice_pairs: Slicer) -> Submission:
+        """Records the job in one transaction, or finds the one that has its key.
 
-        `slice_pairs` lays shards over pairs in stored order. Raises what check() raises, and NameTaken.
+        Raises what check() raises, and NameTaken.
         """
         self.check()
         restore_durability(self.connection)
@@ -236,6 +234,6 @@ class Draft(InputSession):
 
 @contextmanager
 def open_draft(store: Store) -> Iterator[Draft]:
-    """A new draft. What was not published when the block ends is gone."""
-    with store.connection() as connection, closing(Draft(store, connection)) as drafted:
-        yield drafted
+    """A new draft. What has not been recorded when the block ends is dropped."""
+    with store.connection() as connection, closing(Draft(store, connection)) as draft:
+        yield draft

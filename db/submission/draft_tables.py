@@ -1,6 +1,6 @@
-"""The draft's temporary tables: what was read so far, on one connection, seen by nobody else.
+"""The draft's temporary tables: what has been read so far, on one connection, invisible to others.
 
-Temporary tables take no lock of the store's: reading a corpus for an hour disturbs no one.
+Temporary tables lock nothing in the store, so reading a corpus may take an hour and disturbs nobody.
 """
 
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ TABLES = (
         line INTEGER
     )""",
     "draft_candidates (query_id {name}, document_id {name}, line INTEGER)",
-    # document_no is NULL for documents that are no candidates: only their ids are checked.
+    # document_no is NULL for documents that are not candidates: only their ids are checked.
     """draft_documents (
         read_no INTEGER {key}, document_id {name}, digest {bytes}, line INTEGER, text_offset INTEGER,
         document_no INTEGER, text_id BIGINT, num_tokens INTEGER
@@ -27,7 +27,7 @@ TABLES = (
     )""",
 )
 
-# As rankmill.db.submission.token_estimates.text_tokens counts.
+# As text_tokens of db/submission/token_estimates.py counts.
 TOKENS = f"CASE WHEN texts.num_bytes < {BYTES_PER_TOKEN} THEN 1 ELSE texts.num_bytes / {BYTES_PER_TOKEN} END"
 
 UNKNOWN_QUERY = """
@@ -67,7 +67,7 @@ FROM query_set_queries AS members JOIN texts ON texts.id = members.text_id
 WHERE members.query_set_id = ?
 """  # noqa: S608
 
-# `wanted` is NULL for documents that are no candidates: they get no number.
+# `wanted` is NULL for documents that are not candidates: they get no number.
 TAKE_DOCUMENTS = f"""
 INSERT INTO draft_documents (read_no, document_id, text_offset, document_no, text_id, num_tokens, line)
 SELECT row_number() OVER (ORDER BY members.document_id) - 1, members.document_id, members.text_offset,
@@ -85,7 +85,7 @@ FROM ({wanted}) AS wanted ORDER BY 1
 
 
 def create_draft_tables(connection: Connection) -> None:
-    """Makes the empty staging tables; they vanish with the connection."""
+    """Makes the empty tables; they are gone with the connection."""
     create_tables(connection, TABLES)
 
 
@@ -98,13 +98,13 @@ def check_known(connection: Connection, kind: str) -> None:
 
 
 def take_queries(connection: Connection, query_set_id: int) -> int:
-    """Fills draft_queries from a query set, in its order; returns how many there are."""
+    """Fills draft_queries from a query set, in its order. Returns how many queries those are."""
     num_taken: int = run(connection, TAKE_QUERIES, query_set_id).rowcount
     return num_taken
 
 
 def take_documents(connection: Connection, collection_id: int, *, all_pairs: bool) -> int:
-    """Fills draft_documents from a collection, by id, candidates numbered; returns how many there are."""
+    """Fills draft_documents from a collection, by id; candidates are numbered. Returns how many documents."""
     candidates = "LEFT JOIN draft_wanted ON draft_wanted.document_id = members.document_id"
     parts = (
         {"wanted": "members.document_id", "candidates": ""}
@@ -116,7 +116,7 @@ def take_documents(connection: Connection, collection_id: int, *, all_pairs: boo
 
 
 def number_pairs(connection: Connection, *, all_pairs: bool) -> int:
-    """Fills draft_pairs with the distinct pairs in stored order; returns how many there are."""
+    """Fills draft_pairs with the distinct pairs in stored order. Returns how many pairs those are."""
     cursor = driver(connection).cursor()
     cursor.execute(NUMBER_PAIRS.format(wanted=ALL_PAIRS if all_pairs else CANDIDATE_PAIRS))
     analyze(connection, "draft_pairs")

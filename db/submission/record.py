@@ -1,23 +1,24 @@
-"""Recording a draft: from its temporary tables to a job, its pairs and its shards, in one transaction."""
+"""Recording a draft: its temporary tables become a job with pairs and shards, in one transaction."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 
 from sqlalchemy import Connection, select, update
 
 from rankmill.db.errors import NameTaken, StoreBusy
-from rankmill.db.jobs.publish_requests import ask
-from rankmill.db.jobs.span_requests import want_spans
+from rankmill.db.jobs.publish_requests import request_follow_up
+from rankmill.db.jobs.span_requests import request_spans
 from rankmill.db.queue.completion import finish_jobs
 from rankmill.db.queue.fair_share import latest_turn
 from rankmill.db.records.jobs import PRIORITIES, JobRequest, JobState, Submission
 from rankmill.db.records.scorers import ScorerSpec
-from rankmill.db.records.shards import PairCost, ShardPlan
+from rankmill.db.records.shards import PairCost
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.scorers.identity import intern_scorer
 from rankmill.db.store.bulk import chunks, insert_rows, is_sqlite, run, stream, upsert
 from rankmill.db.store.clock import now_s
+from rankmill.db.submission.sharding import Slicer
 from rankmill.db.submission.token_estimates import unscored_costs
 
 SHARDS_PER_CHUNK = 1_000
@@ -41,8 +42,8 @@ LEFT JOIN scores ON scores.scorer_id = ?
     AND scores.query_text_id = draft_pairs.query_text_id
 ORDER BY draft_pairs.pair_no
 """
-# A subquery and not a join: PostgreSQL's figures for pairs do not know this job yet. Reused pairs stay in the
-# database: an unchanged night sends none of its pairs here.
+# A subquery and not a join: PostgreSQL's statistics do not know the pairs of this job yet. The database sends
+# no reused pairs: for an unchanged corpus nothing.
 COSTS = """
 SELECT pair_no, document_no, reused, query_tokens, document_tokens
 FROM (
@@ -71,32 +72,34 @@ def record_draft(
     connection: Connection,
     num_pairs: int,
     request: JobRequest,
-    slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]],
+    slice_pairs: Slicer,
 ) -> Submission:
-    """Records the checked draft on this connection; the caller's transaction makes it visible at once.
+    """Records the checked draft on this connection; it is visible when the caller's transaction commits.
 
-    A job that was recorded before is returned as it is: what is asked of it besides is the caller's to ask.
+    A job that was recorded before is returned as it is; the caller changes it, if anything else is asked.
     """
-    submission = find(connection, request.key) or insert(connection, num_pairs, request, slice_pairs)
-    if submission.is_new:  # last: it may take the lock of a ranking
-        ask(connection, submission.job_id, request.publishing, request.notification)
+    submission = find_submission(connection, request.key) or insert_job(
+        connection, num_pairs, request, slice_pairs
+    )
+    if submission.is_new:  # last: this may lock a ranking
+        request_follow_up(connection, submission.job_id, request.publishing, request.notification)
         if request.spans is not None:
-            want_spans(connection, submission.job_id, request.spans)
+            request_spans(connection, submission.job_id, request.spans)
     reach("before_record_commit")
     return submission
 
 
-def insert(
+def insert_job(
     connection: Connection,
     num_pairs: int,
     request: JobRequest,
-    slice_pairs: Callable[[Iterator[PairCost]], Iterator[ShardPlan]],
+    slice_pairs: Slicer,
 ) -> Submission:
     """The new job with its pairs and shards."""
     scorer_id = intern_scorer(connection, request.scorer)
-    job_id = insert_job(connection, request, scorer_id)
+    job_id = insert_job_row(connection, request, scorer_id)
     if job_id is None:
-        return taken(connection, request)
+        return submission_in_the_way(connection, request)
     num_queries: int = run(connection, QUERIES, job_id).rowcount
     num_documents: int = run(connection, DOCUMENTS, job_id).rowcount
     run(connection, PAIRS, job_id, scorer_id)
@@ -115,13 +118,13 @@ def insert(
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(counted))
     finish_jobs(connection, [job_id])
     if num_pairs >= MANY_PAIRS and not is_sqlite(connection):
-        # PostgreSQL's own round comes minutes later; until then it would plan for a few rows, and be slow.
+        # PostgreSQL analyses by itself minutes later; until then it would plan for a few rows, and be slow.
         run(connection, "ANALYZE job_queries, job_documents, pairs, shards")
     return Submission(job_id=job_id, is_new=True, **counted)
 
 
-def find(connection: Connection, key: str) -> Submission | None:
-    """The job that has this key already, as a submission that is not new."""
+def find_submission(connection: Connection, key: str) -> Submission | None:
+    """The job that already has this key, as a submission that is not new."""
     is_same = select(jobs).where(jobs.c.key == key, jobs.c.state != JobState.CANCELLED)
     row = connection.execute(is_same).one_or_none()
     if row is None:
@@ -137,8 +140,8 @@ def find(connection: Connection, key: str) -> Submission | None:
     )
 
 
-def insert_job(connection: Connection, request: JobRequest, scorer_id: int) -> int | None:
-    """The new job's row, its counts still to come; None when the key or the name is taken."""
+def insert_job_row(connection: Connection, request: JobRequest, scorer_id: int) -> int | None:
+    """Inserts the job's row, its counts still 0. Returns its id, or None when its key or name is taken."""
     row = upsert(connection, jobs).values(
         key=request.key,
         name=request.name,
@@ -155,9 +158,9 @@ def insert_job(connection: Connection, request: JobRequest, scorer_id: int) -> i
     return job_id
 
 
-def taken(connection: Connection, request: JobRequest) -> Submission:
-    """Who has the key or the name: another submitter of the same job, or NameTaken is raised."""
-    existing = find(connection, request.key)
+def submission_in_the_way(connection: Connection, request: JobRequest) -> Submission:
+    """The same job, recorded by another process meanwhile. Raises NameTaken when another job has the name."""
+    existing = find_submission(connection, request.key)
     if existing is not None:
         return existing
     holder = connection.scalar(

@@ -1,12 +1,12 @@
-"""Slicing: a job's pairs, in stored order, into shards of about `shard_tokens`. Pure; streams.
+"""Sharding: a job's pairs, in stored order, into shards of about `shard_tokens`. Pure; streams.
 
-Pairs come document by document, and a document whose pairs fit one shard is never cut, so that it is
-tokenised in one place. A document too large for one shard is cut between pairs, and begins in the shard
-before it only while that is less than half full. So any three shards in a row hold at least one shard's
+Pairs come document by document. If the pairs of a document fit one shard they are not split, so that the
+document is tokenised in one place. A document too large for one shard is split between pairs, and begins in
+the shard before it only while that is less than half full. So three shards in a row hold at least one shard's
 worth. Pairs whose score is reused cost nothing: they may lie within a shard, never at its ends.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby
 from operator import attrgetter
 
@@ -14,14 +14,17 @@ from rankmill.db.records.shards import PairCost, ShardPlan
 
 MAX_PAIRS = 8192
 
+Slicer = Callable[[Iterator[PairCost]], Iterator[ShardPlan]]
+"""Lays shards over a job's pairs, which come in stored order."""
+
 
 def slice_pairs(
     costs: Iterable[PairCost], shard_tokens: int, max_pairs: int = MAX_PAIRS
 ) -> Iterator[ShardPlan]:
-    """Yield shards that never overlap and hold every pair with num_tokens > 0 exactly once, in order.
+    """Yields shards that do not overlap and hold every pair with num_tokens > 0 exactly once, in order.
 
-    No shard exceeds `shard_tokens` estimated tokens or `max_pairs` pairs to score, but for a single pair
-    that does so alone. Remembers at most one shard's worth of pairs.
+    No shard exceeds `shard_tokens` estimated tokens or `max_pairs` pairs to score, unless a single pair does.
+    Remembers at most one shard's worth of pairs.
     """
     shard: ShardPlan | None = None
     for parcel, opens_large_document in _parcels(costs, shard_tokens, max_pairs):
@@ -43,7 +46,7 @@ def slice_pairs(
 def _parcels(
     costs: Iterable[PairCost], shard_tokens: int, max_pairs: int
 ) -> Iterator[tuple[ShardPlan, bool]]:
-    """What must not be cut: documents that fit one shard, and the single pairs of those that do not.
+    """What is never split: all pairs of a document that fits one shard, single pairs of one that does not.
 
     The flag marks the first pair of a document that does not fit.
     """

@@ -1,7 +1,7 @@
-"""What a pair will cost in tokens, guessed from its texts' lengths. Pure; knows no tokenizer.
+"""What a pair will cost in tokens, estimated from the lengths of its texts. Pure; knows no tokenizer.
 
-Only the sizes of shards and claims hang on it, never a score. It bounds what a worker computes for one claim
-and, because of that, the bytes of texts it holds: four a token, or BYTES_PER_UNREAD_TOKEN where ends are cut.
+Only the sizes of shards and claims depend on it, never a score. It bounds what a worker computes for a claim
+and how many bytes of texts it holds: four a token, or BYTES_PER_UNREAD_TOKEN where ends are truncated.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,22 +11,22 @@ from rankmill.db.records.shards import PairCost
 
 SPECIAL_TOKENS = 4
 BYTES_PER_TOKEN = 4
-# A text's end that no model reads is loaded and digested all the same. At this price a shard of 64 Ki tokens
-# holds 4 MiB of texts, and a GPU's claim of 16 such shards 64 MiB.
+# The end of a text is loaded even where no model reads it. At this price a shard of 64 Ki tokens holds 4 MiB
+# of texts at most, and a GPU's claim of 16 such shards 64 MiB.
 BYTES_PER_UNREAD_TOKEN = 64
-# Most models read no more at once. Of one that reads more, long documents are overestimated by a third.
+# Most models read no more at once. For one that reads more, long documents are overestimated by a third.
 USUAL_MAX_LENGTH = 512
 
 
 def text_tokens(num_bytes: int) -> int:
-    """A guess at the tokens of a text from its UTF-8 bytes; at least one."""
+    """The estimated tokens of a text of so many UTF-8 bytes; at least one."""
     return max(1, num_bytes // BYTES_PER_TOKEN)
 
 
 def unscored_costs(spec: ScorerSpec, pairs: Iterable[tuple[int, int, bool, int, int]]) -> Iterator[PairCost]:
     """The costs of (pair number, document number, reused, query tokens, document tokens), in stored order.
 
-    A reused pair costs nothing; the first other pair of a document also pays for its end, loaded in vain.
+    A reused pair costs nothing. The first other pair of a document also pays for the end that is not read.
     """
     cost, current = pair_cost(spec), None
     for pair_no, document_no, reused, query_tokens, document_tokens in pairs:
@@ -50,23 +50,23 @@ def pair_cost(spec: ScorerSpec) -> Callable[[int, int], int]:
 
 
 def document_cost(spec: ScorerSpec, document: int) -> int:
-    """What a document costs once, however many queries meet it: the end that is cut off is loaded."""
-    is_cut = spec.long_documents is LongDocuments.TRUNCATE and spec.max_length is not None
-    return unread_cost(document - (spec.max_length or 0)) if is_cut else 0
+    """What a document costs once, whatever the number of its pairs: the end that is loaded but not read."""
+    is_truncated = spec.long_documents is LongDocuments.TRUNCATE and spec.max_length is not None
+    return unread_cost(document - (spec.max_length or 0)) if is_truncated else 0
 
 
 def unread_cost(num_tokens: int) -> int:
-    """What so many tokens cost that are loaded and not read."""
+    """What tokens cost that are loaded but not read."""
     return max(0, num_tokens) * BYTES_PER_TOKEN // BYTES_PER_UNREAD_TOKEN
 
 
 def windowed_cost(spec: ScorerSpec, query: int, document: int) -> int:
-    """Tokens over all windows: each repeats the query, and the document where they overlap."""
+    """The tokens of all windows: each repeats the query, and overlapping windows parts of the document."""
     max_length = spec.max_length or USUAL_MAX_LENGTH
     num_query = min(query, max_length * 3 // 4)
     room = max(1, max_length - num_query - SPECIAL_TOKENS)
     if spec.window is not None:
-        # A wish for wider windows tells of a model that reads more.
+        # Whoever asks for wider windows has a model that reads more.
         room = min(room, spec.window) if spec.max_length else spec.window
     unread = unread_cost(query - num_query)
     if document <= room:

@@ -12,7 +12,7 @@ from rankmill.db.jobs.progress import job_progress
 from rankmill.db.records.jobs import JobProgress, JobState, Submission
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
-from rankmill.db.submission.clause_job import refine
+from rankmill.db.submission.clause_job import advance_clause_job
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.producer.downstream.follow_up import FollowUp, check_notification, follow_up
 from rankmill.producer.errors import RuntimeFailure
@@ -93,7 +93,7 @@ def _refine(
 ) -> None:
     """Finds the spans that the job was asked for, by a job of their own."""
     slicer = partial(slice_pairs, shard_tokens=settings.shard_tokens)
-    while (refining_job_id := refine(store, job_id, slicer)) is not None:
+    while (refining_job_id := advance_clause_job(store, job_id, slicer)) is not None:
         _score(store, settings, refining_job_id, interruption, observer)
 
 

@@ -10,15 +10,15 @@ from functools import partial
 
 from rankmill.db.errors import EmptyDraft, UnknownId
 from rankmill.db.jobs.amend import amend
-from rankmill.db.jobs.publish_requests import ask
-from rankmill.db.jobs.reuse_report import why_anew
-from rankmill.db.jobs.span_requests import want_spans
+from rankmill.db.jobs.publish_requests import request_follow_up
+from rankmill.db.jobs.reuse_report import why_nothing_is_reused
+from rankmill.db.jobs.span_requests import request_spans
 from rankmill.db.records.jobs import JobRequest, Priority, Submission
 from rankmill.db.records.scorers import ScorerSpec
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.db.submission.draft import Draft, open_draft
-from rankmill.db.submission.record import find
+from rankmill.db.submission.record import find_submission
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.producer.errors import InputError
 from rankmill.producer.sources.source import read_source
@@ -78,7 +78,7 @@ def record(
         submission = draft.record(_request(key, scorer, options), slicer)
     if not submission.is_new:
         return _amended(store, submission, options)
-    started_anew = None if submission.num_reused else why_anew(store, submission.job_id)
+    started_anew = None if submission.num_reused else why_nothing_is_reused(store, submission.job_id)
     return Recorded(**asdict(submission), started_anew=started_anew)
 
 
@@ -91,7 +91,7 @@ def _identities(store: Store, inputs: Inputs) -> dict[str, str] | None:
 
 def _find(store: Store, key: str) -> Submission | None:
     with store.reading() as connection:
-        return find(connection, key)
+        return find_submission(connection, key)
 
 
 def _check_unchanged(inputs: Inputs) -> None:
@@ -125,9 +125,9 @@ def _amended(store: Store, submission: Submission, options: JobOptions) -> Recor
         min_score=options.min_score,
     )
     if options.publishing is not None or options.notification is not None:
-        store.write(lambda sql: ask(sql, job_id, options.publishing, options.notification))
+        store.write(lambda sql: request_follow_up(sql, job_id, options.publishing, options.notification))
     if (num_documents := options.spans) is not None:
-        store.write(lambda sql: want_spans(sql, job_id, num_documents))
+        store.write(lambda sql: request_spans(sql, job_id, num_documents))
     return Recorded(**asdict(submission), warnings=tuple(warnings))
 
 

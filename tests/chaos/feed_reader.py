@@ -6,7 +6,7 @@ Reads all the time, while publishers die. In the end what it was told must be wh
 from sqlalchemy import func, select
 
 from rankmill.db.errors import UnknownRanking
-from rankmill.db.jobs.publish_requests import is_unsettled
+from rankmill.db.jobs.publish_requests import needs_follow_up
 from rankmill.db.rankings.catalog import find
 from rankmill.db.rankings.feed import changes
 from rankmill.db.records.rankings import Change, ChangeRow
@@ -76,7 +76,7 @@ def all_settled(store: Store) -> bool:
         select(func.count())
         .select_from(publish_requests)
         .join(jobs, jobs.c.id == publish_requests.c.job_id)
-        .where(is_unsettled(publish_requests.c.settled_for))
+        .where(needs_follow_up(publish_requests.c.settled_for))
     )
     with store.reading() as connection:
         return connection.execute(waiting).scalar_one() == 0

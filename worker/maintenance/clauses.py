@@ -9,7 +9,7 @@ from functools import partial
 from rankmill.db.jobs.span_requests import open_requests
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
-from rankmill.db.submission.clause_job import refine
+from rankmill.db.submission.clause_job import advance_clause_job
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.worker.maintenance.periodic import Periodic
 
@@ -27,4 +27,4 @@ class ClauseRounds(Periodic):
         for job_id in open_requests(self._store, self._model):
             if self._is_ended:
                 return
-            refine(self._store, job_id, self._slicer)
+            advance_clause_job(self._store, job_id, self._slicer)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rankmill.db.jobs.reuse_report import why_anew
+from rankmill.db.jobs.reuse_report import why_nothing_is_reused
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.db.store.store import Store
 from tests.support.jobs.small_jobs import SPEC, StandIn, submit
@@ -14,7 +14,7 @@ from tests.support.processes.rankmill_command import in_process
 
 
 def again(store: Store, key: str, scorer: ScorerSpec, name: str | None = None) -> str | None:
-    return why_anew(store, submit(store, key=key, scorer=scorer, name=name).job_id)
+    return why_nothing_is_reused(store, submit(store, key=key, scorer=scorer, name=name).job_id)
 
 
 def test_a_changed_scorer_says_in_what_it_differs_from_the_one_before(store: Store) -> None:

@@ -15,7 +15,13 @@ from rankmill.db.corpus.sentences import MAX_CLAUSE_CHARS, clauses
 from rankmill.db.jobs.cancel import cancel_job
 from rankmill.db.jobs.progress import list_job_progress
 from rankmill.db.jobs.retry import retry_failed
-from rankmill.db.jobs.span_requests import asked_of, keep, note_refining, open_requests, want_spans
+from rankmill.db.jobs.span_requests import (
+    find_request,
+    note_clause_job,
+    open_requests,
+    request_spans,
+    store_spans,
+)
 from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.landing import complete
 from rankmill.db.records.inputs import DocumentRow
@@ -25,7 +31,7 @@ from rankmill.db.records.sigmoid import sigmoid
 from rankmill.db.results.passages import passages
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.store.store import Store
-from rankmill.db.submission.clause_job import refine
+from rankmill.db.submission.clause_job import advance_clause_job
 from rankmill.db.submission.draft import open_draft
 from rankmill.db.submission.sharding import slice_pairs
 from rankmill.producer.command_line.output.tables import best_documents
@@ -53,7 +59,7 @@ def titled(title: str, own: str, document_id: str = "d1") -> DocumentRow:
 
 
 def to_the_end(store: Store, job_id: int) -> None:
-    while refine(store, job_id, SLICER) is not None:
+    while advance_clause_job(store, job_id, SLICER) is not None:
         StandIn(store).drain()
 
 
@@ -101,17 +107,17 @@ def test_what_run_shows_of_a_document_is_its_best_clause_cut_to_a_few_lines(
 
 def test_every_step_may_be_repeated_and_done_by_several(store: Store) -> None:
     job_id = submit(store, [DocumentRow("d", TEXT, 0, 1)])
-    assert refine(store, job_id, SLICER) is None
+    assert advance_clause_job(store, job_id, SLICER) is None
     assert list(open_requests(store, SPEC.model)) == []
     StandIn(store).drain()
     assert list(open_requests(store, SPEC.model)) == [job_id]
-    begun = refine(store, job_id, SLICER)
+    begun = advance_clause_job(store, job_id, SLICER)
     assert begun is not None
     with store.writing() as connection:  # as if it had been killed before it could note what it had begun
         connection.execute(text("UPDATE span_requests SET refining_job_id = NULL"))
-    assert refine(store, job_id, SLICER) == begun
+    assert advance_clause_job(store, job_id, SLICER) == begun
     StandIn(store).drain()
-    assert [refine(store, job_id, SLICER) for _ in range(3)] == [None] * 3
+    assert [advance_clause_job(store, job_id, SLICER) for _ in range(3)] == [None] * 3
     assert list(open_requests(store, SPEC.model)) == []
     assert {len(row.spans) for row in ranked_results(store, job_id)} == {3}
     assert len(list_job_progress(store)) == 2
@@ -126,7 +132,7 @@ def test_a_job_asked_for_spans_when_it_has_ended_gets_them_and_more_documents_ca
     to_the_end(store, job_id)
     assert all(row.spans == () for row in ranked_results(store, job_id))
     for asked in (1, 3, 2):
-        store.write(partial(want_spans, job_id=job_id, num_documents=asked))
+        store.write(partial(request_spans, job_id=job_id, num_documents=asked))
         to_the_end(store, job_id)
         num_with = sum(bool(row.spans) for row in ranked_results(store, job_id))
         assert num_with == 2 * {1: 1, 3: 3, 2: 3}[asked]
@@ -164,7 +170,7 @@ def with_spans(store: Store, job_id: int) -> set[str]:
 def test_a_retried_job_gets_the_spans_of_those_that_are_best_then(store: Store) -> None:
     job_id = job_with_a_failed_pair(store)
     retry_failed(store, job_id)
-    assert refine(store, job_id, SLICER) is None, "a job that goes on is waited for"
+    assert advance_clause_job(store, job_id, SLICER) is None, "a job that goes on is waited for"
     assert list(open_requests(store, SPEC.model)) == []
     StandIn(store).drain()
     assert list(open_requests(store, SPEC.model)) == [job_id]
@@ -186,7 +192,7 @@ def test_asked_for_again_a_job_whose_failed_pair_was_scored_by_another_gets_its_
     job_id = job_with_a_failed_pair(store)
     submit(store, [DocumentRow("better", BAD, 0, 1)], spans=None, key="other")
     StandIn(store).drain()
-    store.write(partial(want_spans, job_id=job_id, num_documents=1))
+    store.write(partial(request_spans, job_id=job_id, num_documents=1))
     to_the_end(store, job_id)
     assert with_spans(store, job_id) == {"better"}
 
@@ -197,15 +203,15 @@ def test_what_was_found_before_a_retry_is_not_kept_after_it(store: Store) -> Non
     with store.writing() as connection:
         connection.execute(text("UPDATE span_requests SET settled_at = NULL"))
     with store.reading() as connection:
-        seen = asked_of(connection, job_id)
+        seen = find_request(connection, job_id)
     assert seen is not None
     assert seen.refining_job_id is not None
     retry_failed(store, job_id)
     for _ in range(2):  # while it goes on, and when it has ended
-        store.write(partial(keep, asked=seen, rows=[]))
-        store.write(partial(note_refining, asked=seen, refining_job_id=seen.refining_job_id))
+        store.write(partial(store_spans, request=seen, rows=[]))
+        store.write(partial(note_clause_job, request=seen, clause_job_id=seen.refining_job_id))
         with store.reading() as connection:
-            now = asked_of(connection, job_id)
+            now = find_request(connection, job_id)
         assert now is not None
         assert (now.settled_at, now.refining_job_id) == (None, None)
         StandIn(store).drain()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from rankmill.db.jobs.publish_requests import ask
+from rankmill.db.jobs.publish_requests import request_follow_up
 from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.landing import complete
 from rankmill.db.rankings.catalog import find
@@ -57,7 +57,9 @@ def submit_night(
         submission = drafted.record(asked, Slicer(100))
     if not submission.is_new:
         store.write(
-            lambda connection: ask(connection, submission.job_id, asked.publishing, asked.notification)
+            lambda connection: request_follow_up(
+                connection, submission.job_id, asked.publishing, asked.notification
+            )
         )
     return submission.job_id
 
