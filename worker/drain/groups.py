@@ -50,14 +50,21 @@ class Scoring:
     def __init__(self, scorer_cache: ScorerCache, landing: Landing, pulse: Pulse) -> None:
         self._scorer_cache, self._landing, self._pulse = scorer_cache, landing, pulse
         self._failed_in_a_row: list[Claim] = []
+        self.num_groups = 0
         self.suspicion: str | None = None
 
     def score(
         self, loaded: LoadedScorer, group: Group, ahead: ThreadPoolExecutor, should_stop: Callable[[], bool]
     ) -> list[ShardResult]:
-        """Results to land. A group that fails together is tried shard by shard, so one bad shard burns no
-        other's attempt; what is unscored when a stop is asked is in no result and stays held.
+        """Results to land. A group that fails together is tried shard by shard, so that one bad shard costs
+        no other an attempt. What is unscored when a stop is asked is in no result and stays held.
         """
+        self.num_groups += 1
+
+        def between_batches() -> bool:
+            self._pulse.beat()
+            return should_stop()
+
         if not group.works:
             return group.done
         try:
@@ -65,13 +72,18 @@ class Scoring:
                 raise group.error
             assert group.prepared is not None
             with self._pulse.scoring(group.claims):
-                found = loaded.scorer.score(group.prepared, should_stop)
+                found = loaded.scorer.score(group.prepared, between_batches)
         except Stopped as stopped:
             return group.done + joined(group.works, stopped.results)
         except Exception as error:
-            return group.done + self._score_alone(loaded, group, error, ahead, should_stop)
+            return group.done + self._score_alone(loaded, group, error, ahead, between_batches)
         self._worked(loaded)
         return group.done + joined(group.works, found)
+
+    def take_suspicion(self) -> str | None:
+        """The suspicion, which is then forgotten."""
+        suspicion, self.suspicion = self.suspicion, None
+        return suspicion
 
     def _score_alone(
         self,

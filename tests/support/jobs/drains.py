@@ -33,16 +33,14 @@ class Desk:
         lease_s: float = 60,
         heartbeat_s: float = 60,
     ) -> None:
-        self.store, self.model, self.lease_s = store, model, lease_s
-        self.leases = WorkerLeases(store, model, lease_s=lease_s, heartbeat_s=heartbeat_s)
-        self.scorer_cache = ScorerCache(store, self.leases, load)
+        self.store, self.model = store, model
         self.stop, self.pulse = Stop(), Pulse()
+        self.leases = WorkerLeases(store, model, stop=self.stop, lease_s=lease_s, heartbeat_s=heartbeat_s)
+        self.scorer_cache = ScorerCache(store, self.leases, load)
         self.told: list[int] = []
 
     def drain(self, *, job_id: int | None = None, drain_s: float = 60, max_attempts: int = 3) -> DrainReport:
-        terms = DrainTerms(
-            model=self.model, job_id=job_id, drain_s=drain_s, lease_s=self.lease_s, max_attempts=max_attempts
-        )
+        terms = DrainTerms(model=self.model, job_id=job_id, drain_s=drain_s, max_attempts=max_attempts)
         drain = Drain(
             self.store,
             self.leases,
