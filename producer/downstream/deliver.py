@@ -49,7 +49,7 @@ class Delivering:
     ) -> None:
         self._store, self._ranking, self._receiver = store, ranking, receiver
         self._patience_s, self._note = patience_s, note
-        self._delivery = deliveries.begin(store, ranking.ranking_id, receiver.name)
+        self._delivery = deliveries.find_or_begin(store, ranking.ranking_id, receiver.name)
         self.delivered = Delivered(cursor=self._delivery.cursor)
         self._refused_tried_at = float("-inf")
 
@@ -96,7 +96,7 @@ class Delivering:
         return found
 
     def _try_refused_again(self) -> None:
-        deliveries.forget_moved(self._store, self._delivery, self._ranking.ranking_id)
+        deliveries.delete_outdated_refusals(self._store, self._delivery, self._ranking.ranking_id)
         after = 0
         while rows := deliveries.refused_changes(
             self._store, self._delivery, self._ranking.ranking_id, after=after, limit=CHUNK_ROWS
@@ -104,7 +104,7 @@ class Delivering:
             refused = self._send(rows)
             self.delivered.num_accepted += len(rows) - len(refused)
             reasons = {cursor: outcome.reason for cursor, outcome in refused.items()}
-            deliveries.settle_refusals(self._store, self._delivery, rows, reasons)
+            deliveries.note_retried(self._store, self._delivery, rows, reasons)
             after = rows[-1].cursor
 
     def _send(self, rows: Sequence[ChangeRow]) -> dict[int, Refused]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rankmill.db.rankings.notifications import FIRST_PAUSE_S, NotAccepted, facts, notify_due
+from rankmill.db.rankings.notifications import FIRST_PAUSE_S, NotAccepted, job_summary, notify_due
 from rankmill.db.rankings.notifiers import SendTask, notifiers_of
 from rankmill.db.rankings.publish import publish_due
 from rankmill.db.records.rankings import NotificationRequest
@@ -44,7 +44,7 @@ def follow_up(store: Store, settings: Settings, job_id: int) -> FollowUp:
     publish_due(store)
     notify_due(store, notifiers, limit=OTHERS)
     return FollowUp(
-        rankings=facts(store, job_id)["rankings"],
+        rankings=job_summary(store, job_id)["rankings"],
         problems=[f"{problem}; it is told later" for problem in problems.values()],
     )
 

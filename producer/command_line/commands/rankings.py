@@ -56,14 +56,14 @@ def rankings(
             show_all(opened, as_json=json_)
             return
         from rankmill.db.rankings import catalog as stored
-        from rankmill.db.rankings.catalog import find, tolerate
+        from rankmill.db.rankings.catalog import find, set_tolerances
         from rankmill.producer.command_line.output.progress import diagnostics
 
         if remove:
             stored.remove(opened, find(opened, name).ranking_id)
             diagnostics().print(f"ranking {name} is removed; its jobs and their scores are still here")
             return
-        tolerate(opened, find(opened, name).ranking_id, score=score_tolerance, rank=rank_tolerance)
+        set_tolerances(opened, find(opened, name).ranking_id, score=score_tolerance, rank=rank_tolerance)
         show_one(opened, find(opened, name), as_json=json_)
 
 
