@@ -9,7 +9,7 @@ class StoreError(Exception):
 
 
 class WrongStoreUrl(StoreError):
-    """The store's URL cannot be that of a store."""
+    """The URL cannot be that of a store."""
 
 
 class StoreUnavailable(StoreError):

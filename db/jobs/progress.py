@@ -1,4 +1,4 @@
-"""Where jobs stand."""
+"""How far jobs are."""
 
 from collections.abc import Collection
 from typing import Any
@@ -18,7 +18,7 @@ from rankmill.db.store.store import Store
 
 
 def job_progress(store: Store, job_id: int) -> JobProgress:
-    """Where the job stands now. Raises UnknownJob."""
+    """How far the job is now. Raises UnknownJob."""
     with store.reading() as connection:
         row = connection.execute(progress_rows().where(jobs.c.id == job_id)).one_or_none()
     if row is None:
@@ -33,7 +33,7 @@ def not_running(store: Store, job_ids: Collection[int]) -> set[int]:
 
 
 def list_job_progress(store: Store, limit: int = 50) -> list[JobProgress]:
-    """Where the newest jobs stand, newest first."""
+    """How far the newest jobs are, newest first."""
     newest = select(jobs.c.id).order_by(jobs.c.id.desc()).limit(limit)
     with store.reading() as connection:
         found = connection.execute(

@@ -35,7 +35,7 @@ def retry_failed(store: Store, job_id: int) -> Retried:
 
     def open_again(connection: Connection) -> Retried:
         given_up = select(shards).where(shards.c.job_id == job_id, IS_GIVEN_UP).order_by(shards.c.id)
-        # In the order of landing, and before the job.
+        # Locked in the order of landing, and before the job.
         rows = connection.execute(given_up.with_for_update()).all()
         job = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
         if job is None:

@@ -83,7 +83,7 @@ class Pruned:
 
 
 class Pruning(StagingSession):
-    """A prune on a connection of its own: `preview`, or `remove`. What is not `older_than_s` stays."""
+    """A prune on a connection of its own: `preview` or `remove`. `older_than_s` is the least age."""
 
     def __init__(self, store: Store, connection: Connection, older_than_s: float) -> None:
         super().__init__(store, connection)
@@ -193,8 +193,9 @@ class Pruning(StagingSession):
         return num_removed
 
     def remove_some_scores(self, connection: Connection, first: int) -> int:
-        # Whoever records a job now waits, and then finds these scores gone. Jobs recorded before are asked.
+        # Whoever records a job from here on waits, and then finds these scores gone.
         keep_readers_out(connection)
+        # Jobs that were recorded since `preview` keep theirs.
         # One by one and not from an id on: on PostgreSQL a lower id may become visible after a higher one.
         for job_id in set(connection.scalars(select(jobs.c.id))) - self.known_jobs:
             run(connection, NEEDED_BY, job_id)

@@ -44,7 +44,7 @@ ORDER BY pair_no
 def load(store: Store, claim: Claim) -> ShardWork:
     """The claimed shard's distinct pairs that have neither score nor failure, and each of their texts once.
 
-    Pairs come in stored order: by document, so that the queries of a document are together. None may be left.
+    Pairs come in stored order: by document, so that the queries of a document are together.
     """
     with store.reading() as connection:
         pairs = list(

@@ -48,7 +48,7 @@ class Fate(Enum):
 
 
 def rescue_silent(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
-    """Returns every shard whose lease has run out, and finishes jobs that have none open.
+    """Makes every shard ready again whose lease has run out, and finishes jobs that have none open.
 
     A claimant that lives on this machine is busy, not gone: it gets `living_s` more seconds. But if it has
     been heard of since and did not renew this lease, it does not know of the claim: the answer got lost.
@@ -72,7 +72,7 @@ def rescue_silent(store: Store, max_attempts: int, *, living_s: float = LIVING_S
 
 
 def rescue_orphans(store: Store, max_attempts: int) -> Rescued:
-    """Returns the shards of this machine's workers whose process is gone, without waiting for the lease."""
+    """Makes the shards of dead workers of this machine ready again, without waiting for the lease."""
     running = claimants().where(workers.c.machine == this_machine(), workers.c.stopped_at.is_(None))
     fates = fates_of(store, running)
     gone = [*fates[Fate.ENDED_ALONE], *fates[Fate.ENDED_WITH_WORKER]]
@@ -133,7 +133,7 @@ def return_ended(
     max_attempts: int,
     is_lost: ColumnElement[bool],
 ) -> Rescued:
-    """Returns the lost shards of processes that ended, each by its fate."""
+    """Makes the lost shards of processes that ended ready again, each by its fate."""
     alone = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_ALONE]))
     with_worker = and_(is_lost, shards.c.claimant.in_(fates[Fate.ENDED_WITH_WORKER]))
     is_one_too_many = (shards.c.num_kills + 1) % KILLS_PER_ATTEMPT == 0
@@ -147,7 +147,7 @@ def return_ended(
 
 
 def give_back(connection: Connection, is_lost: ColumnElement[bool], *, num_kills: int = 0) -> Rescued:
-    """Returns shards that are not the cause: the attempt does not count."""
+    """Makes lost shards ready again that are not the cause: the attempt does not count."""
     # Locked in order and passed over when another transaction has them: no deadlock with landing.
     lost = select(shards.c.id).where(IS_CLAIMED, is_lost).order_by(shards.c.id)
     shard_ids = connection.scalars(lost.with_for_update(skip_locked=True)).all()

@@ -32,7 +32,7 @@ def changes(store: Store, ranking_id: int, *, after: int) -> Iterator[ChangeRow]
         yield from map(change_row, stream(connection, AFTER, ranking_id, after))
 
 
-def chunk(store: Store, ranking_id: int, *, after: int, limit: int) -> list[ChangeRow]:
+def next_changes(store: Store, ranking_id: int, *, after: int, limit: int) -> list[ChangeRow]:
     """The next `limit` changes after the cursor `after`."""
     with store.reading() as connection:
         return list(map(change_row, run(connection, CHUNK_AFTER, ranking_id, after, limit).fetchall()))

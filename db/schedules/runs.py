@@ -116,7 +116,7 @@ def next_run(store: Store, schedule_id: int) -> ScheduleRun | None:
         is_due = (schedule_runs.c.schedule_id == schedule_id) & (schedule_runs.c.state == RunState.DUE)
         newest_first = select(schedule_runs).where(is_due).order_by(schedule_runs.c.fire_at.desc())
         found = connection.execute(newest_first).all()
-        due = [run_of(row) for row in found if not note_lost_job(connection, row)]
+        due = [run_of(row) for row in found if not recover_job(connection, row)]
         if overlap is None or not due:
             return None
         newest = due[0]
@@ -135,8 +135,8 @@ def next_run(store: Store, schedule_id: int) -> ScheduleRun | None:
     return store.write(look)
 
 
-def note_lost_job(connection: Connection, row: Row[Any]) -> bool:
-    """Whether the run has its job after all, from a beat that was killed before it noted that; notes it."""
+def recover_job(connection: Connection, row: Row[Any]) -> bool:
+    """Notes the run's job if a beat recorded it and was killed before noting that. Returns whether it did."""
     is_its = (jobs.c.key == key_of(row.schedule_id, row.fire_at)) & (jobs.c.state != JobState.CANCELLED)
     job_id = connection.scalar(select(jobs.c.id).where(is_its))
     if job_id is not None:
@@ -146,7 +146,7 @@ def note_lost_job(connection: Connection, row: Row[Any]) -> bool:
 
 
 def key_of(schedule_id: int, fire_at: int) -> str:
-    """The key of a run's job: whoever submits this run, however often, makes one job."""
+    """The key of a run's job, so that a run that is submitted several times makes one job."""
     return hashlib.sha256(f"night {schedule_id} {fire_at}".encode()).hexdigest()
 
 

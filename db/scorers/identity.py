@@ -1,6 +1,6 @@
 """Scorers and engines: what decides a score, and what really computed it.
 
-A scorer is interned by what was asked; the first worker that loads it fixes the weights' digest.
+A scorer is stored once for what was asked; the first worker that loads it fixes the digest of its weights.
 """
 
 import hashlib

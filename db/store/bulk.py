@@ -67,7 +67,7 @@ def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
 
 
 def one_of(connection: Connection, column: str) -> str:
-    """A condition with one parameter: `column` is one of the values that `many` made it of."""
+    """A condition with one parameter, which `many` makes: `column` is one of many values."""
     condition = "{} IN (SELECT value FROM json_each(?))" if is_sqlite(connection) else "{} = ANY(?)"
     return condition.format(column)
 

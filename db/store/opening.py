@@ -10,7 +10,7 @@ from rankmill.db.store.urls import parse_url, safe_url, sqlite_path
 def open_store(url: str, *, create: bool = False) -> Store:
     """Opens a store whose schema this program knows.
 
-    With `create` a missing or empty SQLite file is made a store. A PostgreSQL store is never migrated here.
+    With `create` a missing or empty SQLite file becomes a store. A PostgreSQL store is never migrated here.
     Raises StoreUnavailable, StoreNotMigrated, StoreNewer, MissingDriver.
     """
     parsed = parse_url(url)

@@ -42,8 +42,8 @@ LEFT JOIN scores ON scores.scorer_id = ?
     AND scores.query_text_id = draft_pairs.query_text_id
 ORDER BY draft_pairs.pair_no
 """
-# A subquery and not a join: PostgreSQL's statistics do not know the pairs of this job yet. The database sends
-# no reused pairs: for an unchanged corpus nothing.
+# A subquery and not a join: PostgreSQL's statistics do not know the pairs of this job yet. Reused pairs are
+# left out in the database: an unchanged corpus sends none of its pairs here.
 COSTS = """
 SELECT pair_no, document_no, reused, query_tokens, document_tokens
 FROM (

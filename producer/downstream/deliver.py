@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rankmill.db.rankings import deliveries
 from rankmill.db.rankings.deliveries import Delivery
-from rankmill.db.rankings.feed import chunk
+from rankmill.db.rankings.feed import next_changes
 from rankmill.db.records.rankings import ChangeRow, RankingRow
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.store import Store
@@ -92,7 +92,7 @@ class Deliverer:
             time.sleep(LOOK_EVERY_S)
 
     def _next(self) -> list[ChangeRow]:
-        return chunk(self._store, self._ranking.ranking_id, after=self.result.cursor, limit=CHUNK_ROWS)
+        return next_changes(self._store, self._ranking.ranking_id, after=self.result.cursor, limit=CHUNK_ROWS)
 
     def _stored(self) -> Delivery:
         found = deliveries.find(self._store, self._receiver.name)
