@@ -18,7 +18,7 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.producer.errors import UsageError
 from rankmill.producer.processes.interruption import Interrupted, Interruption
-from rankmill.producer.running.progress import Moment, moments
+from rankmill.producer.running.progress import ProgressSnapshot, follow_progress
 from rankmill.producer.running.run import RunObserver, run_job
 from rankmill.producer.settings import settings_from
 from rankmill.producer.sources.kinds import CandidateInput, DocumentInput, QueryInput
@@ -127,8 +127,8 @@ def watch(job: int | str, *, every_s: float = 1.0, store: str | None = None) -> 
     `job` is an id or a name. Raises UnknownJob and the store's other errors.
     """
     with open_store(settings_from({"store": store}).store) as opened:
-        for moment in moments(opened, find_job(opened, job), every_s=every_s):
-            yield moment.progress
+        for snapshot in follow_progress(opened, find_job(opened, job), every_s=every_s):
+            yield snapshot.progress
 
 
 def results(
@@ -161,9 +161,9 @@ class _Listener(RunObserver):
     def __init__(self, on_progress: Callable[[JobProgress], None] | None) -> None:
         self._on_progress = on_progress
 
-    def moved(self, moment: Moment, note: str) -> None:  # noqa: ARG002  (the name is the observer's)
+    def progressed(self, snapshot: ProgressSnapshot, note: str) -> None:  # noqa: ARG002  (the name is the observer's)
         if self._on_progress is not None:
-            self._on_progress(moment.progress)
+            self._on_progress(snapshot.progress)
 
 
 def _settings(given: SettingsGiven) -> Settings:

@@ -19,7 +19,7 @@ from rankmill.producer.schedules.cron import last_fire, next_fire, wall_clock
 from rankmill.producer.schedules.request import scorer_settings
 from rankmill.producer.sources.stored import Collection, QuerySet
 from rankmill.producer.submission.inputs import JobOptions, inputs_from
-from rankmill.producer.submission.submit import Submitted, submit_job
+from rankmill.producer.submission.submit import SubmittedJob, submit_job
 
 LATE_S = 600
 """A run that nobody asked for in so long was missed: the schedule's catch-up policy decides."""
@@ -30,7 +30,7 @@ _PASSING = (BrokerUnavailable, StoreBusy, StoreFull, StoreReadOnly, StoreUnavail
 log = logging.getLogger("rankmill.beat")
 
 
-def ask(store: Store, settings: Settings, now: float) -> list[Submitted]:
+def ask(store: Store, settings: Settings, now: float) -> list[SubmittedJob]:
     """Fires what is due at `now` and submits every run that may start; returns the jobs.
 
     What goes wrong with one schedule is noted with its run and holds up no other. Raises StoreError.
@@ -66,7 +66,7 @@ def fire_now(store: Store, schedule: Schedule, now: float) -> None:
     runs.fire_by_hand(store, schedule.schedule_id, int(now), wall_clock(now, schedule.asked.zone))
 
 
-def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Submitted | None:
+def submit_next(store: Store, schedule: Schedule, settings: Settings) -> SubmittedJob | None:
     """Submits the schedule's due run, unless it must wait; notes in the store why it could not."""
     run = runs.next_run(store, schedule.schedule_id)
     if run is None:
@@ -84,7 +84,7 @@ def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Submitt
     return sent
 
 
-def submit(store: Store, schedule: Schedule, run: ScheduleRun, settings: Settings) -> Submitted:
+def submit(store: Store, schedule: Schedule, run: ScheduleRun, settings: Settings) -> SubmittedJob:
     """Records the run's job, or finds it, and rings. The file of candidates is read now, on this machine."""
     asked = schedule.asked
     inputs = inputs_from(

@@ -30,7 +30,7 @@ from rankmill.producer.submission.names import check_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded(Submission):
+class RecordedJob(Submission):
     """A job that is in the store.
 
     `warnings` say which options a job recorded before could not be given. `started_anew` says why nothing
@@ -50,7 +50,7 @@ def record(
     *,
     before_new: Callable[[], None] = lambda: None,
     key: str | None = None,
-) -> Recorded:
+) -> RecordedJob:
     """Records the job, or finds the one that was recorded before for the same inputs and scorer.
 
     A job found is given the options, too. Files that were submitted before are recognised by their content
@@ -81,7 +81,7 @@ def record(
     if not submission.is_new:
         return _amended(store, submission, options)
     started_anew = None if submission.num_reused else why_nothing_is_reused(store, submission.job_id)
-    return Recorded(**asdict(submission), started_anew=started_anew)
+    return RecordedJob(**asdict(submission), started_anew=started_anew)
 
 
 def _check_names(store: Store, options: JobOptions) -> None:
@@ -123,7 +123,7 @@ def _request(key: str, scorer: ScorerSpec, options: JobOptions) -> JobRequest:
     )
 
 
-def _amended(store: Store, submission: Submission, options: JobOptions) -> Recorded:
+def _amended(store: Store, submission: Submission, options: JobOptions) -> RecordedJob:
     """The job that was recorded before, with the options it could be given."""
     job_id = submission.job_id
     warnings = amend(
@@ -138,7 +138,7 @@ def _amended(store: Store, submission: Submission, options: JobOptions) -> Recor
         store.write(lambda sql: request_follow_up(sql, job_id, options.publishing, options.notification))
     if (num_documents := options.spans) is not None:
         store.write(lambda sql: request_spans(sql, job_id, num_documents))
-    return Recorded(**asdict(submission), warnings=tuple(warnings))
+    return RecordedJob(**asdict(submission), warnings=tuple(warnings))
 
 
 def _check_size(draft: Draft, inputs: Inputs, max_pairs: int) -> None:

@@ -15,7 +15,7 @@ _READING_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
+class SyncResult:
     """What a sync did, or a trial would do; `num_members` counts what is there afterwards."""
 
     name: str
@@ -25,7 +25,7 @@ class Synced:
 
 def sync(
     store: Store, named_set: NamedSet, name: str, source: Source[Staging], *, is_trial: bool = False
-) -> Synced:
+) -> SyncResult:
     """Makes the collection or query set equal to the source, in one visible step; a trial changes nothing.
 
     The file of the last sync is recognised by its content and not read again. Raises InputError, UsageError
@@ -37,12 +37,12 @@ def sync(
     if digest is not None and _is_known(store, named_set, name, digest, is_trial=is_trial):
         num_members = find(store, named_set, name).num_members
         same = Difference(num_added=0, num_changed=0, num_unchanged=num_members, num_removed=0)
-        return Synced(name=name, difference=same, num_members=num_members)
+        return SyncResult(name=name, difference=same, num_members=num_members)
     with open_sync(store, named_set, name, is_trial=is_trial) as session:
         read_source(source, session)
         source.check_unchanged()
         difference = session.compare() if is_trial else session.apply(digest)
-        return Synced(name=name, difference=difference, num_members=session.num_read)
+        return SyncResult(name=name, difference=difference, num_members=session.num_read)
 
 
 def _is_known(store: Store, named_set: NamedSet, name: str, digest: str, *, is_trial: bool) -> bool:

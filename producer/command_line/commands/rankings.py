@@ -124,11 +124,11 @@ def changes(
     from rankmill.producer.downstream.change_files import plan, write_changes
     from rankmill.producer.downstream.change_formats import Target
     from rankmill.producer.processes.interruption import Interruption
-    from rankmill.producer.results.overwrite_guard import check_spares
+    from rankmill.producer.results.overwrite_guard import check_no_overwrite
     from rankmill.producer.settings import settings_from
 
     planned, chosen = plan(output, format_, follow=follow)
-    check_spares(planned, settings_from({"store": store}).store)
+    check_no_overwrite(planned, settings_from({"store": store}).store)
     target = Target(index=index or name, namespace=namespace, document_type=document_type)
     with Interruption(), opened_store(store) as opened:
         ranking = find(opened, name)

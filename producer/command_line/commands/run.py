@@ -32,7 +32,7 @@ def run(
     from rankmill.producer.errors import UsageError
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.results.files import plan_output
-    from rankmill.producer.results.overwrite_guard import check_spares
+    from rankmill.producer.results.overwrite_guard import check_no_overwrite
     from rankmill.producer.running.run import run_job
 
     settings = scorer.settings(store=store, broker=broker)
@@ -41,7 +41,7 @@ def run(
         raise UsageError("--json and --output - both want standard output: give --output a file.")
     planned = None if output is None else plan_output(output, format_)
     if planned is not None:
-        check_spares(planned, settings.store, inputs.corpus, inputs.queries, inputs.pairs.candidates)
+        check_no_overwrite(planned, settings.store, inputs.corpus, inputs.queries, inputs.pairs.candidates)
     job_options = job.job_options()
     with Interruption() as interruption, open_store(settings.store, create=True) as opened:
         with RunProgress(opened) as observer:

@@ -21,19 +21,19 @@ from rankmill.producer.sources.documents import DocumentValues
 from rankmill.producer.sources.kinds import document_rows, query_rows
 from rankmill.producer.sources.stored import Collection, QuerySet
 from rankmill.producer.submission.inputs import Inputs, JobOptions, inputs_from
-from rankmill.producer.submission.record import Recorded, record
-from rankmill.producer.submission.sync import Synced, sync
+from rankmill.producer.submission.record import RecordedJob, record
+from rankmill.producer.submission.sync import SyncResult, sync
 from tests.support.jobs.small_jobs import StandIn
 
 SETTINGS = Settings(model="null")
 SPEC = ScorerSpec(model="null")
 
 
-def sync_kb(store: Store, documents: Path | DocumentValues, *, is_trial: bool = False) -> Synced:
+def sync_kb(store: Store, documents: Path | DocumentValues, *, is_trial: bool = False) -> SyncResult:
     return sync(store, COLLECTIONS, "kb", document_rows(documents), is_trial=is_trial)
 
 
-def counts(synced: Synced) -> tuple[int, int, int, int]:
+def counts(synced: SyncResult) -> tuple[int, int, int, int]:
     found = synced.difference
     return found.num_added, found.num_changed, found.num_removed, found.num_unchanged
 
@@ -51,7 +51,7 @@ def held(store: Store, collection: str = "kb") -> dict[str, str]:
         )
 
 
-def submit(store: Store, inputs: Inputs) -> Recorded:
+def submit(store: Store, inputs: Inputs) -> RecordedJob:
     return record(store, inputs, SPEC, JobOptions(), SETTINGS)
 
 

@@ -16,7 +16,7 @@ from rankmill.producer.sources.file import FileSource
 from rankmill.producer.sources.kinds import document_rows, query_rows
 from rankmill.producer.sources.stored import Collection, QuerySet
 from rankmill.producer.submission.inputs import Inputs, JobOptions, inputs_from
-from rankmill.producer.submission.record import Recorded, record
+from rankmill.producer.submission.record import RecordedJob, record
 from rankmill.producer.submission.sync import sync
 
 OF_0_1_0 = ScorerSpec(model="null")
@@ -109,7 +109,7 @@ def test_a_file_of_a_sync_is_known_by_the_digest_of_the_version_before(
 def test_a_job_whose_inputs_are_known_is_found_without_reading_them(
     kind: str, inputs: dict[str, Inputs], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def submit() -> Recorded:
+    def submit() -> RecordedJob:
         return record(store, inputs[kind], OF_0_1_0, JobOptions(), Settings())
 
     with open_store(sqlite_url) as store:

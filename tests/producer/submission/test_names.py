@@ -18,13 +18,13 @@ from rankmill.producer.errors import UsageError
 from rankmill.producer.sources.kinds import document_rows, query_rows
 from rankmill.producer.submission.inputs import JobOptions, inputs_from
 from rankmill.producer.submission.names import check_name
-from rankmill.producer.submission.record import Recorded, record
+from rankmill.producer.submission.record import RecordedJob, record
 from rankmill.producer.submission.sync import sync
 
 WRONG = ["", " ", "12", "٣", " kb", "kb ", "two\nlines", "tab\t", "x" * 201]
 
 
-def submit(store: Store, key: str | None = None, **options: Any) -> Recorded:
+def submit(store: Store, key: str | None = None, **options: Any) -> RecordedJob:
     inputs = inputs_from({"d1": "one"}, {"q1": "which?"}, None)
     return record(store, inputs, ScorerSpec(model="null"), JobOptions(**options), Settings(), key=key)
 
