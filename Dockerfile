@@ -1,17 +1,17 @@
 # syntax=docker/dockerfile:1
-# Two images from one file, both running as an ordinary user, the slim one without build tools:
+# Two images from one file. Both run as an ordinary user; the slim one has no build tools:
 #   docker build --target slim -t rankmill:slim .   producer, store, monitor; no PyTorch
-#   docker build --target gpu  -t rankmill:gpu  .   the same and the worker, with CUDA PyTorch
-# To be certain of the base, name it by digest: --build-arg BASE=python:3.12-slim-trixie@sha256:...
+#   docker build --target gpu  -t rankmill:gpu  .   the same, and the worker with PyTorch for CUDA
+# To pin the base, name it by digest: --build-arg BASE=python:3.12-slim-trixie@sha256:...
 
 ARG BASE=python:3.12-slim-trixie
 
-# ---- the wheel: all that the images take from this folder
+# ---- the wheel: the only thing that the images take from this folder
 FROM ${BASE} AS wheel
 COPY . /source
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels /source
 
-# ---- environments, complete before they are copied: what pip leaves behind stays here
+# ---- environments: complete before they are copied, so that pip's leftovers stay here
 FROM ${BASE} AS environment
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/rankmill
@@ -23,7 +23,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/rankmill/bin/pip install -c /constraints.txt "$(echo /wheels/rankmill-*.whl)[postgres,monitor,parquet]"
 
 FROM environment AS gpu-environment
-# First, so that a change of our own code leaves these gigabytes in their layer.
+# First, so that a change of our code does not touch the layer with these gigabytes.
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/rankmill/bin/pip install -c /constraints.txt torch transformers
 COPY --from=wheel /wheels /wheels
@@ -45,7 +45,7 @@ ENTRYPOINT ["rankmill"]
 CMD ["--help"]
 
 FROM runtime AS gpu
-# When a model is loaded its layers are compiled for the device; that compiler calls this one.
+# When a model is loaded, its layers are compiled for the device; that needs a C compiler.
 USER root
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
@@ -53,6 +53,6 @@ RUN apt-get update \
 USER 10001:10001
 COPY --from=gpu-environment /opt/rankmill /opt/rankmill
 
-# Last, so that a build without --target makes the small one.
+# Last, so that a build without --target makes the small image.
 FROM runtime AS slim
 COPY --from=slim-environment /opt/rankmill /opt/rankmill

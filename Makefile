@@ -1,20 +1,20 @@
-# Every target sets up what it needs. Wants git, make and Python 3.11 or newer; no root, no Docker.
+# Every target sets up what it needs: git, make and Python 3.11 or newer; no root and no Docker.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-# make PYTHON=/path/to/python3.12 setup names another Python.
+# For another Python: make PYTHON=/path/to/python3.12 setup
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Named after this folder: an environment copied or moved from elsewhere points there, and is made anew.
+# Named after this folder, so that an environment that was copied or moved here is made anew.
 STAMP := $(VENV)/.set-up-$(shell printf %s '$(CURDIR)' | cksum | cut -d ' ' -f 1)
 
-# Three test processes at once keep two cores busy, as tests of processes wait; each has its own servers, and
-# takes over tests of the others when it has run out.
+# Three test processes keep two cores busy, because tests of processes wait. Each has its own servers and takes
+# over tests of the others when it has none left.
 TEST_PROCESSES ?= 3
 PYTEST_ARGS ?=
 MAX_FILE_LINES := 300
@@ -47,14 +47,14 @@ SEED ?=
 chaos: setup ## kill, freeze and starve real workers for 200 rounds on each store (half an hour)
 	@for store in $(STORES); do $(BIN)/python -m tests.chaos --on $$store --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)); done
 
-# Ten thousand cases for each reader, and for each form that a password may have in a URL.
+# Ten thousand cases for each reader of inputs, and for each form that a password may have in a URL.
 FUZZ_CASES ?= 10000
 .PHONY: fuzz
-fuzz: setup ## give the readers 10,000 strange inputs each (long)
+fuzz: setup ## try each reader of inputs with 10,000 strange ones (long)
 	RANKMILL_FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --timeout 3000 -k fuzz $(PYTEST_ARGS)
 
 .PHONY: audit
-audit: setup ## ask the advisory database whether anything installed has a known hole (needs the internet)
+audit: setup ## ask the advisory database for known vulnerabilities of what is installed (needs the internet)
 	@.ci/audit $(BIN)/python
 
 .PHONY: lint
@@ -67,7 +67,7 @@ lint: setup ## check style, types, import contracts and file sizes
 		| awk '$$1 > $(MAX_FILE_LINES) { print $$2 ": " $$1 " lines, more than $(MAX_FILE_LINES)"; found = 1 } END { exit found }'
 
 .PHONY: format
-format: setup ## put the code into its one form
+format: setup ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -79,21 +79,22 @@ docs: setup ## write the generated parts of README.md and docs/ anew
 wheel: setup ## build dist/rankmill-*.whl
 	$(BIN)/python -m build --wheel --outdir dist .
 
-# make bench DATA=DIR BENCH='peers million_pairs urgent killed_workers cuad kills' measures everything; DIR holds
-# data sets in BEIR layout, for the last two cuad.
+# To measure everything: make bench DATA=DIR BENCH='peers million_pairs urgent killed_workers cuad kills'
+# DIR has data sets in BEIR layout; the last two need cuad in it.
 BENCH ?= peers
 DATA ?=
 .PHONY: bench
-bench: setup ## measure the engine beside its peers in environments of their own (long); BENCH names other benchmarks
+bench: setup ## measure the engine beside others, each in its own environment (long); BENCH names other benchmarks
 	@[[ ' $(BENCH) ' != *' peers '* ]] || PYTHON='$(CURDIR)/$(BIN)/python' benchmarks/peers.sh
 	@for part in $(BENCH); do case $$part in \
 		peers) $(BIN)/python -m benchmarks.peers $(if $(DATA),--data '$(DATA)') ;; \
-		cuad | kills) $(BIN)/python -m benchmarks.$$part --cuad '$(DATA)/cuad' ;; \
-		*) for store in sqlite postgresql; do $(BIN)/python -m benchmarks.$$part --on $$store; done ;; \
+		cuad) $(BIN)/python -m benchmarks.cuad --cuad '$(DATA)/cuad' ;; \
+		kills) $(BIN)/python -m benchmarks.jobs.kills --cuad '$(DATA)/cuad' ;; \
+		*) for store in sqlite postgresql; do $(BIN)/python -m benchmarks.jobs.$$part --on $$store; done ;; \
 	esac; done
 
 .PHONY: clean
-clean: ## remove what the other targets made, the environment included
+clean: ## remove what the other targets made, including the environment
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 ##@ Run it in containers

@@ -15,7 +15,7 @@ export TORCHINDUCTOR_CACHE_DIR
 trap 'rm -rf "$TORCHINDUCTOR_CACHE_DIR"' EXIT
 trap 'exit 130' INT TERM
 
-timeout --signal=INT --kill-after=15 385 "$python" -m benchmarks.peers.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
+timeout --signal=INT --kill-after=15 385 "$python" -m benchmarks.peers.parts.gpu --device "${DEVICE:-cuda}" --size "${SIZE:-24x1024}" "$@"
 status=$?
 timeout 75 "$python" -m pytest -q -p no:cacheprovider -m gpu tests/worker/model/test_gpu.py || status=$?
 exit $status

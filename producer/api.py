@@ -18,14 +18,11 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.producer.errors import UsageError
 from rankmill.producer.processes.interruption import Interrupted, Interruption
-from rankmill.producer.running.progress import Moment, moments
+from rankmill.producer.running.progress import ProgressSnapshot, follow_progress
 from rankmill.producer.running.run import RunObserver, run_job
 from rankmill.producer.settings import settings_from
-from rankmill.producer.sources.candidates import CandidateSource
-from rankmill.producer.sources.documents import DocumentSource
-from rankmill.producer.sources.queries import QuerySource
-from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.sources.kinds import CandidateInput, DocumentInput, QueryInput
+from rankmill.producer.submission.inputs import JobOptions, inputs_from
 from rankmill.producer.submission.submit import submit_job
 
 
@@ -60,9 +57,9 @@ class Ranking:
 
 
 def run(
-    corpus: DocumentSource | Collection,
-    queries: QuerySource | QuerySet,
-    candidates: CandidateSource | None = None,
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None = None,
     *,
     name: str | None = None,
     top_k: int | None = None,
@@ -87,7 +84,7 @@ def run(
         with open_store(chosen.store, create=True) as store, Interruption() as interruption:
             outcome = run_job(
                 store,
-                Inputs(corpus=corpus, queries=queries, candidates=candidates),
+                inputs_from(corpus, queries, candidates, chosen.max_line_bytes),
                 _options(name, None, top_k, min_score, spans, publish),
                 chosen,
                 interruption=interruption,
@@ -99,9 +96,9 @@ def run(
 
 
 def submit(
-    corpus: DocumentSource | Collection,
-    queries: QuerySource | QuerySet,
-    candidates: CandidateSource | None = None,
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None = None,
     *,
     name: str | None = None,
     priority: Priority | str | None = None,
@@ -120,7 +117,7 @@ def submit(
     urgency = None if priority is None else Priority(priority)
     options = _options(name, urgency, top_k, min_score, spans, publish)
     with open_store(chosen.store, create=True) as store:
-        inputs = Inputs(corpus=corpus, queries=queries, candidates=candidates)
+        inputs = inputs_from(corpus, queries, candidates, chosen.max_line_bytes)
         return submit_job(store, inputs, options, chosen).submission
 
 
@@ -130,8 +127,8 @@ def watch(job: int | str, *, every_s: float = 1.0, store: str | None = None) -> 
     `job` is an id or a name. Raises UnknownJob and the store's other errors.
     """
     with open_store(settings_from({"store": store}).store) as opened:
-        for moment in moments(opened, find_job(opened, job), every_s=every_s):
-            yield moment.progress
+        for snapshot in follow_progress(opened, find_job(opened, job), every_s=every_s):
+            yield snapshot.progress
 
 
 def results(
@@ -164,9 +161,9 @@ class _Listener(RunObserver):
     def __init__(self, on_progress: Callable[[JobProgress], None] | None) -> None:
         self._on_progress = on_progress
 
-    def moved(self, moment: Moment, note: str) -> None:  # noqa: ARG002  (the name is the observer's)
+    def progressed(self, snapshot: ProgressSnapshot, note: str) -> None:  # noqa: ARG002  (the name is the observer's)
         if self._on_progress is not None:
-            self._on_progress(moment.progress)
+            self._on_progress(snapshot.progress)
 
 
 def _settings(given: SettingsGiven) -> Settings:

@@ -17,6 +17,7 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules.catalog import next_due
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
+from rankmill.producer.broker.loader import InstalledOnlyLoader
 from rankmill.producer.schedules.due import ask
 
 EVERY_S = 60.0
@@ -63,7 +64,7 @@ class StoreScheduler(Scheduler):  # type: ignore[misc]
         return f"    . store -> {self.store.safe_url if self.store else 'not open yet'}"
 
 
-app = Celery("rankmill-beat", set_as_current=False)
+app = Celery("rankmill-beat", loader=InstalledOnlyLoader, set_as_current=False)
 app.conf.update(
     broker_url=Settings().broker,
     beat_scheduler="rankmill.producer.beat:StoreScheduler",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rankmill.db.records.shards import ShardResult
+    from rankmill.db.records.pairs import PairResults
 
 SUPPORTED = (
     "Supported are encoders with a sequence-classification head of one label: XLM-RoBERTa, RoBERTa, BERT, "
@@ -20,9 +20,12 @@ class WorkerError(Exception):
 
 
 class Stopped(WorkerError):
-    """Scoring was asked to stop between two batches. `results` are of the shards that were scored whole."""
+    """Scoring was asked to stop and did, between two batches.
 
-    def __init__(self, results: Sequence["ShardResult"] = ()) -> None:
+    `results` has one entry for each request, in their order: None for one that is not scored whole.
+    """
+
+    def __init__(self, results: Sequence["PairResults | None"]) -> None:
         super().__init__("Scoring stopped between two batches, as asked.")
         self.results = results
 

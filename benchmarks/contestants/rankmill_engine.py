@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.contestants.protocol import Answer, Order, Pairs, Setup, read_pairs, serve
+from rankmill.db.records.pairs import PairTexts, TextPair
 from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
-from rankmill.db.records.shards import Claim, ShardWork, TextPair
 from rankmill.db.submission.token_estimates import pair_cost, text_tokens
 from rankmill.worker.loading.load import load_scorer
 
@@ -36,20 +36,20 @@ def load(setup: Setup) -> Any:
         scorer.tokenization = Tokenization(tokenizer, max_uncut_tokens=scorer.limits.max_uncut_tokens)
         prepare_s: list[float] = []
 
-        def prepare(work: ShardWork) -> Any:
+        def prepare(request: PairTexts) -> Any:
             started = time.perf_counter()
-            prepared = scorer.prepare([work])
+            prepared = scorer.prepare([request])
             prepare_s.append(time.perf_counter() - started)
             return prepared
 
         started = time.perf_counter()
         texts = dict.fromkeys(text for pair in pairs for text in reversed(pair))
         ids = {text: number for number, text in enumerate(texts)}
-        works = _works(pairs, ids, spec, scorer.claim_tokens)
+        requests = _requests(pairs, ids, spec, scorer.claim_tokens)
         found: dict[tuple[int, int], Any] = {}
         with ThreadPoolExecutor(1) as ahead:
-            upcoming = ahead.submit(prepare, works[0])
-            for following in [*works[1:], None]:
+            upcoming = ahead.submit(prepare, requests[0])
+            for following in [*requests[1:], None]:
                 prepared = upcoming.result()
                 if following is not None:
                     upcoming = ahead.submit(prepare, following)
@@ -70,7 +70,7 @@ def load(setup: Setup) -> Any:
     return answer
 
 
-def _works(pairs: Pairs, ids: dict[str, int], spec: ScorerSpec, claim_tokens: int) -> list[ShardWork]:
+def _requests(pairs: Pairs, ids: dict[str, int], spec: ScorerSpec, claim_tokens: int) -> list[PairTexts]:
     """The pairs, those of one document together, in claims of as many tokens as a worker takes."""
     cost = pair_cost(spec)
     sizes = {text: text_tokens(len(text.encode())) for text in ids}
@@ -83,22 +83,11 @@ def _works(pairs: Pairs, ids: dict[str, int], spec: ScorerSpec, claim_tokens: in
             spent = 0
         claims[-1].append((query, document))
         spent += price
-    return [_work(number, claim, ids) for number, claim in enumerate(claims, start=1)]
+    return [_request(claim, ids) for claim in claims]
 
 
-def _work(number: int, pairs: Sequence[tuple[str, str]], ids: dict[str, int]) -> ShardWork:
-    claim = Claim(
-        shard_id=number,
-        job_id=1,
-        worker_id=1,
-        attempt=1,
-        first_pair=0,
-        end_pair=len(pairs),
-        num_pairs=len(pairs),
-        num_tokens=1,
-    )
-    return ShardWork(
-        claim=claim,
+def _request(pairs: Sequence[tuple[str, str]], ids: dict[str, int]) -> PairTexts:
+    return PairTexts(
         pairs=[TextPair(ids[query], ids[document]) for query, document in pairs],
         texts={ids[text]: text for pair in pairs for text in pair},
     )

@@ -9,9 +9,9 @@ DIR holds data sets in BEIR layout: xquad-en, scifact, cuad; what is missing is 
 import argparse
 from pathlib import Path
 
-from benchmarks.peers import article, contests, memory
 from benchmarks.peers.contest import say
 from benchmarks.peers.models import SIZES
+from benchmarks.peers.parts import article, contests, memory
 from benchmarks.peers.plan import Plan
 
 PARTS = ("contest", "rate", "end-to-end", "article", "memory")
@@ -28,7 +28,9 @@ def main() -> None:
                 case "rate":
                     contests.measure_rate(plan, size)
                 case "end-to-end":
-                    from benchmarks.peers import end_to_end  # the only part that needs the whole program
+                    from benchmarks.peers.parts import (
+                        end_to_end,  # the only part that needs the whole program
+                    )
 
                     end_to_end.measure(plan, size)
                 case "article":

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from rankmill.db.records.shards import Claim, ShardWork, TextPair
+from rankmill.db.records.pairs import TextPair
+from rankmill.db.records.shards import Claim, ShardWork
 from rankmill.db.runtime.failpoints import reach
 from rankmill.db.store.bulk import many, one_of, run
 from rankmill.db.store.store import Store

@@ -1,7 +1,9 @@
-"""Scorers as they cross rooms: what was asked for, and what really computed."""
+"""What is asked of a scorer, as a value and as JSON, and what really computed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 
 class Precision(StrEnum):
@@ -49,6 +51,34 @@ class ScorerSpec:
     window: int | None = None
     stride: int | None = None
     window_ends: WindowEnds | None = None
+
+
+def spec_to_json(spec: ScorerSpec) -> dict[str, Any]:
+    """The spec as values of JSON; the digests of scorers and jobs are taken of it.
+
+    `window_ends`, which version 0.1.0 did not know, is left out where it is None: scorers, jobs and scores
+    of that version stay what they were.
+    """
+    facts = asdict(spec) | {
+        "precision": spec.precision.value,
+        "long_documents": spec.long_documents.value,
+        "window_ends": spec.window_ends and spec.window_ends.value,
+    }
+    if spec.window_ends is None:
+        del facts["window_ends"]
+    return facts
+
+
+def spec_from_json(facts: Mapping[str, Any]) -> ScorerSpec:
+    """The spec in `facts`, which may lack what has a default and have more: a row of the store is read so."""
+    values = {field.name: facts[field.name] for field in fields(ScorerSpec) if field.name in facts}
+    for name, kind in _CHOICES.items():
+        if values.get(name) is not None:
+            values[name] = kind(values[name])
+    return ScorerSpec(**values)
+
+
+_CHOICES = {"precision": Precision, "long_documents": LongDocuments, "window_ends": WindowEnds}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,10 @@
-"""Shards as they cross rooms: planned, claimed, and what scoring one gave.
+"""Shards as they cross rooms: planned, claimed, loaded, and scored."""
 
-Texts are named by their id in the store; offsets are [start, end) in Unicode code points.
-"""
-
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from rankmill.db.records.pairs import PairResults, PairTexts
 
 
 class ShardState(StrEnum):
@@ -36,56 +34,18 @@ class Claim:
     is_suspect: bool = False
 
 
-class TextPair(NamedTuple):
-    """A pair to score, by the ids of its texts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardWork(PairTexts):
+    """A claimed shard with what must be scored: its pairs without a score, in stored order."""
 
-    query_text_id: int
-    document_text_id: int
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardWork:
-    """A claimed shard and what it must score: distinct pairs in stored order, and their texts by id."""
+class ShardResult(PairResults):
+    """A claimed shard with what scoring its pairs gave."""
 
     claim: Claim
-    pairs: Sequence[TextPair]
-    texts: Mapping[int, str]
-
-
-class PairScore(NamedTuple):
-    """One score as it lands: the raw float32 logit of the best window, and what was read for it.
-
-    `num_tokens` counts what the model read in all windows, special tokens included.
-    `truncated` says that the document's end was not read, `query_truncated` that the query's was not.
-    """
-
-    query_text_id: int
-    document_text_id: int
-    logit: float
-    span_start: int
-    span_end: int
-    num_tokens: int
-    num_windows: int
-    truncated: bool
-    query_truncated: bool
-
-
-class PairFailure(NamedTuple):
-    """A pair that cannot be scored, with a reason that a person can act on."""
-
-    query_text_id: int
-    document_text_id: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardResult:
-    """What scoring a shard gave; `num_tokens` is what the model really read."""
-
-    claim: Claim
-    scores: Sequence[PairScore]
-    failures: Sequence[PairFailure]
-    num_tokens: int
 
 
 class PairCost(NamedTuple):

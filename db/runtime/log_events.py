@@ -10,63 +10,81 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from rankmill.db.runtime.settings import Settings
 
-_WORDS: Mapping[str, str] = {
+WORDS: Mapping[str, str | tuple[str, ...]] = {
     "worker_ready": "worker process {pid} listens on queue {queue}, with store {store}",
     "worker_registered": "worker {worker_id} takes shards of model {model}",
     "worker_farewell": "worker {worker_id} has left; nothing is claimed by it",
-    "farewell_failed": "worker {worker_id} could not sign off, its leases will end by themselves: {reason}",
+    "farewell_failed": "worker {worker_id} could not sign off; its leases will run out: {reason}",
     "stop_asked": "asked to stop ({signal}); what is scored lands, the rest is released",
-    "stop_hurried": "asked to stop again ({signal}); the batch at work is dropped",
+    "stop_hurried": "asked to stop again ({signal}); the current batch is dropped",
     "parent_gone": "process {pid}, which this worker belongs to, is gone; stopping",
-    "child_lost": "scoring process {pid} ended by itself, {num_lost} in a row before anything was scored",
-    "losses_unknown": "whether a scoring process that ended had scored anything is not known: {reason}",
+    "child_gone": "process {pid} has already ended",
+    "child_lost": "scoring process {pid} ended by itself; {num_lost} in a row ended before scoring anything",
+    "losses_unknown": "cannot tell whether a scoring process that ended had scored anything: {reason}",
     "given_up": "giving up: {problem}",
     "prerequisite_missing": "{problem}",
     "model_loading": "loading model {model}",
     "model_loaded": "loaded model {model} on {device} as {dtype} in {seconds:.1f} s",
-    "model_problem": "nothing is claimed for model {model} before {retry_s:.0f} s have passed: {problem}",
+    "model_problem": "model {model} cannot be used and is tried again after {retry_s:.0f} s: {problem}",
+    "scorer_loaded": "scorer of {model}: up to {max_length} tokens a sequence, {batch_tokens:,} a batch",
+    "padded_model": "{model_class} runs with padding: its family has no padding-free path",
+    "fell_back_to_padded": "{model_class} runs with padding: no padding-free path agreed with it",
+    "fast_path_failed": (
+        "fast path {path} failed and is not used: {error}",
+        "attention kernel {kernel} failed for {model_class} and is not used: {error}",
+    ),
+    "fast_path_disagrees": (
+        "fast path {path} changed logits by up to {difference:.2g} and is not used",
+        "attention kernel {kernel} changed logits of {model_class} by up to {difference:.2g} and is not used",
+    ),
+    "compiler_folder_refused": "{setting} names {folder}, which others may change; a new folder is used",
+    "layers_compiled": "compiled layers {compiled_ms:.1f} ms, plain ones {plain_ms:.1f} ms; used: {is_used}",
+    "rows_tried": "batches of fewer than {least_rows} tokens are filled up to that number",
+    "row_trial_failed": "could not try how few tokens a batch needs; the safe number is used: {error}",
+    "scores_may_depend_on_company": "scores may depend on the batch: {num_rows} tokens did not rule it out",
     "claimed": "claimed {num_shards} shards of jobs {job_ids}: {num_pairs:,} pairs, {num_tokens:,} tokens",
     "scored": "scored {num_tokens:,} tokens, {tokens_per_s:,.0f} tokens/s: {words}",
     "landed": "landed {num_shards} shards: {num_scores:,} scores, {num_failures:,} failed pairs",
-    "lease_lost": "shard {shard_id} is no longer ours (attempt {attempt}); its scores were not needed",
-    "group_failed": "scoring {num_shards} shards together failed, each is tried alone: {reason}",
+    "lease_lost": "shard {shard_id} is no longer ours (attempt {attempt}); its scores are discarded",
+    "group_failed": "scoring {num_shards} shards together failed; each is tried alone: {reason}",
     "shard_failed": "shard {shard_id} of job {job_id} failed and is {state}: {reason}",
+    "shard_failure": "shard {shard_id} of job {job_id} failed with this error",
+    "not_finite": "{num_sequences} logits were not finite in {dtype}; fp32 is tried if it is more precise",
+    "out_of_memory": "out of memory at {num_tokens:,} tokens: the batch is split and the budget lowered",
     "recalled": "{num_shards} shards in hand are given back after this batch: {reason}",
-    "look_failed": "whether what is in hand is still wanted could not be seen: {reason}",
-    "released": "released {num_shards} shards unscored; this burns no attempt",
-    "release_failed": "{num_shards} shards could not be released, their leases will end: {reason}",
-    "store_retry": "{verb} did not get through to the store, trying again in {pause_s:.1f} s: {reason}",
-    "store_given_up": "{verb} did not get through to the store in time, the drain ends: {reason}",
-    "heartbeat_failed": "heartbeat did not get through to the store: {reason}",
-    "hung": "nothing was scored for {hang_s:.0f} s, {num_shards} shards fail and this process is ended",
+    "look_failed": "could not check for paused, cancelled and more urgent jobs: {reason}",
+    "released": "released {num_shards} shards unscored; this counts as no failed attempt",
+    "release_failed": "could not release {num_shards} shards; their leases will run out: {reason}",
+    "store_retry": "the store did not do {verb}; trying again in {pause_s:.1f} s: {reason}",
+    "store_given_up": "the store did not do {verb} in time; the drain ends: {reason}",
+    "heartbeat_failed": "the heartbeat did not reach the store: {reason}",
+    "hung": "no batch was finished for {hang_s:.0f} s; {num_shards} shards fail and this process ends",
     "drained": "{line}",
-    "rescued": "returned {num_returned} shards of silent workers ({num_cut} cut in half), {num_dead} dead",
+    "rescued": "returned {num_returned} shards of silent workers ({num_cut} split in half), {num_dead} dead",
+    "rescue_failed": "a rescue round failed; the next one tries again: {reason}",
+    "rung": "rang a doorbell on {queue} for {num_ready} ready shards",
+    "doorbell_lost": "a doorbell could not be rung; a rescue round will ring: {reason}",
     "published": "job {job_id} is publication {publication_id} of ranking {ranking}: {num_added:,} added, "
     "{num_changed:,} changed, {num_removed:,} removed",
-    "told": "told of the end of job {job_id} by {kind}",
-    "not_told": "the {kind} of job {job_id} was not taken and is tried again: {reason}",
-    "settling_failed": "publishing or telling failed, the next round comes: {reason}",
-    "rescue_failed": "a rescue round failed, the next one comes: {reason}",
-    "rung": "rang a doorbell on {queue} for {num_ready} ready shards",
-    "scorer_loaded": "scorer of {model} reads up to {max_length} tokens, {batch_tokens:,} tokens a batch",
-    "padded_model": "{model_class} is run padded: its family has no padding-free path",
-    "fell_back_to_padded": "{model_class} is run padded: the padding-free path did not agree with it",
-    "not_finite": "{num_sequences} logits were not finite in {dtype} and are computed again in fp32",
-    "out_of_memory": "out of memory at {num_tokens:,} tokens: the batch is split and the budget lowered",
+    "told": "sent the {kind} for the end of job {job_id}",
+    "not_told": "the {kind} for the end of job {job_id} was not accepted: {reason}",
+    "settling_failed": "following up jobs that ended failed; the next round tries again: {reason}",
+    "refining_failed": "looking for the best clauses failed; the next round tries again: {reason}",
     "beat_ready": "asks {store} every minute what is due",
-    "night_due": "schedule {schedule} fires for {night}",
-    "night_caught_up": "schedule {schedule} was missed and is made up for: the night of {night}",
-    "night_left_out": "schedule {schedule} was missed at {night}; its policy is to leave that out",
+    "beat_failed": "could not ask the store which schedules are due; asking again soon: {reason}",
+    "night_due": "schedule {schedule} is due: its run of {night}",
+    "night_caught_up": "schedule {schedule} missed its run of {night}, which starts now",
+    "night_left_out": "schedule {schedule} missed its run of {night}, which is skipped",
     "night_submitted": "{schedule}, {night}: job {job_id} of {num_pairs:,} pairs, {num_reused:,} reused",
     "night_not_submitted": "{schedule}, {night}: no job yet: {reason}",
-    "beat_failed": "asking the store what is due failed, the next time comes: {reason}",
-    "doorbell_lost": "a doorbell could not be rung, a rescue round will ring: {reason}",
 }
+"""The sentence of each event. Several where the event is emitted with other fields in different places."""
 
 _SECRETS = (
     # To the last @: a password may hold one, or a slash.
@@ -93,11 +111,12 @@ def reason_of(error: BaseException, max_chars: int = 300) -> str:
 
 
 def sentence(event: str, fields: Mapping[str, Any]) -> str:
-    """The words of an event; its name and fields where it has no words of its own."""
-    try:
-        return _WORDS[event].format_map(dict(fields))
-    except (KeyError, ValueError, TypeError, IndexError):
-        return " ".join([event, *(f"{name}={value}" for name, value in fields.items())])
+    """The words of an event; its name and fields where no words fit them."""
+    words = WORDS.get(event, ())
+    for form in (words,) if isinstance(words, str) else words:
+        with suppress(KeyError, ValueError, TypeError, IndexError):
+            return form.format_map(dict(fields))
+    return " ".join([event, *(f"{name}={value}" for name, value in fields.items())])
 
 
 class _Formatter(logging.Formatter):

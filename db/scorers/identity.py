@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from rankmill.db.errors import StoreError, WeightsChanged
-from rankmill.db.records.scorers import EngineFacts, LongDocuments, Precision, ScorerSpec, WindowEnds
+from rankmill.db.records.scorers import EngineFacts, ScorerSpec, spec_from_json, spec_to_json
+from rankmill.db.runtime.settings import Settings
 from rankmill.db.schema.texts_and_scores import engines, scorers
+from rankmill.db.scorers.model_files import DEMO_MODEL, files_digest, model_directory
 from rankmill.db.store.bulk import upsert
 from rankmill.db.store.clock import now_s
 from rankmill.db.store.store import Store
@@ -34,19 +36,7 @@ def intern_scorer(connection: Connection, asked: ScorerSpec) -> int:
 
 def spec_digest(asked: ScorerSpec) -> str:
     """SHA-256 of everything the job asked for, in hex."""
-    return hashlib.sha256(json.dumps(asked_facts(asked), sort_keys=True).encode()).hexdigest()
-
-
-def asked_facts(asked: ScorerSpec) -> dict[str, object]:
-    """The fields that tell one scorer from another.
-
-    A field that version 0.1.0 did not have is left out if it is not set, so that scorers, jobs and scores of
-    that version keep their identity.
-    """
-    facts = asdict(asked)
-    if asked.window_ends is None:
-        del facts["window_ends"]
-    return facts
+    return hashlib.sha256(json.dumps(spec_to_json(asked), sort_keys=True).encode()).hexdigest()
 
 
 def stored_spec(store: Store, scorer_id: int) -> ScorerSpec:
@@ -60,16 +50,23 @@ def stored_spec(store: Store, scorer_id: int) -> ScorerSpec:
 
 def spec_of(row: Row[Any]) -> ScorerSpec:
     """The spec in a row that has the scorers' columns."""
+    return spec_from_json(row._asdict())
+
+
+def spec_from_settings(settings: Settings) -> ScorerSpec:
+    """The scorer that the settings ask for. A directory becomes absolute and carries its files' digest."""
+    directory = model_directory(settings.model)
+    is_named_by_path = directory is not None and settings.model != DEMO_MODEL
     return ScorerSpec(
-        model=row.model,
-        revision=row.revision,
-        files_digest=row.files_digest,
-        precision=Precision(row.precision),
-        max_length=row.max_length,
-        long_documents=LongDocuments(row.long_documents),
-        window=row.window,
-        stride=row.stride,
-        window_ends=None if row.window_ends is None else WindowEnds(row.window_ends),
+        model=str(directory) if is_named_by_path else settings.model,
+        revision=settings.revision,
+        files_digest=None if directory is None else files_digest(directory),
+        precision=settings.precision,
+        max_length=settings.max_length,
+        long_documents=settings.long_documents,
+        window=settings.window,
+        stride=settings.stride,
+        window_ends=settings.window_ends,
     )
 
 

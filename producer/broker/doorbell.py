@@ -1,7 +1,7 @@
-"""Rings: tells the workers of a model, through the broker, that work is ready in the store.
+"""The doorbell: tells the workers of a model, through the broker, that work is ready in the store.
 
-The one place on the producer's side that knows Celery. A doorbell carries a job's id and never text;
-losing one delays work until the next rescue round of a worker.
+A message carries a job's id and never text. If one is lost, the work waits for the next rescue round of a
+worker.
 """
 
 from collections.abc import Iterator
@@ -23,35 +23,36 @@ from rankmill.db.runtime.broker_protocol import (
 )
 from rankmill.db.runtime.broker_urls import is_rabbitmq, safe_broker_url, without_passwords_of
 from rankmill.db.runtime.failpoints import reach
+from rankmill.producer.broker.loader import InstalledOnlyLoader
 from rankmill.producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
 
 
 class BrokerUnavailable(MissingPrerequisite):
-    """The broker cannot be reached or refuses us."""
+    """The broker cannot be reached, or refuses the connection."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
             f"The broker {safe_broker_url(url)} cannot be used: {without_passwords_of(url, reason)}. "
-            "Check that it runs and that --broker (RANKMILL_BROKER) names it rightly, with its password."
+            "Check that it runs and that --broker (RANKMILL_BROKER) has the right address and password."
         )
 
 
 class Doorbell:
-    """A connection to the broker, good for a few rings. Raises BrokerUnavailable when there is none."""
+    """A connection to the broker for a few messages. Every method raises BrokerUnavailable."""
 
     def __init__(self, broker: str) -> None:
         self._broker = broker
-        self._celery = Celery("rankmill", set_as_current=False)
+        self._celery = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
         self._celery.conf.update(celery_options(broker))
         with self._translated():
-            # Nothing answers heartbeats while a large job is recorded.
+            # No heartbeats: nothing here would answer them while a large job is recorded.
             self._connection = self._celery.connection_for_write(heartbeat=0)
             self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=BROKER_TIMEOUT_S)
 
     def ring(self, model: str, job_id: int, times: int = 1) -> None:
-        """Says `times` times (at most MAX_RINGS) that the job has work for workers of `model`."""
+        """Sends `times` messages (at most MAX_RINGS) that the job has work for workers of `model`."""
         reach("before_doorbell")
         with self._translated():
             for _ in range(min(times, MAX_RINGS)):
@@ -66,8 +67,10 @@ class Doorbell:
                 )
 
     def send(self, address: str, job_id: int) -> None:
-        """Sends a task of somebody else's, `TASK` or `TASK@QUEUE`, with the job's id, into a queue as it is:
-        of what kind is its owner's affair, so it is not declared. Raises NotAccepted when there is none.
+        """Sends a task of the user's, `TASK` or `TASK@QUEUE`, with the job's id.
+
+        The queue is not declared, because only its owner knows its options. Raises NotAccepted when there is
+        no such queue.
         """
         task, queue = task_and_queue(address)
         returned: list[object] = []
@@ -89,7 +92,7 @@ class Doorbell:
             raise NotAccepted(no_queue(queue))
 
     def _queue(self, model: str) -> Queue:
-        """The queue of a model's doorbells, declared as the worker declares it."""
+        """The queue of a model's messages, declared as the worker declares it."""
         declared = queue_declaration(model, self._broker)
         exchange = Exchange(declared["name"], type="direct", durable=True)  # type: ignore[no-untyped-call]
         return Queue(exchange=exchange, **declared)  # type: ignore[no-untyped-call]
@@ -98,7 +101,7 @@ class Doorbell:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except Exception as cause:  # every transport has its own family of errors
+        except Exception as cause:  # every transport has its own errors
             reason = str(cause).strip("'\"").rstrip(".") or type(cause).__name__
             raise BrokerUnavailable(self._broker, reason) from cause
 

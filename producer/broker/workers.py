@@ -1,4 +1,4 @@
-"""Which workers could score a job, and what to say when there is none."""
+"""Which workers could score a job, and what to tell people when there is none."""
 
 from rankmill.db.queue.workers import workers
 from rankmill.db.records.workers import WorkerRow
@@ -6,11 +6,12 @@ from rankmill.db.runtime.broker_urls import broker_digest
 from rankmill.db.store.store import Store
 
 
-def able_workers(
+def workers_for(
     store: Store, model: str, *, broker: str | None = None, job_id: int | None = None
 ) -> list[WorkerRow]:
-    """The workers alive that take jobs of `model`: not those of one job only, unless it is `job_id`, nor,
-    with `broker`, those known to listen on another. Some of them may have a problem.
+    """The live workers that take jobs of `model`; some of them may have a problem.
+
+    Workers started for one job count only if it is `job_id`; with `broker`, those on another broker do not.
     """
     places = {None, broker_digest(broker)} if broker else None
     return [
@@ -22,9 +23,9 @@ def able_workers(
     ]
 
 
-def absence(store: Store, model: str, broker: str | None = None, job_id: int | None = None) -> str:
-    """Why nobody works on jobs of `model`, in a few words; empty when somebody does."""
-    alive = able_workers(store, model, broker=broker, job_id=job_id)
+def why_no_worker(store: Store, model: str, broker: str | None = None, job_id: int | None = None) -> str:
+    """Why no worker scores jobs of `model`, in a few words; empty when one does."""
+    alive = workers_for(store, model, broker=broker, job_id=job_id)
     if any(row.problem is None for row in alive):
         return ""
     if alive:

@@ -5,7 +5,6 @@
 """
 
 import errno
-import os
 import sys
 from collections.abc import Callable
 
@@ -48,7 +47,9 @@ def told(error: BaseException) -> tuple[int, str]:
     if isinstance(error, RankmillError):
         return error.exit_code, f"error: {error}"
     if isinstance(error, BrokenPipeError):
-        _silence_standard_output()
+        from rankmill.producer.results.files import silence_standard_output
+
+        silence_standard_output()
         return DONE, ""
     if isinstance(error, OSError) and error.errno in _FULL:
         return EXHAUSTED, f"error: {error}. Free some, then run the same command again: it continues."
@@ -114,8 +115,3 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
     if isinstance(error, errors.StoreError):
         return FAILURE, f"error: {error}"
     return None
-
-
-def _silence_standard_output() -> None:
-    """The reader of our output went away, as `head` does: nothing more can be written, nothing is wrong."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -40,8 +40,7 @@ def monitor_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
         "FLOWER_TASK_RUNTIME_METRIC_BUCKETS": ",".join(map(str, _RUNTIME_BUCKETS_S)),
         "FLOWER_TASKS_COLUMNS": "name,uuid,state,args,result,received,started,runtime,worker",
     }
-    # Without --conf Flower would run a flowerconfig.py that happens to lie here.
-    return [sys.executable, "-P", "-m", "celery", "flower", f"--conf={os.devnull}"], environment
+    return [sys.executable, "-P", "-m", "rankmill.producer.broker.monitor"], environment
 
 
 def _credentials(auth: str | None) -> str:

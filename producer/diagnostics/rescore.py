@@ -3,10 +3,11 @@
 Compares numbers and names; knows no screen and loads no model (a worker process does).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from rankmill.db.records.scorers import spec_to_json
 from rankmill.db.results.explanation import Explanation
 from rankmill.db.runtime.settings import Settings
 from rankmill.producer.processes.worker_command import ask_worker
@@ -41,7 +42,7 @@ class Recomputed:
 def recompute(explanation: Explanation, settings: Settings) -> Recomputed:
     """Scores the pair again here, by the same scorer, and compares."""
     question = {
-        "scorer": asdict(explanation.scorer),
+        "scorer": spec_to_json(explanation.scorer),
         "query": explanation.query_text,
         "document": explanation.document_text,
     }

@@ -1,4 +1,4 @@
-"""Child processes that never outlive this one: started apart from the terminal, stopped softly, then hard.
+"""Child processes that never outlive this one: started apart from the terminal, terminated, then killed.
 
 Knows processes and signals; knows nothing of what the children do.
 """
@@ -19,9 +19,9 @@ _POLL_S = 0.05
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What the child runs before its program starts, so that the kernel kills it when its parent ends.
+    """What the child runs before its program, so that the kernel kills it when its parent ends.
 
-    Linux only; elsewhere children are stopped by this process alone and swept by the next run.
+    Linux only. Elsewhere this process stops its children, or the next run does.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -36,13 +36,13 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 class Child:
-    """A running child process in a session of its own: a terminal's Ctrl-C reaches only its parent.
+    """A running child process in a session of its own, so that Ctrl-C in a terminal reaches only its parent.
 
     Start it from a thread that lives as long as the child should: the kernel ties it to that thread.
     """
 
     def __init__(self, command: Sequence[str], *, log: Path | None, environment: Mapping[str, str]) -> None:
-        """Starts `command`; its output is appended to `log`, or goes where our diagnostics go without one.
+        """Starts `command`. Its output is appended to `log`, or goes to standard error without one.
 
         Raises OSError when it cannot be started.
         """
@@ -67,7 +67,7 @@ class Child:
         return self._process.poll()
 
     def stop(self, *, grace_s: float, is_enough: Callable[[], bool] = lambda: False) -> None:
-        """Asks it to end, waits `grace_s` seconds or until `is_enough()`, then kills its whole session."""
+        """Terminates it, waits for `grace_s` seconds or until `is_enough()`, then kills its session."""
         if self.exit_code() is None:
             self._process.terminate()
             deadline = time.monotonic() + grace_s
@@ -77,8 +77,8 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)  # its session may hold children of its own
         self._process.wait()
 
-    def last_words(self, max_lines: int = 12) -> str:
-        """The end of its log, for a person to read; empty when it has none."""
+    def log_tail(self, max_lines: int = 12) -> str:
+        """The last lines of its log, for a person to read; empty without a log."""
         if self.log is None:
             return ""
         with self.log.open("rb") as log:

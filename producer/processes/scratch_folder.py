@@ -1,6 +1,7 @@
-"""A private folder for one run's socket and logs, gone when the run ends; folders of killed runs are swept.
+"""A private folder for the socket and logs of one run. It is removed when the run ends.
 
-Knows files and locks; knows nothing of what is kept in the folder, save how to end a broker left in one.
+Folders of killed runs are removed by the next run. Knows files and locks, and how to end a broker that was
+left in a folder; knows nothing else of what is in it.
 """
 
 import contextlib
@@ -19,14 +20,14 @@ _YOUNG_S = 60.0
 
 
 def _base() -> Path:
-    """The temporary folder, or /tmp when its path is too long for a unix socket below it."""
+    """The temporary folder, or /tmp if its path is too long for a unix socket in it."""
     base = Path(tempfile.gettempdir())
     longest = base / f"{PREFIX}12345678" / SOCKET_NAME
     return base if len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES else Path("/tmp")  # noqa: S108
 
 
 class ScratchFolder:
-    """A folder only this user can enter (mode 0700), held by a lock for as long as this process lives."""
+    """A folder that only this user can enter (mode 0700), locked while this process lives."""
 
     def __init__(self) -> None:
         base = _base()
@@ -45,7 +46,7 @@ class ScratchFolder:
 
 
 def sweep(base: Path) -> None:
-    """Removes folders whose run is dead, and ends a broker one of them may still hold."""
+    """Removes the folders of dead runs, and ends a broker that may still run in one."""
     for folder in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid() or not _is_abandoned(folder):
@@ -55,7 +56,7 @@ def sweep(base: Path) -> None:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    if not (folder / "lock").exists():  # about to be locked, or not ours at all
+    if not (folder / "lock").exists():  # about to be locked, or not one of ours
         return False
     if time.time() - folder.stat().st_mtime < _YOUNG_S and not (folder / SOCKET_NAME).exists():
         return False  # between creating the lock file and taking the lock

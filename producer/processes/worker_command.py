@@ -1,6 +1,6 @@
-"""Asks the worker's side something in a process of its own: JSON in, JSON out.
+"""Asks the worker's side a question in a process of its own: JSON in, JSON out.
 
-Knows how such a process is started and what its silence means; knows no model.
+Knows how such a process is started and what it means when it does not answer; knows no model.
 """
 
 import json
@@ -18,7 +18,7 @@ TIMEOUT_S = 600
 def ask_worker(
     settings: Settings, model: str, words: Sequence[str], question: object = None
 ) -> dict[str, Any]:
-    """The answer; it has a `problem`, in a sentence, when there is none to be had."""
+    """The answer, or a `problem` in a sentence when there is no answer."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "rankmill.worker", *words],
@@ -30,12 +30,12 @@ def ask_worker(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"problem": f"did not answer within {TIMEOUT_S} s; see the network, or use a directory"}
+        return {"problem": f"no answer within {TIMEOUT_S} s: check the network, or use a model directory"}
     try:
         answer = json.loads(done.stdout)
     except ValueError:
         answer = None
     if isinstance(answer, dict) and (done.returncode == 0 or "problem" in answer):
         return answer
-    said = done.stderr.strip().splitlines() or ["the worker's side said nothing"]
-    return {"problem": said[-1]}
+    lines = done.stderr.strip().splitlines() or ["the worker's side gave no answer"]
+    return {"problem": lines[-1]}

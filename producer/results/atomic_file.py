@@ -1,7 +1,7 @@
-"""A file that appears whole or not at all: written beside its final name, then renamed over it.
+"""A file that appears whole or not at all: written beside its final name, then renamed.
 
-What a killed process left half-written is swept at the next write into the same folder: whoever writes
-holds a lock on its file for as long as it lives. Knows nothing of what is written.
+The unfinished file of a killed process is removed by the next write into the same folder; a living process
+holds a lock on its own. Knows nothing of what is written.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ _YOUNG_S = 60.0
 
 
 @contextmanager
-def replacing(path: Path, *, buffer_bytes: int) -> Iterator[BinaryIO]:
-    """A stream whose content stands under `path` once the block has ended; nothing is left if it raises."""
+def atomic_file(path: Path, *, buffer_bytes: int) -> Iterator[BinaryIO]:
+    """A stream whose content is at `path` once the block has ended; nothing is left if the block raises."""
     target = path.resolve()
     _sweep(target.parent)
     unfinished = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
@@ -41,11 +41,11 @@ def replacing(path: Path, *, buffer_bytes: int) -> Iterator[BinaryIO]:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what this user's dead processes left; where locks cannot tell, nothing is touched."""
+    """Removes what dead processes of this user left. Where there are no locks, nothing is removed."""
     for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         with suppress(OSError), open(left, "rb", opener=_unfollowed) as stream:
             status = os.fstat(stream.fileno())
-            is_young = time.time() - status.st_mtime < _YOUNG_S  # not locked yet, perhaps
+            is_young = time.time() - status.st_mtime < _YOUNG_S  # it may not be locked yet
             if is_young or status.st_uid != os.geteuid():
                 continue
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,7 +57,7 @@ def _unfollowed(path: str, flags: int) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Some file systems cannot; the rename is then as durable as they make it.
+    # Some file systems cannot do this; the rename is then as durable as they make it.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -1,7 +1,6 @@
-"""Result files: rows go to a file that appears whole or not at all, or to standard output.
+"""Where results go: a file that appears whole or not at all, or standard output.
 
-Nobody reads half a result and an interrupted write leaves the old file. Pipes and devices are written in
-place. Knows no store.
+An interrupted write leaves the old file. Pipes and devices are written in place. Knows no store.
 """
 
 import errno
@@ -25,7 +24,7 @@ from rankmill.producer.errors import (
     RuntimeFailure,
     UsageError,
 )
-from rankmill.producer.results.atomic_file import replacing
+from rankmill.producer.results.atomic_file import atomic_file
 from rankmill.producer.results.formats import WRITERS, ResultFormat
 
 STANDARD_OUTPUT = "-"
@@ -33,7 +32,7 @@ STANDARD_OUTPUT = "-"
 _BUFFER_BYTES = 2**18
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_FORMAT_OF_ENDING = {
+_FORMAT_OF_EXTENSION = {
     ".jsonl": ResultFormat.JSONL,
     ".ndjson": ResultFormat.JSONL,
     ".json": ResultFormat.JSONL,
@@ -47,7 +46,7 @@ _FORMAT_OF_ENDING = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Where results go and in what form; `path` is None for standard output."""
+    """Where results go and in which format; `path` is None for standard output."""
 
     path: Path | None
     format: ResultFormat
@@ -58,9 +57,10 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What was written. `num_left_out` counts failed pairs a TREC run has no place for; `is_cut_short` says
-    that the reader of a pipe had enough."""
+class WriteResult:
+    """What was written. `num_left_out` counts failed pairs, which a TREC run cannot hold; `is_cut_short` is
+    true when the reader of a pipe went away.
+    """
 
     num_pairs: int
     num_left_out: int
@@ -68,16 +68,16 @@ class Written:
 
 
 def plan_output(output: str | os.PathLike[str], format: str | None = None) -> Output:
-    """Decide and check where results go, so that a wrong wish is heard before any work.
+    """Decides and checks where results go, so that a mistake is reported before any work.
 
-    `output` is a path, or "-" for standard output (JSONL unless said otherwise). The path's ending tells
-    the format unless given; `.gz` after it compresses. Raises UsageError or MissingPrerequisite.
+    `output` is a path, or "-" for standard output, where JSONL is the default. The path's extension tells the
+    format unless one is given; `.gz` after it compresses. Raises UsageError or MissingPrerequisite.
     """
     name = os.fspath(output)
     path = None if name == STANDARD_OUTPUT else Path(name)
-    endings = [] if path is None else [ending.lower() for ending in path.suffixes]
-    is_gzip = endings[-1:] == [".gz"]
-    chosen = _format(format, name, endings[:-1] if is_gzip else endings)
+    extensions = [] if path is None else [extension.lower() for extension in path.suffixes]
+    is_gzip = extensions[-1:] == [".gz"]
+    chosen = _format(format, name, extensions[:-1] if is_gzip else extensions)
     if chosen is ResultFormat.PARQUET:
         _check_parquet(path, is_gzip)
     planned = Output(path=path, format=chosen, is_gzip=is_gzip)
@@ -89,12 +89,12 @@ def plan_output(output: str | os.PathLike[str], format: str | None = None) -> Ou
     return planned
 
 
-def write_results(rows: Iterable[ResultRow], output: Output) -> Written:
-    """Write every row; streams. A file that exists is replaced once all of it is on disk.
+def write_results(rows: Iterable[ResultRow], output: Output) -> WriteResult:
+    """Writes every row as it comes. An existing file is replaced once all of the new one is on disk.
 
-    A pipe whose reader went away ends the writing quietly. Raises UsageError for a place that cannot be
-    written and for ids a TREC run cannot hold, ResourceExhausted when the disk is full, RuntimeFailure
-    for other faults of the disk.
+    If the reader of a pipe goes away, writing ends without an error. Raises UsageError for a place that
+    cannot be written and for ids that a TREC run cannot hold, ResourceExhausted when the disk is full,
+    RuntimeFailure for other disk errors.
     """
     tally = _Tally()
     is_cut_short = False
@@ -105,11 +105,11 @@ def write_results(rows: Iterable[ResultRow], output: Output) -> Written:
     except BrokenPipeError:
         is_cut_short = True
         if output.path is None:
-            _silence_standard_output()
+            silence_standard_output()
     except OSError as error:
         raise _unwritable(output, error) from error
     left_out = tally.num_failed if output.format is ResultFormat.TREC else 0
-    return Written(
+    return WriteResult(
         num_pairs=tally.num_rows - left_out,
         num_left_out=left_out,
         is_cut_short=is_cut_short,
@@ -129,7 +129,7 @@ class _Tally:
 
 @contextmanager
 def opened_output(output: Output) -> Iterator[BinaryIO]:
-    """The stream rows go to; its errors, and a reader that went away, as for `write_results`."""
+    """The stream that bytes go to. Raises as `write_results` does, and BrokenPipeError."""
     try:
         with _opened(output) as stream:
             yield stream
@@ -140,21 +140,21 @@ def opened_output(output: Output) -> Iterator[BinaryIO]:
         raise _unwritable(output, error) from error
 
 
-def _format(wish: str | None, name: str, endings: list[str]) -> ResultFormat:
-    if wish is not None:
+def _format(given: str | None, name: str, extensions: list[str]) -> ResultFormat:
+    if given is not None:
         try:
-            return ResultFormat(wish)
+            return ResultFormat(given)
         except ValueError:
             raise UsageError(
-                f"There is no format {wish!r}. Choose from: {', '.join(ResultFormat)}."
+                f"There is no format {given!r}. Choose from: {', '.join(ResultFormat)}."
             ) from None
     if name == STANDARD_OUTPUT:
         return ResultFormat.JSONL
-    if endings and endings[-1] in _FORMAT_OF_ENDING:
-        return _FORMAT_OF_ENDING[endings[-1]]
+    if extensions and extensions[-1] in _FORMAT_OF_EXTENSION:
+        return _FORMAT_OF_EXTENSION[extensions[-1]]
     raise UsageError(
-        f"The name {name} does not tell its format. Give it one of the endings "
-        f"{' '.join(_FORMAT_OF_ENDING)} (and .gz), or choose with --format {'|'.join(ResultFormat)}."
+        f"The name {name} does not tell its format. Give it one of the extensions "
+        f"{' '.join(_FORMAT_OF_EXTENSION)} (and .gz), or choose with --format {'|'.join(ResultFormat)}."
     )
 
 
@@ -162,7 +162,7 @@ def _check_parquet(path: Path | None, is_gzip: bool) -> None:
     if is_gzip:
         raise UsageError(f"Parquet compresses by itself. Leave out .gz: {str(path)[:-3]}")
     if path is None and sys.stdout.isatty():
-        raise UsageError("Parquet is not for reading on a screen. Name a file, or pipe it to one.")
+        raise UsageError("Parquet is not readable on a screen. Name a file with --output, or use a pipe.")
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingPrerequisite("Parquet needs pyarrow. Run: pip install 'rankmill[parquet]'")
 
@@ -179,7 +179,7 @@ def _check_place(path: Path) -> None:
 
 
 def _is_in_place(path: Path) -> bool:
-    """Whether what is there is a pipe or device: renaming over it would put a file in its stead."""
+    """Whether a pipe or device is there: renaming would replace it by a file."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except OSError:
@@ -196,7 +196,7 @@ def _opened(output: Output) -> Iterator[BinaryIO]:
             yield inner
     else:
         with (
-            replacing(output.path, buffer_bytes=_BUFFER_BYTES) as stream,
+            atomic_file(output.path, buffer_bytes=_BUFFER_BYTES) as stream,
             _compressed(stream, output) as inner,
         ):
             yield inner
@@ -207,7 +207,7 @@ def _compressed(stream: BinaryIO, output: Output) -> Iterator[BinaryIO]:
     if not output.is_gzip:
         yield stream
         return
-    # No name and no time inside, so that the same results are the same bytes.
+    # Without name and time, so that the same results are the same bytes.
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=stream, mtime=0) as inner,
         io.BufferedWriter(cast(io.RawIOBase, inner), _BUFFER_BYTES) as buffered,
@@ -215,8 +215,8 @@ def _compressed(stream: BinaryIO, output: Output) -> Iterator[BinaryIO]:
         yield buffered
 
 
-def _silence_standard_output() -> None:
-    # The interpreter flushes standard output once more as it ends, and would complain of the pipe again.
+def silence_standard_output() -> None:
+    """Makes the last flush, as the interpreter ends, harmless after the reader of a pipe went away."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -226,7 +226,7 @@ def _silence_standard_output() -> None:
 def _unwritable(output: Output, error: OSError) -> RankmillError:
     if error.errno in _FULL:
         return ResourceExhausted(
-            f"No room to write {output}: {error.strerror}. Free some, then ask for the results again."
+            f"No room to write {output}: {error.strerror}. Free some, then write the results again."
         )
     if error.errno in _FORBIDDEN:
         return UsageError(f"No permission to write {output}. Name a file elsewhere with --output.")

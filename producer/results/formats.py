@@ -1,4 +1,4 @@
-"""The forms of a results file: what one row looks like in JSONL, CSV, Parquet and a TREC run.
+"""The formats of results: what a row looks like in JSONL, CSV, Parquet and a TREC run.
 
 Writes to an open byte stream; knows nothing of paths, folders or renaming.
 """
@@ -20,7 +20,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class ResultFormat(StrEnum):
-    """Formats of a results file; by default told by its ending."""
+    """Formats of a results file; its extension tells which, unless one is given."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -29,16 +29,16 @@ class ResultFormat(StrEnum):
 
 
 def write_jsonl(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
-    """One object a line; the span is an object of [start, end), failed pairs carry `error` and nulls."""
+    """One object a line. The span is an object of [start, end); failed pairs have `error` and nulls."""
     for row in rows:
         stream.write(f"{_encode(_line(row))}\n".encode())
 
 
 def write_csv(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
-    """A header and one row a pair, the span in two columns; what a failed pair lacks is empty.
+    """A header and one row a pair, with the span in two columns; cells that a failed pair lacks are empty.
 
-    Spans that were asked for are many to a row: they stand in one cell, as JSONL spells them, so that rows
-    stay pairs and columns do not come and go.
+    The spans of `--spans` are in one cell, written as in JSONL: so a row is always one pair, and the columns
+    are always the same.
     """
     writer = csv.writer(_Utf8(stream), lineterminator="\n")
     writer.writerow(ResultRow._fields)
@@ -48,7 +48,7 @@ def write_csv(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
 
 
 def write_trec(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
-    """`query_id Q0 document_id rank logit rankmill`: the logit in full digits, because scores near 1 tie.
+    """`query_id Q0 document_id rank logit rankmill`: all digits of the logit, because scores near 1 tie.
 
     Failed pairs have no rank and are left out. Raises UsageError for ids with white space.
     """
@@ -59,7 +59,7 @@ def write_trec(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
 
 
 def write_parquet(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
-    """The CSV's columns, typed, the spans as a list that is empty where there are none.
+    """The columns of the CSV, typed. Spans are a list, empty where there are none.
 
     One row group at a time is in memory.
     """
@@ -143,7 +143,7 @@ def _in_a_column(id_: str) -> str:
 
 
 class _Utf8:
-    """What csv needs of a text stream, over bytes; a text wrapper would close the stream behind our back."""
+    """What csv needs of a text stream, over bytes. A TextIOWrapper would close the stream with itself."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

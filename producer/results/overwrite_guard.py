@@ -1,4 +1,4 @@
-"""Overwriting: results never replace what they came from, an input or a file of the store.
+"""Protects inputs and the files of the store from being overwritten by results.
 
 Knows paths; knows no format and no writing.
 """
@@ -12,11 +12,11 @@ from rankmill.producer.results.files import Output
 from rankmill.producer.sources.lines import is_path
 
 
-def check_spares(output: Output, store: str, *sources: object) -> None:
-    """Raises UsageError if `output` is a source that is a path, or a file of the store at URL `store`.
+def check_no_overwrite(output: Output, store: str, *sources: object) -> None:
+    """Raises UsageError if `output` is one of the sources that are paths, or a file of the store at this URL.
 
-    By the file and not by its name: links and other spellings of the same path count too. Pipes and devices
-    may be both. Raises WrongStoreUrl.
+    Compares files, not names: links and other spellings of a path count too. Pipes and devices may be both.
+    Raises WrongStoreUrl.
     """
     path = output.path
     if path is None or (path.exists() and not path.is_file()):

@@ -1,6 +1,6 @@
-"""A worker of one's own for one job, and its broker: started, watched over, started again, stopped.
+"""A local worker for one job, and its broker: started, watched, started again, stopped.
 
-Knows the worker only as a command, its environment, its exit code and its row in the store.
+Knows the worker only by its command, its environment, its exit code and its row in the store.
 """
 
 import importlib.util
@@ -29,7 +29,7 @@ _MISSING, _GIVEN_UP = 3, 4
 
 
 def check_prerequisites(settings: Settings) -> None:
-    """Raises MissingPrerequisite when a worker of our own could not even be started here."""
+    """Raises MissingPrerequisite when a local worker could not be started here."""
     if settings.broker is None and redis_program() is None:
         raise MissingPrerequisite(
             "There is no Redis for the private broker. Install one: pip install 'rankmill[embedded]', "
@@ -43,9 +43,9 @@ def check_prerequisites(settings: Settings) -> None:
 
 
 class LocalWorker:
-    """A worker that scores one job, on `settings.broker` or on a private Redis. Use it as a context.
+    """A worker that scores one job, on `settings.broker` or on a private Redis. Is used as a context.
 
-    Raises MissingPrerequisite when its parts cannot be started.
+    Raises MissingPrerequisite when the worker or the Redis cannot be started.
     """
 
     def __init__(self, store: Store, settings: Settings, job_id: int, interruption: Interruption) -> None:
@@ -74,14 +74,14 @@ class LocalWorker:
         environment = child_environment(
             self._settings, broker=self._broker, job=self._job_id, parent_pid=os.getpid()
         )
-        # -P: a folder named worker where the person happens to stand is not ours.
+        # -P: a folder named rankmill in the current folder is not this program.
         command = [sys.executable, "-P", "-m", "rankmill.worker"]
         log = None if wants_debug() else self._folder.path / "worker.log"
         self._child = Child(command, log=log, environment=environment)
         self.ring()
 
     def ring(self) -> None:
-        """Tells the worker that its job has work. A broker that has gone away is left to rescue rounds."""
+        """Tells the worker that its job has work. Without a broker a rescue round finds the job later."""
         try:
             with Doorbell(self._broker) as doorbell:
                 doorbell.ring(self._settings.model, self._job_id)
@@ -90,10 +90,10 @@ class LocalWorker:
                 raise
 
     def keep_alive(self, num_ended: int) -> None:
-        """Starts what has died again. `num_ended` is the job's progress, which makes a death forgivable.
+        """Starts again what has died. When `num_ended`, the job's progress, grows, deaths are forgotten.
 
-        Raises MissingPrerequisite when the worker says what it lacks, ResourceExhausted
-        or RuntimeFailure when it keeps dying.
+        Raises MissingPrerequisite when the worker says what is missing, ResourceExhausted or RuntimeFailure
+        when it keeps dying.
         """
         if num_ended > self._num_ended_before:
             self._num_starts, self._num_ended_before = min(self._num_starts, 1), num_ended
@@ -111,42 +111,40 @@ class LocalWorker:
                 if row.problem:
                     raise MissingPrerequisite(row.problem)
             return
-        last_words = self._child.last_words()
-        self._child.stop(grace_s=0)  # what it started goes too
+        log_tail = self._child.log_tail()
+        self._child.stop(grace_s=0)  # with all that it started
         if exit_code == _MISSING:
-            raise MissingPrerequisite(
-                last_words.splitlines()[-1] if last_words else "The worker cannot start."
-            )
+            raise MissingPrerequisite(log_tail.splitlines()[-1] if log_tail else "The worker cannot start.")
         if exit_code == _GIVEN_UP:
-            raise ResourceExhausted(last_words.splitlines()[-1] if last_words else "The worker gave up.")
+            raise ResourceExhausted(log_tail.splitlines()[-1] if log_tail else "The worker gave up.")
         if self._num_starts >= MAX_STARTS_WITHOUT_PROGRESS:
             raise RuntimeFailure(
                 f"The worker ended {self._num_starts} times without scoring anything "
-                f"(exit code {exit_code}). Its last words:\n{last_words}"
+                f"(exit code {exit_code}). The end of its log:\n{log_tail}"
             )
         self._start_worker()
 
     def note(self) -> str:
-        """What the worker is doing, in a few words, while nothing is scored yet."""
+        """What the worker does, in a few words, while nothing is scored yet."""
         rows = self._rows()
         if not rows:
             return "starting the worker"
         return "" if rows[-1].device else "loading the model"
 
     def _may_be_killed(self) -> bool:
-        """Once the worker has said farewell it holds nothing, and the rest of its goodbye only takes time."""
+        """Whether waiting for its end is of no use: it has left the store, or a second signal came."""
         try:
             return self._interruption.is_urgent() or not self._rows()
         except StoreError:
             return False
 
     def _rows(self) -> list[WorkerRow]:
-        """The store's rows of our worker's processes: those of its session on this host."""
+        """The rows of the worker's processes in the store: those of its session on this host."""
         assert self._child is not None
         return [row for row in workers(self._store) if _session_of(row) == self._child.pid]
 
     def stop(self) -> None:
-        """Ends everything it started; what the worker holds is released for whoever comes next."""
+        """Ends everything it started. The worker releases its shards for other workers."""
         with self._interruption.held():
             if self._child is not None:
                 self._child.stop(grace_s=STOP_GRACE_S, is_enough=self._may_be_killed)

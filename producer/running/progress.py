@@ -1,6 +1,6 @@
-"""Where a job stands, how fast it goes and how long it still takes, until it ends.
+"""How far a job is, how fast it goes and how long it will still take.
 
-Knows the store's progress row; knows no terminal and no worker.
+Knows the progress row in the store; knows no terminal and no worker.
 """
 
 import time
@@ -18,7 +18,7 @@ _PACE_MIN_STEPS = 5
 STORE_PATIENCE_S = 60.0
 
 
-class Moment(NamedTuple):
+class ProgressSnapshot(NamedTuple):
     """A job's progress at one moment. Rates are per second over the last half minute or so, None at first."""
 
     progress: JobProgress
@@ -28,7 +28,7 @@ class Moment(NamedTuple):
 
 
 def num_ended(row: JobProgress) -> int:
-    """Pairs that need no more work: reused, scored or failed."""
+    """The number of pairs that need no more work: reused, scored or failed."""
     return row.num_reused + row.num_scored + row.num_failed
 
 
@@ -39,12 +39,12 @@ def average_pace(row: JobProgress) -> float | None:
 
 
 class Pace:
-    """Rates by the store's clock over a sliding window, wide enough to hold several landings."""
+    """Rates by the store's clock over a sliding window that holds several landings."""
 
     def __init__(self) -> None:
         self._steps: deque[JobProgress] = deque()  # the first row seen of each count
 
-    def add(self, row: JobProgress) -> Moment:
+    def add(self, row: JobProgress) -> ProgressSnapshot:
         steps = self._steps
         if not steps or num_ended(row) > num_ended(steps[-1]):
             steps.append(row)
@@ -53,26 +53,26 @@ class Pace:
         first = steps[0]
         duration_s, num_pairs = row.now - first.now, num_ended(row) - num_ended(first)
         if duration_s <= 0 or num_pairs <= 0:
-            return Moment(row, None, None, None)
+            return ProgressSnapshot(row, None, None, None)
         pairs_per_s = num_pairs / duration_s
         tokens_per_s = (row.num_scored_tokens - first.num_scored_tokens) / duration_s
-        # By tokens, not pairs: long documents come whenever they come, and a pair of one takes its time.
+        # By tokens, not pairs: a pair with a long document takes longer.
         closed_per_s = (first.num_open_tokens - row.num_open_tokens) / duration_s
         left_s = row.num_open_tokens / closed_per_s if closed_per_s > 0 else None
-        return Moment(row, pairs_per_s, tokens_per_s, left_s)
+        return ProgressSnapshot(row, pairs_per_s, tokens_per_s, left_s)
 
 
-def moments(store: Store, job_id: int, *, every_s: float = 1.0) -> Iterator[Moment]:
-    """Yields the job's progress at once, then every `every_s` seconds (sooner at first), last when it ended.
+def follow_progress(store: Store, job_id: int, *, every_s: float = 1.0) -> Iterator[ProgressSnapshot]:
+    """Yields the job's progress at once, then every `every_s` seconds (more often at first), until it ended.
 
-    A busy store, or one that is away for less than a minute, is waited for. Raises UnknownJob,
+    Waits for a store that is busy or unavailable, for a minute at most. Raises UnknownJob, StoreBusy,
     StoreUnavailable.
     """
     pace, pause_s = Pace(), min(0.05, every_s)
     while True:
-        moment = pace.add(_patient_progress(store, job_id))
-        yield moment
-        if moment.progress.state is not JobState.ACTIVE:
+        snapshot = pace.add(_patient_progress(store, job_id))
+        yield snapshot
+        if snapshot.progress.state is not JobState.ACTIVE:
             return
         time.sleep(pause_s)
         pause_s = min(every_s, pause_s * 1.5)

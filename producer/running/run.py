@@ -1,7 +1,7 @@
-"""Running a job from inputs to its last score, with whatever workers there are or one of its own.
+"""Runs a job from its inputs to its last score, with the workers there are or with a local one.
 
-`--broker` given and a live worker known: that worker scores. Otherwise a worker of our own, for this job
-only, on the given broker or on a private Redis. Knows no command line and no file of results.
+If `--broker` is given and a live worker is known there, that one scores. Otherwise a local worker is started
+for this job only, on the given broker or on a private Redis.
 """
 
 import time
@@ -14,36 +14,36 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.db.submission.clause_job import advance_clause_job
 from rankmill.db.submission.sharding import slice_pairs
-from rankmill.producer.downstream.follow_up import FollowUp, check_notification, follow_up
+from rankmill.producer.downstream.follow_up import FollowUpResult, check_notification, follow_up
 from rankmill.producer.errors import RuntimeFailure
 from rankmill.producer.processes.interruption import Interruption
 from rankmill.producer.running.local_worker import check_prerequisites
-from rankmill.producer.running.progress import Moment, moments
+from rankmill.producer.running.progress import ProgressSnapshot, follow_progress
 from rankmill.producer.running.supervisor import JobSupervisor, has_live_worker
 from rankmill.producer.submission.inputs import Inputs, JobOptions
-from rankmill.producer.submission.record import Recorded, record
+from rankmill.producer.submission.record import RecordedJob, record
 from rankmill.producer.submission.scorer import scorer_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a run came to. `num_scored_now` counts pairs scored since it began, by whomever."""
+class RunOutcome:
+    """How a run ended. `num_scored_now` counts the pairs that any worker scored since it began."""
 
     submission: Submission
     progress: JobProgress
     duration_s: float
     num_scored_now: int
-    followed_up: FollowUp
+    followed_up: FollowUpResult
 
 
 class RunObserver:
-    """What a run tells while it runs; silent unless a person watches."""
+    """What a run reports while it runs; this one ignores it."""
 
-    def recorded(self, submission: Recorded, row: JobProgress) -> None:
+    def recorded(self, submission: RecordedJob, row: JobProgress) -> None:
         """The job is in the store."""
 
-    def moved(self, moment: Moment, note: str) -> None:
-        """Progress was made, or some time went by."""
+    def progressed(self, snapshot: ProgressSnapshot, note: str) -> None:
+        """Some time went by, and perhaps progress was made. `note` says what the job waits for."""
 
 
 def run_job(
@@ -54,11 +54,11 @@ def run_job(
     *,
     interruption: Interruption,
     observer: RunObserver,
-) -> Outcome:
-    """Submits, scores and waits for the end; the same call again continues where an earlier one stopped.
+) -> RunOutcome:
+    """Records the job, sees that it is scored, and waits for the end. The same call again continues it.
 
-    Raises the errors of `record`, MissingPrerequisite when no worker can work, RuntimeFailure when one
-    keeps dying or the job is cancelled meanwhile.
+    Raises the errors of `record`, MissingPrerequisite when no worker can work, RuntimeFailure when the local
+    worker keeps dying or the job is cancelled meanwhile.
     """
     started = time.monotonic()
     check_notification(options.notification, settings)
@@ -76,10 +76,10 @@ def run_job(
     if row.state is not JobState.DONE:
         row = _score(store, settings, submission.job_id, interruption, observer)
     if row.state is JobState.DONE:
-        _refine(store, settings, row.job_id, interruption, observer)
+        _find_spans(store, settings, row.job_id, interruption, observer)
     if row.state is JobState.CANCELLED:
         raise RuntimeFailure(f"Job {row.job_id} was cancelled while it ran.")
-    return Outcome(
+    return RunOutcome(
         submission=submission,
         progress=row,
         duration_s=time.monotonic() - started,
@@ -88,10 +88,10 @@ def run_job(
     )
 
 
-def _refine(
+def _find_spans(
     store: Store, settings: Settings, job_id: int, interruption: Interruption, observer: RunObserver
 ) -> None:
-    """Finds the spans that the job was asked for, by a job of their own."""
+    """Finds the spans that were asked for, by another job."""
     slicer = partial(slice_pairs, shard_tokens=settings.shard_tokens)
     while (refining_job_id := advance_clause_job(store, job_id, slicer)) is not None:
         _score(store, settings, refining_job_id, interruption, observer)
@@ -103,6 +103,6 @@ def _score(
     with JobSupervisor(
         store, settings, job_id, job_progress(store, job_id).num_shards, interruption
     ) as supervisor:
-        for moment in moments(store, job_id):
-            observer.moved(moment, supervisor.note(moment))
-    return moment.progress
+        for snapshot in follow_progress(store, job_id):
+            observer.progressed(snapshot, supervisor.note(snapshot))
+    return snapshot.progress

@@ -5,11 +5,8 @@ once, and the key of its job is the run's own.
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from rankmill.db.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
-from rankmill.db.records.scorers import LongDocuments, Precision
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules import catalog, runs
@@ -19,9 +16,10 @@ from rankmill.db.store.store import Store
 from rankmill.producer.broker.doorbell import BrokerUnavailable
 from rankmill.producer.errors import RankmillError
 from rankmill.producer.schedules.cron import last_fire, next_fire, wall_clock
+from rankmill.producer.schedules.request import scorer_settings
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, JobOptions
-from rankmill.producer.submission.submit import Submitted, submit_job
+from rankmill.producer.submission.inputs import JobOptions, inputs_from
+from rankmill.producer.submission.submit import SubmittedJob, submit_job
 
 LATE_S = 600
 """A run that nobody asked for in so long was missed: the schedule's catch-up policy decides."""
@@ -32,7 +30,7 @@ _PASSING = (BrokerUnavailable, StoreBusy, StoreFull, StoreReadOnly, StoreUnavail
 log = logging.getLogger("rankmill.beat")
 
 
-def ask(store: Store, settings: Settings, now: float) -> list[Submitted]:
+def ask(store: Store, settings: Settings, now: float) -> list[SubmittedJob]:
     """Fires what is due at `now` and submits every run that may start; returns the jobs.
 
     What goes wrong with one schedule is noted with its run and holds up no other. Raises StoreError.
@@ -68,7 +66,7 @@ def fire_now(store: Store, schedule: Schedule, now: float) -> None:
     runs.fire_by_hand(store, schedule.schedule_id, int(now), wall_clock(now, schedule.asked.zone))
 
 
-def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Submitted | None:
+def submit_next(store: Store, schedule: Schedule, settings: Settings) -> SubmittedJob | None:
     """Submits the schedule's due run, unless it must wait; notes in the store why it could not."""
     run = runs.next_run(store, schedule.schedule_id)
     if run is None:
@@ -86,10 +84,12 @@ def submit_next(store: Store, schedule: Schedule, settings: Settings) -> Submitt
     return sent
 
 
-def submit(store: Store, schedule: Schedule, run: ScheduleRun, settings: Settings) -> Submitted:
+def submit(store: Store, schedule: Schedule, run: ScheduleRun, settings: Settings) -> SubmittedJob:
     """Records the run's job, or finds it, and rings. The file of candidates is read now, on this machine."""
     asked = schedule.asked
-    inputs = Inputs(Collection(asked.collection), QuerySet(asked.query_set), asked.candidates)
+    inputs = inputs_from(
+        Collection(asked.collection), QuerySet(asked.query_set), asked.candidates, settings.max_line_bytes
+    )
     job_options = JobOptions(
         name=asked.name,
         priority=asked.priority,
@@ -100,15 +100,6 @@ def submit(store: Store, schedule: Schedule, run: ScheduleRun, settings: Setting
     )
     chosen = scorer_settings(settings, asked.scorer)
     return submit_job(store, inputs, job_options, chosen, key=runs.key_of(schedule.schedule_id, run.fire_at))
-
-
-def scorer_settings(settings: Settings, scorer: Mapping[str, Any]) -> Settings:
-    """`settings` with those that choose a scorer as the schedule has them, and none of this process's own."""
-    kinds = {
-        "precision": Precision(scorer["precision"]),
-        "long_documents": LongDocuments(scorer["long_documents"]),
-    }
-    return settings.model_copy(update={**scorer, **kinds})
 
 
 def _log(event: str, schedule: Schedule, **fields: object) -> None:

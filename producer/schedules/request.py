@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rankmill.db.records.scorers import spec_from_json, spec_to_json
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules.catalog import CatchUp, Overlap
 from rankmill.producer.errors import UsageError
 from rankmill.producer.submission.scorer import scorer_spec
+
+_SETTINGS = ("model", "revision", "precision", "max_length", "long_documents", "window", "stride")
 
 
 def policies(catch_up: str, overlap: str) -> tuple[CatchUp, Overlap]:
@@ -21,15 +24,14 @@ def policies(catch_up: str, overlap: str) -> tuple[CatchUp, Overlap]:
 def scorer_of(settings: Settings) -> Mapping[str, Any]:
     """The settings that choose the scorer, as a schedule keeps them. Raises what scorer_spec raises.
 
-    A model's folder is looked at again every night: other files are another scorer, and start anew.
+    The digest of a model's files is not among them: a folder is looked at again in each run, and other files
+    are another scorer.
     """
-    spec = scorer_spec(settings)
-    return {
-        "model": spec.model,
-        "revision": spec.revision,
-        "precision": spec.precision.value,
-        "max_length": spec.max_length,
-        "long_documents": spec.long_documents.value,
-        "window": spec.window,
-        "stride": spec.stride,
-    }
+    facts = spec_to_json(scorer_spec(settings))
+    return {name: facts[name] for name in _SETTINGS}
+
+
+def scorer_settings(settings: Settings, scorer: Mapping[str, Any]) -> Settings:
+    """`settings` with the scorer of the schedule, whatever scorer this process was given."""
+    spec = spec_from_json(scorer)
+    return settings.model_copy(update={name: getattr(spec, name) for name in _SETTINGS})

@@ -6,15 +6,16 @@ A file is a TREC run (six columns between white space: query_id Q0 document_id r
 columns, and then ignored: the cross-encoder makes the ranking.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rankmill.db.records.inputs import CandidateRow
 from rankmill.producer.errors import InputError
 from rankmill.producer.sources.fields import Refused, checked_id, numbered
-from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
+from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, read_lines
 
-CandidateSource = FilePath | Iterable[tuple[object, ...]] | Mapping[str, Iterable[str]]
+CandidateValues = Iterable[tuple[object, ...]] | Mapping[str, Iterable[str]]
 
 _TREC = "a TREC run has 6 (query_id Q0 document_id rank score tag)"
 _FORMS = f"{_TREC}, a TSV has 2 or 3 (query_id, document_id, score) with tabs between."
@@ -25,33 +26,12 @@ _HEADERS = (
 _SPACE = re.compile(r"[ \t\f\v]+")
 
 
-def read_candidates(
-    source: CandidateSource, *, max_line_bytes: int = MAX_LINE_BYTES
-) -> Iterator[CandidateRow]:
-    """Yield every candidate of a run file (plain or gzip), or of Python values, in their order.
+def read_candidates(path: FilePath, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[CandidateRow]:
+    """Yields every candidate of a run file, plain or gzip, in its order.
 
-    Python values: an iterable of tuples (query_id, document_id) with or without a score, or a mapping from
-    query id to its document ids (also to their scores). Raises InputError at the first wrong one, and
-    when there are none.
+    Raises InputError at the first wrong line, and when there are no candidates.
     """
-    name = source_name(source, "candidates")
-    if is_path(source):
-        yield from _from_file(source, name, max_line_bytes)
-        return
-    given = _flattened(source) if isinstance(source, Mapping) else source
-    for position, value in numbered(given, name):
-        try:
-            if not isinstance(value, tuple | list) or len(value) not in (2, 3):
-                raise Refused("it is not (query_id, document_id) or (query_id, document_id, score)")
-            yield CandidateRow(
-                checked_id(value[0], "query_id"), checked_id(value[1], "document_id"), position
-            )
-        except Refused as refused:
-            raise refused.at(name, position) from None
-
-
-def _from_file(path: FilePath, name: str, max_line_bytes: int) -> Iterator[CandidateRow]:
-    lines = read_lines(path, max_line_bytes)
+    name, lines = os.fspath(path), read_lines(path, max_line_bytes)
     split: Callable[[str], list[str]] | None = None
     num_columns = document_column = score_column = 0
     num_candidates = line_no = 0
@@ -79,6 +59,24 @@ def _from_file(path: FilePath, name: str, max_line_bytes: int) -> Iterator[Candi
         raise refused.at(name, line_no) from None
     if not num_candidates:
         raise InputError(name, None, "there are no candidates below the header", "Add some.")
+
+
+def read_candidate_values(values: CandidateValues) -> Iterator[CandidateRow]:
+    """Yields every candidate of an iterable of tuples (query_id, document_id) with or without a score, or
+    of a mapping from query id to its document ids (or to a mapping of these to scores).
+
+    Raises InputError at the first wrong one, and when there are none.
+    """
+    given = _flattened(values) if isinstance(values, Mapping) else values
+    for position, value in numbered(given, "<candidates>"):
+        try:
+            if not isinstance(value, tuple | list) or len(value) not in (2, 3):
+                raise Refused("it is not (query_id, document_id) or (query_id, document_id, score)")
+            yield CandidateRow(
+                checked_id(value[0], "query_id"), checked_id(value[1], "document_id"), position
+            )
+        except Refused as refused:
+            raise refused.at("<candidates>", position) from None
 
 
 def _form(line: str) -> tuple[Callable[[str], list[str]], int]:
@@ -116,8 +114,8 @@ def _is_header(columns: list[str]) -> bool:
     )
 
 
-def _flattened(source: Mapping[str, Iterable[str]]) -> Iterator[tuple[object, ...]]:
-    for query_id, document_ids in source.items():
+def _flattened(values: Mapping[str, Iterable[str]]) -> Iterator[tuple[object, ...]]:
+    for query_id, document_ids in values.items():
         if isinstance(document_ids, str) or not isinstance(document_ids, Iterable):
             yield (query_id,)
             continue

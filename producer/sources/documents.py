@@ -1,9 +1,10 @@
-"""Documents: JSONL lines or Python values become the text a scorer reads.
+"""Documents: JSONL lines or Python values become the texts that are scored.
 
 Fields are BEIR's `_id`, `title`, `text`, or plain `id`, `title`, `text`; only the title may be absent, and
 other fields are ignored. The scored text is (title + " " + text).strip(), as BEIR's rerankers read it.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,32 +18,36 @@ from rankmill.producer.sources.fields import (
     numbered,
     text_of,
 )
-from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
+from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, read_lines
 
 DocumentLike = Mapping[str, Any] | tuple[str | int, str] | tuple[str | int, str, str]
-DocumentSource = FilePath | Iterable[DocumentLike] | Mapping[str, str]
+DocumentValues = Iterable[DocumentLike] | Mapping[str, str]
 
 
-def read_documents(source: DocumentSource, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[DocumentRow]:
-    """Yield every document of a JSONL file (plain or gzip), or of Python values, in their order.
+def read_documents(path: FilePath, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[DocumentRow]:
+    """Yields every document of a JSONL file, plain or gzip, in its order.
 
-    Python values: an iterable of mappings (the fields above) or tuples (id, text) or (id, title, text);
-    or a mapping from id to text. Raises InputError at the first wrong one, and when there are none.
+    Raises InputError at the first wrong line, and when there are no lines.
     """
-    name = source_name(source, "documents")
-    if is_path(source):
-        for line_no, line in read_lines(source, max_line_bytes):
-            try:
-                yield _row(json_object(line), line_no)
-            except Refused as refused:
-                raise refused.at(name, line_no) from None
-        return
-    given = source.items() if isinstance(source, Mapping) else source
-    for position, value in numbered(given, name):
+    for line_no, line in read_lines(path, max_line_bytes):
         try:
-            yield _from_python(value, position)
+            yield _row(json_object(line), line_no)
         except Refused as refused:
-            raise refused.at(name, position) from None
+            raise refused.at(os.fspath(path), line_no) from None
+
+
+def read_document_values(values: DocumentValues) -> Iterator[DocumentRow]:
+    """Yields every document of an iterable of mappings (the fields above) or tuples, (id, text) or
+    (id, title, text); or of a mapping from id to text.
+
+    Raises InputError at the first wrong one, and when there are none.
+    """
+    given = values.items() if isinstance(values, Mapping) else values
+    for position, value in numbered(given, "<documents>"):
+        try:
+            yield _from_value(value, position)
+        except Refused as refused:
+            raise refused.at("<documents>", position) from None
 
 
 def _row(record: Mapping[str, Any], line: int) -> DocumentRow:
@@ -52,7 +57,7 @@ def _row(record: Mapping[str, Any], line: int) -> DocumentRow:
     )
 
 
-def _from_python(value: object, position: int) -> DocumentRow:
+def _from_value(value: object, position: int) -> DocumentRow:
     if isinstance(value, Mapping):
         return _row(value, position)
     if isinstance(value, tuple | list) and len(value) in (2, 3):

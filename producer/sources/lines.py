@@ -45,11 +45,6 @@ def is_path(source: object) -> "TypeIs[FilePath]":
     return isinstance(source, str | os.PathLike)
 
 
-def source_name(source: object, kind: str) -> str:
-    """How errors name an input: the path as given, or `<kind>` for an iterable."""
-    return os.fspath(source) if is_path(source) else f"<{kind}>"
-
-
 def open_file(path: FilePath) -> io.FileIO:
     """Open a regular file for reading bytes, unbuffered.
 

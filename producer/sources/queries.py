@@ -4,6 +4,7 @@ A file is JSONL (`_id` or `id`, `text`; other fields ignored) if its first line 
 id, tab, text. A TSV's header line (`query_id`, tab, `text` and the like) is skipped. Texts are kept as given.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,35 +19,44 @@ from rankmill.producer.sources.fields import (
     numbered,
     text_of,
 )
-from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, is_path, read_lines, source_name
+from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, read_lines
 
 QueryLike = Mapping[str, Any] | tuple[str | int, str]
-QuerySource = FilePath | Iterable[QueryLike] | Mapping[str, str]
+QueryValues = Iterable[QueryLike] | Mapping[str, str]
 
 _HEADERS = {"id", "_id", "qid", "query_id"}, {"text", "query"}
 
 
-def read_queries(source: QuerySource, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[QueryRow]:
-    """Yield every query of a JSONL or TSV file (plain or gzip), or of Python values, in their order.
+def read_queries(path: FilePath, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[QueryRow]:
+    """Yields every query of a JSONL or TSV file, plain or gzip, in its order.
 
-    Python values: a mapping from id to text, or an iterable of mappings (`_id` or `id`, `text`) or tuples
-    (id, text). Raises InputError at the first wrong one, and when there are none.
+    Raises InputError at the first wrong line, and when there are no queries.
     """
-    name = source_name(source, "queries")
-    given: Iterable[tuple[int, object]]
-    num_queries = 0
-    if is_path(source):
-        given = _records(source, name, max_line_bytes)
-    else:
-        given = numbered(source.items() if isinstance(source, Mapping) else source, name)
+    name = os.fspath(path)
+    is_empty = True
+    for row in _rows(_records(path, name, max_line_bytes), name):
+        yield row
+        is_empty = False
+    if is_empty:
+        raise InputError(name, None, "there are no queries below the header", "Add some.")
+
+
+def read_query_values(values: QueryValues) -> Iterator[QueryRow]:
+    """Yields every query of a mapping from id to text, or of an iterable of mappings (`_id` or `id`,
+    `text`) or tuples (id, text).
+
+    Raises InputError at the first wrong one, and when there are none.
+    """
+    given = values.items() if isinstance(values, Mapping) else values
+    return _rows(numbered(given, "<queries>"), "<queries>")
+
+
+def _rows(given: Iterable[tuple[int, object]], name: str) -> Iterator[QueryRow]:
     for line_no, value in given:
         try:
             yield _row(value, line_no)
         except Refused as refused:
             raise refused.at(name, line_no) from None
-        num_queries += 1
-    if not num_queries:
-        raise InputError(name, None, "there are no queries below the header", "Add some.")
 
 
 def _records(path: FilePath, name: str, max_line_bytes: int) -> Iterator[tuple[int, object]]:

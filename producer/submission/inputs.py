@@ -1,31 +1,51 @@
 """What a job is made from, and what it may be given besides."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rankmill.db.records.jobs import Priority
 from rankmill.db.records.rankings import NotificationRequest, Publishing
-from rankmill.producer.sources.candidates import CandidateSource
-from rankmill.producer.sources.documents import DocumentSource
-from rankmill.producer.sources.queries import QuerySource
-from rankmill.producer.sources.stored import Collection, QuerySet
+from rankmill.db.submission.draft import Draft
+from rankmill.producer.sources.kinds import (
+    CandidateInput,
+    DocumentInput,
+    QueryInput,
+    candidates_from,
+    documents_from,
+    queries_from,
+)
+from rankmill.producer.sources.lines import MAX_LINE_BYTES
+from rankmill.producer.sources.source import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What to rank: files, Python values as the readers take them, or what the store keeps under a name.
+class Inputs(NamedTuple):
+    """The sources of a job, by their names in its key and in the order in which a draft takes them."""
 
-    No candidates means all pairs.
-    """
+    queries: Source[Draft]
+    candidates: Source[Draft]
+    documents: Source[Draft]
 
-    corpus: DocumentSource | Collection
-    queries: QuerySource | QuerySet
-    candidates: CandidateSource | None
+
+def inputs_from(
+    corpus: DocumentInput,
+    queries: QueryInput,
+    candidates: CandidateInput | None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Inputs:
+    """What a person gave, as sources: paths, values, collections and query sets; no candidates: all pairs."""
+    return Inputs(
+        queries=queries_from(queries, max_line_bytes),
+        candidates=candidates_from(candidates, max_line_bytes),
+        documents=documents_from(corpus, max_line_bytes),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """What a job may be given besides inputs and scorer; none of it decides a score. None asks for nothing:
-    a new job has no name and normal priority, one that was recorded before stays as it is.
+    """What a job may be given besides inputs and scorer; none of it decides a score.
+
+    None leaves it open: a new job has no name and normal priority, a job that was recorded before keeps
+    what it has.
     """
 
     name: str | None = None

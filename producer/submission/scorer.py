@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rankmill.db.records.scorers import LongDocuments, ScorerSpec
 from rankmill.db.runtime.settings import Settings
-from rankmill.db.scorers.model_files import files_digest, model_directory
+from rankmill.db.scorers.identity import spec_from_settings
+from rankmill.db.scorers.model_files import DEMO_MODEL, NULL_MODEL, model_directory
 from rankmill.producer.errors import MissingPrerequisite, UsageError
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -23,27 +24,14 @@ def scorer_spec(settings: Settings) -> ScorerSpec:
     is not there or cannot work.
     """
     _check_lengths(settings)
-    model, digest = settings.model, None
-    directory = model_directory(model)
+    model, directory = settings.model, model_directory(settings.model)
     if directory is not None:
         if settings.revision is not None:
             raise UsageError(f"--revision has no meaning for {model}, which is files here; leave it out.")
         _check_directory(model, directory)
-        digest = files_digest(directory)
-        model = model if model == "demo" else str(directory)
-    elif model != "null":
+    elif model != NULL_MODEL:
         _check_hub_id(model)
-    return ScorerSpec(
-        model=model,
-        revision=settings.revision,
-        files_digest=digest,
-        precision=settings.precision,
-        max_length=settings.max_length,
-        long_documents=settings.long_documents,
-        window=settings.window,
-        stride=settings.stride,
-        window_ends=settings.window_ends,
-    )
+    return spec_from_settings(settings)
 
 
 def _check_lengths(settings: Settings) -> None:
@@ -61,7 +49,7 @@ def _check_lengths(settings: Settings) -> None:
 
 
 def _check_hub_id(model: str) -> None:
-    if model == "demo":
+    if model == DEMO_MODEL:
         raise MissingPrerequisite(
             "The demo model is not in this installation. Install the released package: pip install rankmill."
         )

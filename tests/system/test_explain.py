@@ -17,8 +17,9 @@ from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.landing import complete
 from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest
+from rankmill.db.records.pairs import PairFailure
 from rankmill.db.records.scorers import LongDocuments
-from rankmill.db.records.shards import PairFailure, ShardResult
+from rankmill.db.records.shards import ShardResult
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store

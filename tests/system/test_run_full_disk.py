@@ -14,7 +14,7 @@ from rankmill.db.records.scorers import ScorerSpec, WindowEnds
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.submission.inputs import JobOptions, inputs_from
 from rankmill.producer.submission.record import record
 from tests.db.store.test_trouble import with_session
 from tests.support.jobs.small_jobs import submit
@@ -37,7 +37,7 @@ def test_a_full_disk_ends_the_run_and_with_room_it_goes_on(tmp_path: Path, small
     rankmill = Rankmill(tmp_path)
     rankmill.environment["RANKMILL_STORE"] = url = f"sqlite:///{small_disk / 'store.db'}"
     flags = write_inputs(tmp_path, num_documents=300, num_queries=200)
-    inputs = Inputs(corpus=tmp_path / "corpus.jsonl", queries=tmp_path / "queries.tsv", candidates=None)
+    inputs = inputs_from(corpus=tmp_path / "corpus.jsonl", queries=tmp_path / "queries.tsv", candidates=None)
     with open_store(url, create=True) as store:
         record(
             store,

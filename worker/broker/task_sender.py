@@ -8,12 +8,13 @@ from rankmill.db.rankings.notifiers import SendTask
 from rankmill.db.runtime.broker_protocol import BROKER_TIMEOUT_S, celery_options, no_queue, task_and_queue
 from rankmill.db.runtime.broker_urls import is_rabbitmq
 from rankmill.db.runtime.log_events import reason_of
+from rankmill.worker.broker.loader import InstalledOnlyLoader
 
 
 def task_sender(broker: str | None) -> SendTask:
     """Sends a task into a queue as it is; whose it is declares it. Each call opens its own connection."""
     # An application of its own: the worker's knows one queue and sends to no other.
-    sender = Celery("rankmill", set_as_current=False)
+    sender = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
     sender.conf.update(celery_options(broker))
 
     def send(address: str, job_id: int) -> None:

@@ -10,14 +10,15 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from rankmill.db.records.pairs import PairTexts, TextPair
 from rankmill.db.records.scorers import Precision, ScorerSpec
-from rankmill.db.records.shards import Claim, ShardWork, TextPair
 from rankmill.db.runtime.settings import Settings
-from rankmill.db.scorers.model_files import NULL_MODEL, files_digest, model_directory
+from rankmill.db.scorers.identity import spec_from_settings
+from rankmill.db.scorers.model_files import NULL_MODEL
 from rankmill.worker.checks.smoke_pairs import run_smoke_checks
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
-from rankmill.worker.scorer.protocol import Scorer
+from rankmill.worker.scorer.protocol import Scorer, score_once
 
 EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
 NUM_PAIRS = 16
@@ -32,7 +33,7 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
     What is not named comes from the settings.
     """
     settings = Settings()
-    spec = _spec(settings, model or settings.model, revision or settings.revision, precision)
+    spec = _spec(settings, model, revision, precision)
     found: dict[str, Any] = {"model": spec.model}
     try:
         started = time.monotonic()
@@ -52,21 +53,13 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
     return exit_code
 
 
-def _spec(settings: Settings, model: str, revision: str | None, precision: str | None) -> ScorerSpec:
-    directory = model_directory(model)
-    if directory is not None and model != "demo":
-        model = str(directory)
-    return ScorerSpec(
-        model=model,
-        revision=revision,
-        files_digest=files_digest(directory) if directory else None,
-        precision=Precision(precision) if precision else settings.precision,
-        max_length=settings.max_length,
-        long_documents=settings.long_documents,
-        window=settings.window,
-        stride=settings.stride,
-        window_ends=settings.window_ends,
-    )
+def _spec(settings: Settings, model: str | None, revision: str | None, precision: str | None) -> ScorerSpec:
+    named = {
+        "model": model or settings.model,
+        "revision": revision or settings.revision,
+        "precision": Precision(precision) if precision else settings.precision,
+    }
+    return spec_from_settings(settings.model_copy(update=named))
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -129,17 +122,5 @@ def _memory(scorer: Scorer) -> dict[str, object]:
 
 def _score(scorer: Scorer, num_pairs: int) -> int:
     documents = {number: f"{number}. {CLAUSE * NUM_CLAUSES}" for number in range(1, num_pairs + 1)}
-    claim = Claim(
-        shard_id=0,
-        job_id=0,
-        worker_id=0,
-        attempt=1,
-        first_pair=0,
-        end_pair=num_pairs,
-        num_pairs=num_pairs,
-        num_tokens=0,
-    )
     pairs = [TextPair(0, number) for number in documents]
-    work = ShardWork(claim=claim, pairs=pairs, texts={0: QUERY} | documents)
-    [result] = scorer.score(scorer.prepare([work]), lambda: False)
-    return result.num_tokens
+    return score_once(scorer, PairTexts(pairs=pairs, texts={0: QUERY} | documents)).num_tokens

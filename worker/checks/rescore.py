@@ -6,17 +6,14 @@ A pair comes as JSON on standard input and what it gives goes as JSON to standar
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
 
-from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec, WindowEnds
-from rankmill.db.records.shards import Claim, ShardWork, TextPair
+from rankmill.db.records.pairs import PairTexts, TextPair
+from rankmill.db.records.scorers import spec_from_json
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
+from rankmill.worker.scorer.protocol import score_once
 
 EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
-_CLAIM = Claim(
-    shard_id=0, job_id=0, worker_id=0, attempt=1, first_pair=0, end_pair=1, num_pairs=1, num_tokens=0
-)
 
 
 def rescore() -> int:
@@ -27,11 +24,9 @@ def rescore() -> int:
     found: dict[str, object] = {}
     exit_code = EXIT_OK
     try:
-        scorer = load_scorer(_spec(asked["scorer"]))
-        work = ShardWork(
-            claim=_CLAIM, pairs=[TextPair(0, 1)], texts={0: asked["query"], 1: asked["document"]}
-        )
-        [result] = scorer.score(scorer.prepare([work]), lambda: False)
+        scorer = load_scorer(spec_from_json(asked["scorer"]))
+        texts = {0: asked["query"], 1: asked["document"]}
+        result = score_once(scorer, PairTexts(pairs=[TextPair(0, 1)], texts=texts))
         found |= {"engine": asdict(scorer.facts)}
         for score in result.scores:
             found |= {"score": score._asdict()}
@@ -45,13 +40,3 @@ def rescore() -> int:
         exit_code = EXIT_MISSING_PREREQUISITE
     sys.stdout.write(json.dumps(found) + "\n")
     return exit_code
-
-
-def _spec(facts: dict[str, Any]) -> ScorerSpec:
-    ends = facts["window_ends"]
-    named = {
-        "precision": Precision(facts["precision"]),
-        "long_documents": LongDocuments(facts["long_documents"]),
-        "window_ends": None if ends is None else WindowEnds(ends),
-    }
-    return ScorerSpec(**(facts | named))

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from rankmill.db.records.shards import Claim, ShardWork, TextPair
-from rankmill.worker.scorer.protocol import Scorer
+from rankmill.db.records.pairs import PairTexts, TextPair
+from rankmill.worker.scorer.protocol import Scorer, score_once
 
 PAIRS = Path(__file__).with_name("smoke_pairs.json")
 
@@ -37,18 +37,7 @@ def run_smoke_checks(scorer: Scorer) -> list[SmokeCheck]:
         query_id = len(texts)
         texts |= {query_id: row["query"], query_id + 1: row["right"], query_id + 2: row["wrong"]}
         pairs += [TextPair(query_id, query_id + 1), TextPair(query_id, query_id + 2)]
-    claim = Claim(
-        shard_id=0,
-        job_id=0,
-        worker_id=0,
-        attempt=1,
-        first_pair=0,
-        end_pair=len(pairs),
-        num_pairs=len(pairs),
-        num_tokens=0,
-    )
-    work = ShardWork(claim=claim, pairs=pairs, texts=texts)
-    [result] = scorer.score(scorer.prepare([work]), lambda: False)
+    result = score_once(scorer, PairTexts(pairs=pairs, texts=texts))
     logits = {(score.query_text_id, score.document_text_id): score.logit for score in result.scores}
     lost = float("-inf")
     return [

@@ -4,10 +4,11 @@ Knows groups and how one fails; knows neither what is claimed next nor how score
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from rankmill.db.records.pairs import PairResults
 from rankmill.db.records.shards import Claim, ShardResult, ShardWork
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.worker.drain.landing import Landing
@@ -49,14 +50,21 @@ class Scoring:
     def __init__(self, scorer_cache: ScorerCache, landing: Landing, pulse: Pulse) -> None:
         self._scorer_cache, self._landing, self._pulse = scorer_cache, landing, pulse
         self._failed_in_a_row: list[Claim] = []
+        self.num_groups = 0
         self.suspicion: str | None = None
 
     def score(
         self, loaded: LoadedScorer, group: Group, ahead: ThreadPoolExecutor, should_stop: Callable[[], bool]
     ) -> list[ShardResult]:
-        """Results to land. A group that fails together is tried shard by shard, so one bad shard burns no
-        other's attempt; what is unscored when a stop is asked is in no result and stays held.
+        """Results to land. A group that fails together is tried shard by shard, so that one bad shard costs
+        no other an attempt. What is unscored when a stop is asked is in no result and stays held.
         """
+        self.num_groups += 1
+
+        def between_batches() -> bool:
+            self._pulse.beat()
+            return should_stop()
+
         if not group.works:
             return group.done
         try:
@@ -64,13 +72,18 @@ class Scoring:
                 raise group.error
             assert group.prepared is not None
             with self._pulse.scoring(group.claims):
-                results = loaded.scorer.score(group.prepared, should_stop)
+                found = loaded.scorer.score(group.prepared, between_batches)
         except Stopped as stopped:
-            return group.done + list(stopped.results)
+            return group.done + joined(group.works, stopped.results)
         except Exception as error:
-            return group.done + self._score_alone(loaded, group, error, ahead, should_stop)
+            return group.done + self._score_alone(loaded, group, error, ahead, between_batches)
         self._worked(loaded)
-        return group.done + results
+        return group.done + joined(group.works, found)
+
+    def take_suspicion(self) -> str | None:
+        """The suspicion, which is then forgotten."""
+        suspicion, self.suspicion = self.suspicion, None
+        return suspicion
 
     def _score_alone(
         self,
@@ -91,7 +104,7 @@ class Scoring:
                 # in the thread that always prepares: a scorer promises no more than one preparing thread
                 prepared = ahead.submit(loaded.scorer.prepare, [work]).result()
                 with self._pulse.scoring([work.claim]):
-                    results += loaded.scorer.score(prepared, should_stop)
+                    results += joined([work], loaded.scorer.score(prepared, should_stop))
                 self._worked(loaded)
             except Stopped:
                 break
@@ -115,6 +128,17 @@ class Scoring:
     def _worked(self, loaded: LoadedScorer) -> None:
         self._failed_in_a_row.clear()
         self._scorer_cache.works(loaded.scorer_id)
+
+
+def joined(works: Sequence[ShardWork], results: Sequence[PairResults | None]) -> list[ShardResult]:
+    """What a scorer gave for these shards, with their claims; without those that it has not scored whole."""
+    return [
+        ShardResult(
+            claim=work.claim, scores=found.scores, failures=found.failures, num_tokens=found.num_tokens
+        )
+        for work, found in zip(works, results, strict=True)
+        if found is not None
+    ]
 
 
 def _is_part_of(claim: Claim, whole: Claim) -> bool:

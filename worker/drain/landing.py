@@ -5,10 +5,8 @@ Knows the verbs that end a claim; knows nothing of how scores come about.
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from rankmill.db.errors import StoreError
 from rankmill.db.queue import claims
@@ -18,12 +16,9 @@ from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.store.store import Store
 from rankmill.worker.drain.leases import WorkerLeases
 from rankmill.worker.drain.report import DrainReport
-from rankmill.worker.health.stop import Stop
-from rankmill.worker.health.store_retry import STORE_TROUBLE, retry_store
+from rankmill.worker.health.store_retry import STORE_TROUBLE
 
 log = logging.getLogger("rankmill.worker")
-
-T = TypeVar("T")
 
 
 class Landing:
@@ -34,23 +29,11 @@ class Landing:
         store: Store,
         leases: WorkerLeases,
         report: DrainReport,
-        stop: Stop,
-        *,
-        lease_s: float,
         max_attempts: int,
     ) -> None:
-        self._store, self._leases, self._report, self._stop = store, leases, report, stop
-        self._lease_s, self._max_attempts = lease_s, max_attempts
+        self._store, self._leases, self._report = store, leases, report
+        self._max_attempts = max_attempts
         self._counting = threading.Lock()
-
-    def retry_store(self, verb: str, call: Callable[[], T]) -> T:
-        """Tries while the leases we hold can still be saved, or for a lease's length when we hold none."""
-        deadline = time.monotonic() + self._lease_s
-
-        def until() -> float:
-            return self._leases.believed_until() if self._leases.held else deadline
-
-        return retry_store(verb, call, until=until, stop=self._stop)
 
     def land(self, engine_id: int, results: Sequence[ShardResult]) -> None:
         """Stores scores and ends their shards. A shard whose scores the store refuses fails alone.
@@ -60,7 +43,7 @@ class Landing:
         if not results:
             return
         try:
-            landed = self.retry_store("complete", lambda: complete(self._store, engine_id, results))
+            landed = self._leases.retry_store("complete", lambda: complete(self._store, engine_id, results))
         except STORE_TROUBLE:
             raise
         except Exception as error:
@@ -79,7 +62,9 @@ class Landing:
     def fail(self, claim: Claim, error: Exception) -> None:
         """Gives a shard back with the reason, or for good after the last attempt. Raises StoreError."""
         reason = reason_of(error)
-        state = self.retry_store("fail", lambda: claims.fail(self._store, claim, reason, self._max_attempts))
+        state = self._leases.retry_store(
+            "fail", lambda: claims.fail(self._store, claim, reason, self._max_attempts)
+        )
         self._leases.let_go([claim])
         with self._counting:
             self._report.num_failed_shards += 1
@@ -87,13 +72,17 @@ class Landing:
         log.error("shard_failed", extra={"fields": fields})
         log.debug("shard_failure", exc_info=error, extra={"fields": fields})
 
-    def release(self, unscored: Sequence[Claim]) -> None:
-        """Gives claims back unharmed. Never raises StoreError: what it cannot release leaves with our row."""
+    def release_held(self) -> None:
+        """Gives back unharmed all that this process still holds.
+
+        Never raises StoreError: what cannot be released leaves with this process's row.
+        """
+        unscored = self._leases.held
         if not unscored:
             return
         fields: dict[str, object] = {"num_shards": len(unscored)}
         try:
-            self.retry_store("release", lambda: claims.release(self._store, unscored))
+            self._leases.retry_store("release", lambda: claims.release(self._store, unscored))
         except StoreError as error:
             log.error("release_failed", extra={"fields": fields | {"reason": reason_of(error)}})
             self._leases.start_anew()

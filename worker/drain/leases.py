@@ -6,7 +6,8 @@ Knows which claims this process holds; knows nothing of texts, scores or queues.
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from rankmill.db.errors import StoreError
 from rankmill.db.queue import claims, workers
@@ -14,10 +15,14 @@ from rankmill.db.records.shards import Claim
 from rankmill.db.records.telemetry import Telemetry
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.store.store import Store
+from rankmill.worker.health.stop import Stop
+from rankmill.worker.health.store_retry import retry_store
 
 _RETRY_S = 1.0
 
 log = logging.getLogger("rankmill.worker")
+
+T = TypeVar("T")
 
 
 class WorkerLeases:
@@ -32,14 +37,15 @@ class WorkerLeases:
         store: Store,
         model: str,
         *,
+        stop: Stop,
         lease_s: float,
         heartbeat_s: float,
         only_job_id: int | None = None,
         broker_digest: str | None = None,
     ) -> None:
-        self._store, self._model = store, model
+        self._store, self._model, self._stop = store, model, stop
         self._only_job_id, self._broker_digest = only_job_id, broker_digest
-        self._lease_s, self._heartbeat_s = lease_s, heartbeat_s
+        self.lease_s, self._heartbeat_s = lease_s, heartbeat_s
         self._lock = threading.RLock()
         self._worker_id: int | None = None
         self._leaving: int | None = None
@@ -91,9 +97,22 @@ class WorkerLeases:
         with self._lock:
             return list(self._held.values())
 
-    def believed_until(self) -> float:
+    def retry_store(self, verb: str, call: Callable[[], T]) -> T:
+        """What `call` returns, tried again while the store is busy or away.
+
+        Trying lasts while the leases we hold can still be saved, or for a lease's length when we hold none;
+        after a stop only a few seconds. Raises StoreError.
+        """
+        deadline = time.monotonic() + self.lease_s
+
+        def until() -> float:
+            return self._believed_until() if self.held else deadline
+
+        return retry_store(verb, call, until=until, stop=self._stop)
+
+    def _believed_until(self) -> float:
         """The monotonic time until which our leases surely hold, if no heartbeat gets through any more."""
-        return self._believed_since + self._lease_s
+        return self._believed_since + self.lease_s
 
     def describe(self, device: str) -> None:
         workers.describe(self._store, self.worker_id, device)
@@ -143,7 +162,7 @@ class WorkerLeases:
 
     def _beat(self) -> None:
         asked_at = time.monotonic()
-        claims.renew(self._store, self.worker_id, self._lease_s, self.held)
+        claims.renew(self._store, self.worker_id, self.lease_s, self.held)
         with self._lock:
             self._believed_since = max(self._believed_since, asked_at)
         if (telemetry := self.telemetry) is not None and telemetry != self._told_telemetry:

@@ -39,13 +39,20 @@ class PreemptionWatch:
     ) -> None:
         self._store, self._model, self._is_of_one_job = store, model, is_of_one_job
         self._in_hand, self._may_try = in_hand, may_try
+        self.has_recalled = False
         self._not_running: frozenset[int] = frozenset()
         self._most_urgent: int | None = None
         self._is_ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep_looking, name="lookout", daemon=True)
+        self._thread = threading.Thread(target=self._keep_looking, name="preemption", daemon=True)
 
-    def reason_against(self, held: Collection[Claim]) -> str | None:
-        """Why these claims, scored together, should be given back now; None when they should be scored."""
+    def recalls(self, held: Collection[Claim]) -> bool:
+        """Whether these claims, scored together, must be given back now. Once true, it stays true."""
+        if not self.has_recalled and (reason := self._reason_against(held)) is not None:
+            self.has_recalled = True
+            log.info("recalled", extra={"fields": {"num_shards": len(held), "reason": reason}})
+        return self.has_recalled
+
+    def _reason_against(self, held: Collection[Claim]) -> str | None:
         if any(claim.job_id in self._not_running for claim in held):
             return "a job was paused or cancelled"
         # What is in hand but not at work yet waits, too.
@@ -57,7 +64,7 @@ class PreemptionWatch:
         return None
 
     def look(self) -> None:
-        """One look. Raises StoreError."""
+        """Looks once. Raises StoreError."""
         held = self._in_hand()
         if not held:
             return

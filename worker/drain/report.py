@@ -1,8 +1,27 @@
-"""What a drain did, and the one line that says it to people."""
+"""How work with one scorer ended, what a whole drain did, and the one line that says it to people."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from rankmill.db.records.telemetry import Telemetry
+
+
+class Outcome(Enum):
+    """Why a drain ended its work with one scorer."""
+
+    OVER = "the time slice is over, or a stop was asked"
+    IDLE = "everything that was ready has been claimed"
+    OUTRANKED = "another scorer has more urgent shards"
+    RECALLED = "what was in hand had to be given back"
+    SUSPECT_SCORED = "a suspect was scored, and nothing else was claimed meanwhile"
+    NOTHING_CLAIMED = "not one shard could be claimed"
+    UNAVAILABLE = "the scorer cannot be loaded for now"
+    BROKEN = "the engine fails shard after shard"
+
+    @property
+    def is_fruitless(self) -> bool:
+        """Whether this drain should not try the scorer again."""
+        return self in (Outcome.NOTHING_CLAIMED, Outcome.UNAVAILABLE, Outcome.BROKEN)
 
 
 @dataclass(slots=True)

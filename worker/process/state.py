@@ -45,6 +45,7 @@ class WorkerState:
         self._leases = WorkerLeases(
             self._store,
             model,
+            stop=stop,
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
             only_job_id=settings.job,
@@ -57,7 +58,6 @@ class WorkerState:
             model=model,
             job_id=settings.job,
             drain_s=settings.drain_s,
-            lease_s=settings.lease_s,
             max_attempts=settings.max_attempts,
         )
         self._hang_s = settings.hang_s

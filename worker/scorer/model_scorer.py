@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rankmill.db.records.pairs import PairResults, PairTexts
 from rankmill.db.records.scorers import EngineFacts
-from rankmill.db.records.shards import ShardResult, ShardWork
 from rankmill.db.records.telemetry import Telemetry
 from rankmill.worker.batching.layout import Batch, Layout, PairSequence
 from rankmill.worker.batching.limits import Limits
@@ -20,7 +20,7 @@ from rankmill.worker.batching.packing import pack
 from rankmill.worker.errors import Stopped
 from rankmill.worker.model.encoders import Encoder, pinned
 from rankmill.worker.model.forward import Forward
-from rankmill.worker.scorer.planning import PlannedShard, conclude, plan_shard
+from rankmill.worker.scorer.planning import PlannedRequest, conclude, plan
 from rankmill.worker.scorer.protocol import Prepared
 from rankmill.worker.tokenize.tokenizer import Tokenization
 
@@ -31,9 +31,9 @@ NOT_FINITE = "the model gives no finite number for this pair, not even in fp32"
 
 @dataclass(frozen=True, slots=True)
 class PreparedBatches(Prepared):
-    """Shards as sequences, and those packed and laid out in batches."""
+    """Requests as sequences, and those packed and laid out in batches."""
 
-    shards: Sequence[PlannedShard]
+    plans: Sequence[PlannedRequest]
     sequences: Sequence[PairSequence]
     lengths: Sequence[int]
     batches: Sequence[Batch]
@@ -65,43 +65,53 @@ class ModelScorer:
         self._make_exact = make_exact
         self._exact: Encoder | None = None
 
-    def prepare(self, works: Sequence[ShardWork]) -> PreparedBatches:
+    def prepare(self, requests: Sequence[PairTexts]) -> PreparedBatches:
         sequences: list[PairSequence] = []
         num_tokens = self.limits.num_tokens_to_know
-        shards = [
-            plan_shard(work, self.tokenization.encode(work.texts, num_tokens), self.limits, sequences)
-            for work in works
+        plans = [
+            plan(request.pairs, self.tokenization.encode(request.texts, num_tokens), self.limits, sequences)
+            for request in requests
         ]
         lengths = [self.layout.length(sequence) for sequence in sequences]
         batches = [
-            self._lay_out(sequences, [start + index for index in group])
-            for start, end in self._groups(shards)
-            for group in pack(lengths[start:end], self.forward.budget.tokens, self.forward.cost)
+            self._lay_out(sequences, [together[index] for index in group])
+            for together in self._packed_together(plans)
+            for group in pack(
+                lengths[together.start : together.stop], self.forward.budget.tokens, self.forward.cost
+            )
         ]
-        return PreparedBatches(works, shards, sequences, lengths, batches)
+        return PreparedBatches(requests, plans, sequences, lengths, batches)
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
         assert isinstance(prepared, PreparedBatches), "prepared by another scorer: a bug"
         logits, reasons, left = self.forward.run(prepared.batches, len(prepared.sequences), should_stop)
         missing = set(np.flatnonzero(~np.isfinite(logits)).tolist()) - reasons.keys()
         if missing and not left:
             missing = self._score_exactly(prepared, sorted(missing), logits, reasons, should_stop)
-        whole = [shard for shard in prepared.shards if missing.isdisjoint(range(shard.first, shard.end))]
-        results = [conclude(shard, logits, prepared.lengths, reasons) for shard in whole]
-        if missing:
+        results = [
+            None
+            if missing.intersection(planned.sequences)
+            else conclude(planned, logits, prepared.lengths, reasons)
+            for planned in prepared.plans
+        ]
+        whole = [result for result in results if result is not None]
+        if len(whole) < len(results):
             raise Stopped(results)
-        return results
+        return whole
 
     def take_counts(self) -> Telemetry:
         counts, self.forward.counts = self.forward.counts, Telemetry()
         return counts
 
-    def _groups(self, shards: Sequence[PlannedShard]) -> Iterable[tuple[int, int]]:
-        """Ranges of sequences packed together: all on a GPU, which wants large batches; on a CPU each
-        shard alone, so that a shard's batches are the same whatever it was claimed with."""
+    def _packed_together(self, plans: Sequence[PlannedRequest]) -> Iterable[range]:
+        """Ranges of sequences that may share batches.
+
+        On a GPU all, because it is fastest with large batches. On a CPU each request alone, so that its
+        batches are the same whatever was prepared with it.
+        """
         if self._is_cuda:
-            return [(0, shards[-1].end)] if shards else []
-        return [(shard.first, shard.end) for shard in shards]
+            return [range(plans[-1].sequences.stop)] if plans else []
+        return [planned.sequences for planned in plans]
 
     def _lay_out(self, sequences: Sequence[PairSequence], indexes: Sequence[int]) -> Batch:
         batch = self.layout.batch(sequences, indexes)

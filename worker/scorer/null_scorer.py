@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from zlib import crc32
 
+from rankmill.db.records.pairs import PairResults, PairScore, PairTexts
 from rankmill.db.records.scorers import EngineFacts
-from rankmill.db.records.shards import PairScore, ShardResult, ShardWork
 from rankmill.db.records.telemetry import Telemetry
 from rankmill.db.runtime.version import program_version
 from rankmill.worker.errors import Stopped
@@ -33,24 +33,25 @@ class NullScorer:
         )
         self.claim_tokens = CLAIM_TOKENS
 
-    def prepare(self, works: Sequence[ShardWork]) -> Prepared:
-        return Prepared(works)
+    def prepare(self, requests: Sequence[PairTexts]) -> Prepared:
+        return Prepared(requests)
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
-        results: list[ShardResult] = []
-        for work in prepared.works:
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
+        results: list[PairResults] = []
+        for request in prepared.requests:
             if should_stop():
-                raise Stopped(results)
-            results.append(_score(work))
+                num_left = len(prepared.requests) - len(results)
+                raise Stopped([*results, *[None] * num_left])
+            results.append(_score(request))
         return results
 
     def take_counts(self) -> Telemetry:
         return Telemetry()
 
 
-def _score(work: ShardWork) -> ShardResult:
-    checksums = {text_id: crc32(text.encode()) for text_id, text in work.texts.items()}
-    lengths = {text_id: len(text) for text_id, text in work.texts.items()}
+def _score(request: PairTexts) -> PairResults:
+    checksums = {text_id: crc32(text.encode()) for text_id, text in request.texts.items()}
+    lengths = {text_id: len(text) for text_id, text in request.texts.items()}
     scores = [
         PairScore(
             query_id,
@@ -63,10 +64,9 @@ def _score(work: ShardWork) -> ShardResult:
             False,
             False,
         )
-        for query_id, document_id in work.pairs
+        for query_id, document_id in request.pairs
     ]
-    num_tokens = sum(score.num_tokens for score in scores)
-    return ShardResult(claim=work.claim, scores=scores, failures=[], num_tokens=num_tokens)
+    return PairResults(scores=scores, failures=[], num_tokens=sum(score.num_tokens for score in scores))
 
 
 def _logit(query_checksum: int, document_checksum: int) -> float:

@@ -1,4 +1,4 @@
-"""A shard on both sides of the model: its pairs as sequences to read, their logits as scores.
+"""A request on both sides of the model: its pairs as sequences to read, their logits as scores.
 
 Knows token counts and numbers; knows no model and no store.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rankmill.db.records.shards import PairFailure, PairScore, ShardResult, ShardWork, TextPair
+from rankmill.db.records.pairs import PairFailure, PairResults, PairScore, TextPair
 from rankmill.worker.batching.layout import PairSequence
 from rankmill.worker.batching.limits import Limits, Reading
 from rankmill.worker.tokenize.tokenizer import TokenizedText
@@ -27,24 +27,25 @@ class PlannedPair(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedShard:
-    """A shard's pairs as they will be read: sequences [first, end) of the group prepared with it."""
+class PlannedRequest:
+    """A request's pairs as they will be read; `sequences` are its own among all prepared together."""
 
-    work: ShardWork
     pairs: Sequence[PlannedPair]
     refused: Sequence[PairFailure]
-    first: int
-    end: int
+    sequences: range
 
 
-def plan_shard(
-    work: ShardWork, texts: Mapping[int, TokenizedText], limits: Limits, sequences: list[PairSequence]
-) -> PlannedShard:
-    """Decide what of each pair is read, appending to `sequences`."""
+def plan(
+    pairs: Sequence[TextPair],
+    texts: Mapping[int, TokenizedText],
+    limits: Limits,
+    sequences: list[PairSequence],
+) -> PlannedRequest:
+    """Decides what is read of each pair, and appends it to `sequences`."""
     first = len(sequences)
     planned: list[PlannedPair] = []
     refused: list[PairFailure] = []
-    for pair in work.pairs:
+    for pair in pairs:
         query, document = texts[pair.query_text_id], texts[pair.document_text_id]
         reading = limits.read(len(query), len(document), document.breaks)
         if reading.reason is not None:
@@ -55,20 +56,20 @@ def plan_shard(
             PairSequence(query, reading.num_query_tokens, document, window.start, window.end)
             for window in reading.windows
         )
-    return PlannedShard(work, planned, refused, first, len(sequences))
+    return PlannedRequest(planned, refused, range(first, len(sequences)))
 
 
 def conclude(
-    shard: PlannedShard, logits: NDArray[np.float32], lengths: Sequence[int], reasons: Mapping[int, str]
-) -> ShardResult:
-    """The shard's scores from the logits of all sequences of its group.
+    planned: PlannedRequest, logits: NDArray[np.float32], lengths: Sequence[int], reasons: Mapping[int, str]
+) -> PairResults:
+    """The request's scores, from the logits of all sequences that were prepared with it.
 
     `reasons` say, by sequence, why one has none. A pair with such a window fails: the best of the
     others would be a guess.
     """
     scores: list[PairScore] = []
-    failures = list(shard.refused)
-    for pair, reading, document, first in shard.pairs:
+    failures = list(planned.refused)
+    for pair, reading, document, first in planned.pairs:
         windows = range(first, first + len(reading.windows))
         reason = next((reasons[index] for index in windows if index in reasons), None)
         if reason is not None:
@@ -92,4 +93,4 @@ def conclude(
             )
         )
     total = sum(score.num_tokens for score in scores)
-    return ShardResult(claim=shard.work.claim, scores=scores, failures=failures, num_tokens=total)
+    return PairResults(scores=scores, failures=failures, num_tokens=total)

@@ -1,48 +1,56 @@
-"""The small door to scoring: what a scorer promises, whatever computes behind it.
+"""What a scorer promises, whatever computes behind it.
 
-Knows nothing of models, stores or queues.
+A request is pairs that are scored as one: it gets one result, whole or not at all.
+Knows pairs and their texts; knows no model, no claim and no store.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rankmill.db.records.pairs import PairResults, PairTexts
 from rankmill.db.records.scorers import EngineFacts
-from rankmill.db.records.shards import ShardResult, ShardWork
 from rankmill.db.records.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Shards made ready for scoring; what else a scorer keeps here is its own affair."""
+    """Requests made ready for scoring. A scorer may keep more here than this."""
 
-    works: Sequence[ShardWork]
+    requests: Sequence[PairTexts]
 
 
 class Scorer(Protocol):
-    """Scores the pairs of claimed shards.
+    """Scores requests.
 
     `prepare` may run in another thread than `score`, one call ahead of it. Both are pure in what they
-    return: the same work gives the same scores, whatever was prepared or scored before.
+    return: the same pairs get the same scores, whatever was prepared or scored before.
     """
 
     @property
     def facts(self) -> EngineFacts:
-        """What really computes here."""
+        """What computes here: the device, the number format, the digests of the model's files."""
 
     @property
     def claim_tokens(self) -> int:
-        """How many estimated tokens one claim should hold to keep this scorer busy."""
+        """How many estimated tokens one call should bring to keep this scorer busy."""
 
-    def prepare(self, works: Sequence[ShardWork]) -> Prepared:
-        """Turn texts into batches."""
+    def prepare(self, requests: Sequence[PairTexts]) -> Prepared:
+        """Turns texts into batches."""
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
-        """Score prepared shards, one result per work in the order given.
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
+        """Scores what was prepared: one result for each request, in the order given.
 
-        A pair that cannot be scored becomes a failure of its shard and disturbs no other.
-        `should_stop` is asked between batches. Raises Stopped, with what is whole by then, when it says yes.
+        A pair that cannot be scored becomes a failure of its request and disturbs no other.
+        `should_stop` is asked between batches. Raises Stopped, with the requests scored whole, when it says
+        yes.
         """
 
     def take_counts(self) -> Telemetry:
-        """What was computed since this was last called; times are not known here."""
+        """What was computed since the last call. A scorer measures no times."""
+
+
+def score_once(scorer: Scorer, request: PairTexts) -> PairResults:
+    """Scores one request from start to end; nobody can stop it."""
+    [results] = scorer.score(scorer.prepare([request]), lambda: False)
+    return results

@@ -128,22 +128,26 @@ def _query_sets() -> "NamedSet":
 
 
 def _sync(
-    named_set: "NamedSet", name: str, source: Path, is_trial: bool, store: str | None, json_: bool
+    named_set: "NamedSet", name: str, file: Path, is_trial: bool, store: str | None, json_: bool
 ) -> None:
     from dataclasses import asdict
 
+    from rankmill.db.corpus.collections import COLLECTIONS
     from rankmill.db.store.opening import open_store
     from rankmill.producer.command_line.output.opening import print_json
     from rankmill.producer.command_line.output.progress import SlowStep, diagnostics
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
+    from rankmill.producer.sources.kinds import document_rows, query_rows
     from rankmill.producer.submission.sync import sync
 
     settings = settings_from({"store": store})
+    rows = document_rows if named_set is COLLECTIONS else query_rows
     with Interruption(), open_store(settings.store, create=not is_trial) as opened:
         reading = SlowStep(diagnostics(), "reading the file")
         try:
-            synced = sync(opened, named_set, name, source, settings, is_trial=is_trial)
+            source = rows(file, settings.max_line_bytes)
+            synced = sync(opened, named_set, name, source, is_trial=is_trial)
         finally:
             reading.done()
     if json_:

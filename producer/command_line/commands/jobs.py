@@ -84,7 +84,7 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     """
     from rankmill.db.jobs.find import find_job
     from rankmill.db.records.jobs import JobState
-    from rankmill.producer.broker.workers import absence
+    from rankmill.producer.broker.workers import why_no_worker
     from rankmill.producer.command_line.exit_codes import FAILURE, SOME_FAILED
     from rankmill.producer.command_line.output.after_job import say_settled
     from rankmill.producer.command_line.output.json_records import job_facts
@@ -93,23 +93,25 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     from rankmill.producer.command_line.output.wording import sentence
     from rankmill.producer.downstream.follow_up import follow_up
     from rankmill.producer.processes.interruption import Interruption
-    from rankmill.producer.running.progress import moments
+    from rankmill.producer.running.progress import follow_progress
     from rankmill.producer.settings import settings_from
 
     console = diagnostics()
     with Interruption(), opened_store(store) as opened:
         job_id = find_job(opened, job)
         with progress_display(console) as display:
-            for moment in moments(opened, job_id):
-                row = moment.progress
+            for snapshot in follow_progress(opened, job_id):
+                row = snapshot.progress
                 is_active = row.state is JobState.ACTIVE
-                display.show(moment, absence(opened, row.scorer.model, job_id=job_id) if is_active else "")
+                display.show(
+                    snapshot, why_no_worker(opened, row.scorer.model, job_id=job_id) if is_active else ""
+                )
         followed_up = follow_up(opened, settings_from({"store": store}), job_id)
     if json_:
         print_json(job_facts(row) | {"rankings": followed_up.rankings})
     say_settled(followed_up)
     if row.state is JobState.CANCELLED:
-        console.print(f"job {job_id} was cancelled: {sentence(moment)}")
+        console.print(f"job {job_id} was cancelled: {sentence(snapshot)}")
         raise typer.Exit(FAILURE)
     if row.num_failed:
         console.print(f"job {job_id} has {row.num_failed:,} failed pairs; the results say why")
@@ -137,12 +139,12 @@ def results(
     from rankmill.producer.command_line.output.progress import diagnostics
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.results.files import plan_output, write_results
-    from rankmill.producer.results.overwrite_guard import check_spares
+    from rankmill.producer.results.overwrite_guard import check_no_overwrite
     from rankmill.producer.running.progress import num_ended
     from rankmill.producer.settings import settings_from
 
     planned = plan_output("-" if output is None else output, format_)
-    check_spares(planned, settings_from({"store": store}).store)
+    check_no_overwrite(planned, settings_from({"store": store}).store)
     with Interruption(), opened_store(store) as opened:
         row = job_progress(opened, find_job(opened, job))
         written = write_results(

@@ -8,10 +8,10 @@ from rankmill.db.runtime.http_client import WrongUrl, place_of
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import printable
 from rankmill.producer.command_line.output.progress import diagnostics
-from rankmill.producer.downstream.follow_up import FollowUp
+from rankmill.producer.downstream.follow_up import FollowUpResult
 
 
-def say_settled(followed_up: FollowUp) -> None:
+def say_settled(followed_up: FollowUpResult) -> None:
     """Says what was published of an ended job, or why not, and what could not be told."""
     for entry in followed_up.rankings:
         diagnostics().print(settled_line(entry))

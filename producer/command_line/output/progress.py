@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from rankmill.producer.command_line.output.wording import sentence
-from rankmill.producer.running.progress import Moment, num_ended
+from rankmill.producer.running.progress import ProgressSnapshot, num_ended
 
 LINE_EVERY_S = 10.0
 
@@ -40,7 +40,7 @@ class ProgressDisplay(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, moment: Moment, note: str = "") -> None: ...
+    def show(self, snapshot: ProgressSnapshot, note: str = "") -> None: ...
 
 
 class ProgressLines:
@@ -48,18 +48,18 @@ class ProgressLines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last: tuple[float, Moment, str] | None = None
+        self._last: tuple[float, ProgressSnapshot, str] | None = None
         self._printed: str | None = None
         self._next_at = 0.0
 
-    def show(self, moment: Moment, note: str = "") -> None:
-        self._last = (time.monotonic(), moment, note)
+    def show(self, snapshot: ProgressSnapshot, note: str = "") -> None:
+        self._last = (time.monotonic(), snapshot, note)
         if self._last[0] >= self._next_at:
-            self._print(moment, note)
+            self._print(snapshot, note)
 
-    def _print(self, moment: Moment, note: str) -> None:
+    def _print(self, snapshot: ProgressSnapshot, note: str) -> None:
         self._next_at = time.monotonic() + LINE_EVERY_S
-        line = sentence(moment, note)
+        line = sentence(snapshot, note)
         if line != self._printed:
             self._console.print(line)
             self._printed = line
@@ -86,12 +86,12 @@ class ProgressBar:
         )
         self._task: TaskID | None = None
 
-    def show(self, moment: Moment, note: str = "") -> None:
-        row = moment.progress
+    def show(self, snapshot: ProgressSnapshot, note: str = "") -> None:
+        row = snapshot.progress
         if self._task is None:
             self._task = self._progress.add_task("", total=row.num_pairs)
         self._progress.update(
-            self._task, completed=num_ended(row), total=row.num_pairs, description=sentence(moment, note)
+            self._task, completed=num_ended(row), total=row.num_pairs, description=sentence(snapshot, note)
         )
 
     def __enter__(self) -> Self:

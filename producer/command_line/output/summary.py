@@ -18,11 +18,11 @@ from rankmill.producer.command_line.output.tables import best_documents
 from rankmill.producer.command_line.output.truncation import told
 from rankmill.producer.command_line.output.wording import counted, duration, rate
 from rankmill.producer.results.files import Output, write_results
-from rankmill.producer.running.progress import Moment
-from rankmill.producer.running.run import Outcome, RunObserver
+from rankmill.producer.running.progress import ProgressSnapshot
+from rankmill.producer.running.run import RunObserver, RunOutcome
 from rankmill.producer.submission.inputs import JobOptions
-from rankmill.producer.submission.record import Recorded
-from rankmill.producer.submission.submit import Submitted
+from rankmill.producer.submission.record import RecordedJob
+from rankmill.producer.submission.submit import SubmittedJob
 
 READING = "reading the inputs"
 
@@ -38,7 +38,7 @@ class RunProgress(RunObserver):
         self._is_showing = False
         self._reading = SlowStep(self._console, READING)
 
-    def recorded(self, submission: Recorded, row: JobProgress) -> None:
+    def recorded(self, submission: RecordedJob, row: JobProgress) -> None:
         self._reading.done()
         self._console.print(f"store: {self._store.safe_url}")
         self._console.print(described(submission, row))
@@ -46,11 +46,11 @@ class RunProgress(RunObserver):
             self._console.print(submission.started_anew)
         _warn(submission.warnings)
 
-    def moved(self, moment: Moment, note: str) -> None:
+    def progressed(self, snapshot: ProgressSnapshot, note: str) -> None:
         if not self._is_showing:
             self._open.enter_context(self._display)
             self._is_showing = True
-        self._display.show(moment, note)
+        self._display.show(snapshot, note)
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +76,7 @@ def described(submission: Submission, row: JobProgress) -> str:
     return line if submission.is_new else f"{line}; recorded before with the same inputs and scorer"
 
 
-def say_submitted(store: Store, sent: Submitted, *, as_json: bool) -> None:
+def say_submitted(store: Store, sent: SubmittedJob, *, as_json: bool) -> None:
     """Tells what was recorded: the id on standard output, the rest on standard error."""
     from rankmill.db.jobs.progress import job_progress
 
@@ -99,7 +99,7 @@ def _warn(warnings: Iterable[str]) -> None:
 
 
 def conclude(
-    store: Store, outcome: Outcome, planned: Output | None, job_options: JobOptions, *, as_json: bool
+    store: Store, outcome: RunOutcome, planned: Output | None, job_options: JobOptions, *, as_json: bool
 ) -> int:
     """Writes or shows the results, says what the run came to, and returns the exit code."""
     started, row = time.monotonic(), outcome.progress
@@ -127,7 +127,7 @@ def conclude(
     return SOME_FAILED if row.num_failed else DONE
 
 
-def _told(outcome: Outcome, read: TruncationCounts, planned: Output | None, duration_s: float) -> str:
+def _told(outcome: RunOutcome, read: TruncationCounts, planned: Output | None, duration_s: float) -> str:
     row = outcome.progress
     num_now = outcome.num_scored_now
     pace = f" ({rate(num_now / outcome.duration_s)} pairs/s)" if num_now else ""
@@ -164,5 +164,5 @@ def _facts(submission: Submission, row: JobProgress) -> dict[str, Any]:
         "num_failed": row.num_failed,
         "num_shards": row.num_shards,
         "num_tokens": row.num_scored_tokens,
-        "started_anew": submission.started_anew if isinstance(submission, Recorded) else None,
+        "started_anew": submission.started_anew if isinstance(submission, RecordedJob) else None,
     }

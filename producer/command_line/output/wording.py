@@ -2,7 +2,7 @@
 
 import time
 
-from rankmill.producer.running.progress import Moment, num_ended
+from rankmill.producer.running.progress import ProgressSnapshot, num_ended
 
 
 def duration(seconds: float) -> str:
@@ -34,17 +34,17 @@ def rate(per_s: float | None) -> str:
     return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.2g}"
 
 
-def sentence(moment: Moment, note: str = "") -> str:
+def sentence(snapshot: ProgressSnapshot, note: str = "") -> str:
     """A job's progress in one line."""
-    row = moment.progress
+    row = snapshot.progress
     share = num_ended(row) / row.num_pairs if row.num_pairs else 1.0
     parts = [f"{num_ended(row):,} of {row.num_pairs:,} pairs ({share:.0%})"]
-    if moment.pairs_per_s is not None:
-        parts.append(f"{rate(moment.pairs_per_s)} pairs/s, {rate(moment.tokens_per_s)} tokens/s")
+    if snapshot.pairs_per_s is not None:
+        parts.append(f"{rate(snapshot.pairs_per_s)} pairs/s, {rate(snapshot.tokens_per_s)} tokens/s")
     if row.paused_at is not None:
         parts.append(f"paused until rankmill resume {row.job_id}")
-    elif moment.left_s is not None and num_ended(row) < row.num_pairs:
-        parts.append(f"{duration(moment.left_s)} left")
+    elif snapshot.left_s is not None and num_ended(row) < row.num_pairs:
+        parts.append(f"{duration(snapshot.left_s)} left")
     if row.num_reused:
         parts.append(f"{row.num_reused:,} reused")
     if row.num_failed:

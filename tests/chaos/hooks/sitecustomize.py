@@ -8,7 +8,7 @@ import importlib.machinery
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -39,14 +39,13 @@ def _out_of_memory() -> None:
 POISONS = {"raise": _raise, "exit": _exit, "hang": _hang, "memory": _out_of_memory}
 
 
-def swallow(works: Sequence[Any]) -> None:
+def swallow(request: Any) -> None:
     """Dies of a pair whose query asks for poison and whose document holds some."""
-    for work in works:
-        for query_id, document_id in work.pairs:
-            if "asks for poison" in work.texts[query_id]:
-                kind = work.texts[document_id].partition("holds poison ")[2].partition(" ")[0]
-                if kind:
-                    POISONS[kind]()
+    for query_id, document_id in request.pairs:
+        if "asks for poison" in request.texts[query_id]:
+            kind = request.texts[document_id].partition("holds poison ")[2].partition(" ")[0]
+            if kind:
+                POISONS[kind]()
 
 
 def slow_and_mortal(module: ModuleType) -> None:
@@ -64,12 +63,12 @@ def slow_and_mortal(module: ModuleType) -> None:
             from rankmill.worker.errors import Stopped
 
             results: list[Any] = []
-            for work in prepared.works:
+            for request in prepared.requests:
                 if should_stop():
-                    raise Stopped(results)
+                    raise Stopped([*results, *[None] * (len(prepared.requests) - len(results))])
                 time.sleep(PACE_S)
-                swallow([work])
-                results += super().score(type(prepared)([work]), lambda: False)
+                swallow(request)
+                results += super().score(type(prepared)([request]), lambda: False)
             return results
 
     module.NullScorer = PacedScorer  # type: ignore[attr-defined]
@@ -114,7 +113,7 @@ if PACE_S or CLAIM_TOKENS:
 if CHUNK_ROWS:
     downstream = "rankmill.producer.downstream"
     sys.meta_path.insert(
-        0, ChangingFinder({f"{downstream}.deliver": hasty, f"{downstream}.receivers": impatient})
+        0, ChangingFinder({f"{downstream}.deliver": hasty, f"{downstream}.http_receiver": impatient})
     )
 if CLOCK_OFF_S:
     _right_time = time.time

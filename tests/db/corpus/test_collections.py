@@ -17,22 +17,23 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.bulk import run
 from rankmill.db.store.store import Store
 from rankmill.producer.errors import InputError, UsageError
-from rankmill.producer.sources.documents import DocumentSource
+from rankmill.producer.sources.documents import DocumentValues
+from rankmill.producer.sources.kinds import document_rows, query_rows
 from rankmill.producer.sources.stored import Collection, QuerySet
-from rankmill.producer.submission.inputs import Inputs, JobOptions
-from rankmill.producer.submission.record import Recorded, record
-from rankmill.producer.submission.sync import Synced, sync
+from rankmill.producer.submission.inputs import Inputs, JobOptions, inputs_from
+from rankmill.producer.submission.record import RecordedJob, record
+from rankmill.producer.submission.sync import SyncResult, sync
 from tests.support.jobs.small_jobs import StandIn
 
 SETTINGS = Settings(model="null")
 SPEC = ScorerSpec(model="null")
 
 
-def sync_kb(store: Store, documents: DocumentSource, *, is_trial: bool = False) -> Synced:
-    return sync(store, COLLECTIONS, "kb", documents, SETTINGS, is_trial=is_trial)
+def sync_kb(store: Store, documents: Path | DocumentValues, *, is_trial: bool = False) -> SyncResult:
+    return sync(store, COLLECTIONS, "kb", document_rows(documents), is_trial=is_trial)
 
 
-def counts(synced: Synced) -> tuple[int, int, int, int]:
+def counts(synced: SyncResult) -> tuple[int, int, int, int]:
     found = synced.difference
     return found.num_added, found.num_changed, found.num_removed, found.num_unchanged
 
@@ -50,7 +51,7 @@ def held(store: Store, collection: str = "kb") -> dict[str, str]:
         )
 
 
-def submit(store: Store, inputs: Inputs) -> Recorded:
+def submit(store: Store, inputs: Inputs) -> RecordedJob:
     return record(store, inputs, SPEC, JobOptions(), SETTINGS)
 
 
@@ -77,7 +78,7 @@ def test_a_trial_counts_and_changes_nothing(store: Store) -> None:
     assert held(store) == {"a": "one", "b": "two"}
     with store.reading() as connection:
         assert run(connection, "SELECT count(*) FROM texts").fetchone()[0] == 2
-    assert counts(sync(store, COLLECTIONS, "new", {"x": "y"}, SETTINGS, is_trial=True)) == (1, 0, 0, 0)
+    assert counts(sync(store, COLLECTIONS, "new", document_rows({"x": "y"}), is_trial=True)) == (1, 0, 0, 0)
     assert [row.name for row in list_named_sets(store, COLLECTIONS)] == ["kb"]
 
 
@@ -153,8 +154,8 @@ def test_a_sync_whose_texts_may_be_pruned_says_so_instead_of_pointing_at_nothing
 
 def test_a_job_takes_the_collection_and_the_query_set_as_they_are_when_it_comes(store: Store) -> None:
     sync_kb(store, [("d2", "Title", "two"), ("d1", "", "one")])
-    sync(store, QUERY_SETS, "faq", {"q2": "second?", "q1": "first?"}, SETTINGS)
-    job = submit(store, Inputs(Collection("kb"), QuerySet("faq"), None))
+    sync(store, QUERY_SETS, "faq", query_rows({"q2": "second?", "q1": "first?"}))
+    job = submit(store, inputs_from(Collection("kb"), QuerySet("faq"), None))
     sync_kb(store, {"d3": "three"})
     StandIn(store).drain()
     found = [(row.query_id, row.document_id) for row in ranked_results(store, job.job_id)]
@@ -165,20 +166,20 @@ def test_a_job_takes_the_collection_and_the_query_set_as_they_are_when_it_comes(
 
 def test_a_run_file_picks_pairs_of_a_collection(store: Store) -> None:
     sync_kb(store, {f"d{number}": f"text {number}" for number in range(9)})
-    sync(store, QUERY_SETS, "faq", {"q1": "first?", "q2": "second?"}, SETTINGS)
+    sync(store, QUERY_SETS, "faq", query_rows({"q1": "first?", "q2": "second?"}))
     wanted = [("q1", "d3"), ("q1", "d7"), ("q2", "d7")]
-    job = submit(store, Inputs(Collection("kb"), QuerySet("faq"), wanted))
+    job = submit(store, inputs_from(Collection("kb"), QuerySet("faq"), wanted))
     assert (job.num_documents, job.num_pairs) == (2, 3)
     StandIn(store).drain()
     assert sorted((row.query_id, row.document_id) for row in ranked_results(store, job.job_id)) == wanted
     with pytest.raises(InputError, match="'d10'"):
-        submit(store, Inputs(Collection("kb"), QuerySet("faq"), [("q1", "d10")]))
+        submit(store, inputs_from(Collection("kb"), QuerySet("faq"), [("q1", "d10")]))
 
 
 def test_the_same_version_is_the_same_job_and_another_scores_only_what_changed(store: Store) -> None:
     sync_kb(store, {"d1": "one", "d2": "two", "d3": "three"})
-    sync(store, QUERY_SETS, "faq", {"q1": "first?", "q2": "second?"}, SETTINGS)
-    inputs = Inputs(Collection("kb"), QuerySet("faq"), None)
+    sync(store, QUERY_SETS, "faq", query_rows({"q1": "first?", "q2": "second?"}))
+    inputs = inputs_from(Collection("kb"), QuerySet("faq"), None)
     first = submit(store, inputs)
     StandIn(store).drain()
     assert submit(store, inputs).job_id == first.job_id
@@ -192,24 +193,24 @@ def test_the_same_version_is_the_same_job_and_another_scores_only_what_changed(s
 
 def test_a_job_may_mix_files_and_what_the_store_keeps(store: Store) -> None:
     sync_kb(store, {"d1": "one"})
-    job = submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None))
+    job = submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None))
     assert job.num_pairs == 1
-    assert submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None)).job_id == job.job_id
+    assert submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None)).job_id == job.job_id
 
 
 def test_what_is_not_there_is_named(store: Store) -> None:
     with pytest.raises(UnknownName, match="There is no collection 'kb'"):
-        submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None))
+        submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None))
     with pytest.raises(UnknownName, match="rankmill queryset list"):
-        submit(store, Inputs({"d": "one"}, QuerySet("faq"), None))
+        submit(store, inputs_from({"d": "one"}, QuerySet("faq"), None))
     for name in ("", " kb", "two\nlines", "x" * 201):
         with pytest.raises(UsageError, match="cannot be named"):
-            sync(store, COLLECTIONS, name, {"a": "one"}, SETTINGS)
+            sync(store, COLLECTIONS, name, document_rows({"a": "one"}))
 
 
 def test_a_removed_collection_leaves_the_jobs_made_from_it(store: Store) -> None:
     sync_kb(store, {"d1": "one"})
-    job = submit(store, Inputs(Collection("kb"), {"q1": "first?"}, None))
+    job = submit(store, inputs_from(Collection("kb"), {"q1": "first?"}, None))
     assert remove(store, COLLECTIONS, "kb") == 1
     StandIn(store).drain()
     assert [row.document_id for row in ranked_results(store, job.job_id)] == ["d1"]

@@ -15,8 +15,9 @@ from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.claims import fail
 from rankmill.db.queue.landing import complete
 from rankmill.db.records.jobs import JobProgress, JobState, Priority, Submission
+from rankmill.db.records.pairs import PairFailure
 from rankmill.db.records.scorers import ScorerSpec
-from rankmill.db.records.shards import PairFailure, ShardResult
+from rankmill.db.records.shards import ShardResult
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.store.store import Store
 from tests.support.jobs.small_jobs import SPEC, StandIn, submit

@@ -11,7 +11,8 @@ from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.claims import fail
 from rankmill.db.queue.landing import complete
 from rankmill.db.records.jobs import JobState
-from rankmill.db.records.shards import PairFailure, ShardResult
+from rankmill.db.records.pairs import PairFailure
+from rankmill.db.records.shards import ShardResult
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.store.store import Store
 from tests.support.jobs.small_jobs import StandIn, scored, submit

@@ -12,10 +12,10 @@ from rankmill.db.rankings.publish import publish_due
 from rankmill.db.records.jobs import JobRequest, JobState
 from rankmill.db.records.rankings import Publishing
 from rankmill.db.results.ranked import ranked_results
-from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.bulk import run
 from rankmill.db.store.store import Store
 from rankmill.db.submission.draft import open_draft
+from rankmill.producer.sources.kinds import document_rows
 from rankmill.producer.submission.sync import sync
 from tests.support.jobs.small_jobs import SPEC, Slicer, StandIn, documents, queries, submit
 
@@ -104,8 +104,8 @@ def test_what_a_kept_publication_stands_on_stays(store: Store) -> None:
 
 
 def test_texts_of_collections_stay_without_any_job(store: Store) -> None:
-    sync(store, COLLECTIONS, "kb", {"d1": "kept", "d2": "dropped"}, Settings())
-    sync(store, COLLECTIONS, "kb", {"d1": "kept"}, Settings())
+    sync(store, COLLECTIONS, "kb", document_rows({"d1": "kept", "d2": "dropped"}))
+    sync(store, COLLECTIONS, "kb", document_rows({"d1": "kept"}))
     assert removed(prune(store, 0, is_trial=False)) == (0, 0, 1)
     with store.reading() as connection:
         assert run(connection, "SELECT content FROM texts").fetchall() == [("kept",)]
@@ -128,8 +128,8 @@ def test_texts_that_somebody_just_read_stay_until_his_job_is_there(store: Store)
 
 
 def test_a_reader_that_was_killed_holds_texts_back_for_an_hour_only(store: Store) -> None:
-    sync(store, COLLECTIONS, "kb", {"d1": "one"}, Settings())
-    sync(store, COLLECTIONS, "kb", {"d1": "two"}, Settings())
+    sync(store, COLLECTIONS, "kb", document_rows({"d1": "one"}))
+    sync(store, COLLECTIONS, "kb", document_rows({"d1": "two"}))
     with store.writing() as connection:
         run(connection, "INSERT INTO drafts (seen_at) SELECT synced_at FROM collections")
     assert prune(store, 0, is_trial=False).num_texts == 0

@@ -16,8 +16,9 @@ from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.claims import release
 from rankmill.db.queue.landing import complete
 from rankmill.db.records.jobs import JobState
+from rankmill.db.records.pairs import PairFailure
 from rankmill.db.records.scorers import Precision, ScorerSpec
-from rankmill.db.records.shards import Claim, PairFailure, ShardResult
+from rankmill.db.records.shards import Claim, ShardResult
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.scorers.identity import record_engine
 from rankmill.db.store.store import Store

@@ -17,8 +17,9 @@ from rankmill.db.queue.claims import fail
 from rankmill.db.queue.landing import complete
 from rankmill.db.records.inputs import DocumentRow
 from rankmill.db.records.jobs import JobRequest
+from rankmill.db.records.pairs import PairFailure
 from rankmill.db.records.results import ResultRow
-from rankmill.db.records.shards import Claim, PairFailure, ShardResult
+from rankmill.db.records.shards import Claim, ShardResult
 from rankmill.db.records.sigmoid import sigmoid
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.store.store import Store

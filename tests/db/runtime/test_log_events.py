@@ -1,9 +1,11 @@
 """Words: log lines as text and JSON without secrets, a drain's line, and the flag that asks to stop."""
 
+import ast
 import io
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,14 +16,24 @@ import pytest
 
 from rankmill.db.errors import StoreUnavailable
 from rankmill.db.records.telemetry import Telemetry
-from rankmill.db.runtime.log_events import JsonFormatter, TextFormatter, reason_of, sentence, setup_logging
+from rankmill.db.runtime.log_events import (
+    WORDS,
+    JsonFormatter,
+    TextFormatter,
+    reason_of,
+    sentence,
+    setup_logging,
+)
 from rankmill.db.runtime.settings import Settings
 from rankmill.worker.drain.report import DrainReport
 from rankmill.worker.health.parent_watch import watch
-from rankmill.worker.health.stop import CHILD_SIGNAL, Stop, tell_stop
+from rankmill.worker.health.stop import CHILD_SIGNAL, Stop, ask_to_stop
+from tests.support.repository import ROOT
 from tests.support.waiting import wait_until
 
 TEN_S = Telemetry(device_s=9.0, tokens_s=0.5, store_s=0.5)
+LEVELS = "debug|info|warning|error|critical|exception"
+CHOSEN_ELSEWHERE = ("event", "self._failure", "failure")
 CLAIMED = {"num_shards": 3, "job_ids": [7], "num_pairs": 1640, "num_tokens": 812344}
 
 
@@ -57,6 +69,63 @@ def test_an_event_as_json_carries_its_fields() -> None:
 def test_an_event_without_words_or_with_other_fields_is_still_said() -> None:
     assert sentence("hiccup", {"num": 2}) == "hiccup num=2"
     assert sentence("claimed", {"num_shards": 3}) == "claimed num_shards=3"
+
+
+def test_every_emitted_event_has_words_and_all_words_are_of_emitted_events() -> None:
+    assert emitted_events() == WORDS.keys()
+
+
+def emitted_events() -> set[str]:
+    """Every name given to a log or chosen for one: `log.info(NAME, ...)`, `_log(NAME, ...)`, `failure=NAME`,
+    and `event = ONE if ... else OTHER`.
+    """
+    return {
+        name
+        for folder in ("db", "producer", "worker")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for expression in naming(node)
+        for name in chosen(expression)
+    }
+
+
+def naming(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Call):
+        if re.fullmatch(rf"log\.({LEVELS})|_log", ast.unparse(node.func)):
+            yield node.args[0]
+        yield from (keyword.value for keyword in node.keywords if keyword.arg == "failure")
+    elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "event":
+        yield node.value
+
+
+def chosen(expression: ast.expr) -> Iterator[str]:
+    """The name, or those between which `... if ... else ...` chooses."""
+    if isinstance(expression, ast.IfExp):
+        yield from chosen(expression.body)
+        yield from chosen(expression.orelse)
+    elif ast.unparse(expression) not in CHOSEN_ELSEWHERE:
+        yield ast.literal_eval(expression)
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "words"),
+    [
+        (
+            "fast_path_failed",
+            {"path": "blocks"},
+            "fast path blocks failed and is not used: no compiler",
+        ),
+        (
+            "fast_path_failed",
+            {"kernel": "flash", "model_class": "Bert"},
+            "attention kernel flash failed for Bert and is not used: no compiler",
+        ),
+    ],
+)
+def test_an_event_emitted_with_other_fields_elsewhere_has_words_for_both(
+    event: str, fields: dict[str, object], words: str
+) -> None:
+    assert sentence(event, {**fields, "error": "no compiler"}) == words
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
@@ -120,7 +189,7 @@ def test_a_stop_is_heard_by_signal_and_ends_a_pause() -> None:
     try:
         stop.listen()
         assert not stop()
-        tell_stop(os.getpid())
+        ask_to_stop(os.getpid())
         wait_until(stop, 10, "the signal to be heard")
     finally:
         signal.signal(CHILD_SIGNAL, before)

@@ -23,6 +23,7 @@ from rankmill.db.store.store import Store
 from rankmill.producer.schedules.cron import next_fire
 from rankmill.producer.schedules.due import ask, fire_now, submit_next
 from rankmill.producer.schedules.request import scorer_of
+from rankmill.producer.sources.kinds import document_rows, query_rows
 from rankmill.producer.submission.sync import sync
 from tests.support.jobs.small_jobs import StandIn
 
@@ -44,8 +45,8 @@ def settings(redis_url: str) -> Settings:
 @pytest.fixture
 def kb(store: Store, settings: Settings) -> AddSchedule:
     """Adds the schedule `kb`, at two every night from the test's first day on."""
-    sync(store, COLLECTIONS, "kb", {"d1": "one", "d2": "two"}, settings)
-    sync(store, QUERY_SETS, "faq", {"q1": "first?"}, settings)
+    sync(store, COLLECTIONS, "kb", document_rows({"d1": "one", "d2": "two"}))
+    sync(store, QUERY_SETS, "faq", query_rows({"q1": "first?"}))
 
     def add(**asked: Any) -> Schedule:
         request = ScheduleRequest(
@@ -87,7 +88,7 @@ def test_a_night_becomes_a_job_of_what_the_store_keeps_then(
 ) -> None:
     schedule = kb(top_k=5)
     assert ask(store, settings, at(0, 1, 59)) == []
-    sync(store, COLLECTIONS, "kb", {"d1": "one", "d2": "two", "d3": "three"}, settings)
+    sync(store, COLLECTIONS, "kb", document_rows({"d1": "one", "d2": "two", "d3": "three"}))
     (sent,) = ask(store, settings, at(0))
     (job,) = list_job_progress(store)
     assert (job.job_id, job.name, job.num_pairs, job.top_k) == (sent.submission.job_id, "kb", 3, 5)

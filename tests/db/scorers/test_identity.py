@@ -1,6 +1,18 @@
 """What a scorer is known by: another way to cut windows is another one, and those from before stay theirs."""
 
-from rankmill.db.records.scorers import LongDocuments, ScorerSpec, WindowEnds
+import json
+from dataclasses import asdict
+
+import pytest
+
+from rankmill.db.records.scorers import (
+    LongDocuments,
+    Precision,
+    ScorerSpec,
+    WindowEnds,
+    spec_from_json,
+    spec_to_json,
+)
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.scorers.identity import spec_digest
 from rankmill.db.store.store import Store
@@ -26,3 +38,25 @@ def test_scores_of_windows_cut_otherwise_are_never_mixed(store: Store) -> None:
     at_boundaries = ScorerSpec(model="null", window_ends=WindowEnds.BOUNDARIES)
     assert submit(store, key="tonight", scorer=at_boundaries).num_reused == 0
     assert submit(store, key="again", scorer=SPEC).num_reused == 6
+
+
+ALL = ScorerSpec(
+    model="/models/mine",
+    revision="v1",
+    files_digest="ab" * 32,
+    precision=Precision.INT8,
+    max_length=512,
+    long_documents=LongDocuments.WINDOWS,
+    window=96,
+    stride=48,
+    window_ends=WindowEnds.BOUNDARIES,
+)
+
+
+@pytest.mark.parametrize("spec", [OF_0_1_0, ALL])
+def test_a_spec_comes_back_from_json_as_it_was(spec: ScorerSpec) -> None:
+    text = json.dumps(spec_to_json(spec))
+    found = spec_from_json(json.loads(text) | {"id": 7, "weights_digest": None})
+    assert found == spec
+    assert [type(value) for value in asdict(found).values()] == [type(v) for v in asdict(spec).values()]
+    assert ("window_ends" in text) == (spec is ALL)

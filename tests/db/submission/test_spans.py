@@ -26,7 +26,7 @@ from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.landing import complete
 from rankmill.db.records.inputs import DocumentRow
 from rankmill.db.records.jobs import JobRequest
-from rankmill.db.records.shards import PairFailure
+from rankmill.db.records.pairs import PairFailure
 from rankmill.db.records.sigmoid import sigmoid
 from rankmill.db.results.passages import passages
 from rankmill.db.results.ranked import ranked_results

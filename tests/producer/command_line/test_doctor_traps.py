@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rankmill.db.records.shards import PairScore, ShardResult, ShardWork
+from rankmill.db.records.pairs import PairResults, PairScore, PairTexts
 from rankmill.producer.diagnostics.doctor import smoke_check_words
 from rankmill.worker.checks.smoke_pairs import PAIRS, run_smoke_checks
 from rankmill.worker.scorer.null_scorer import NullScorer
@@ -29,17 +29,17 @@ class Reader(NullScorer):
         super().__init__()
         self._judge = judge
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
-        return [self._scored(work) for work in prepared.works]
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
+        return [self._scored(request) for request in prepared.requests]
 
-    def _scored(self, work: ShardWork) -> ShardResult:
+    def _scored(self, request: PairTexts) -> PairResults:
         scores: Sequence[PairScore] = [
             PairScore(
-                *pair, self._judge(*(work.texts[text_id] for text_id in pair)), 0, 1, 1, 1, False, False
+                *pair, self._judge(*(request.texts[text_id] for text_id in pair)), 0, 1, 1, 1, False, False
             )
-            for pair in work.pairs
+            for pair in request.pairs
         ]
-        return ShardResult(claim=work.claim, scores=scores, failures=[], num_tokens=1)
+        return PairResults(scores=scores, failures=[], num_tokens=1)
 
 
 def test_a_model_that_reads_passes_every_trap() -> None:

@@ -13,7 +13,7 @@ import pytest
 from rankmill.db.records.results import ResultRow, Span
 from rankmill.producer.errors import MissingPrerequisite, UsageError
 from rankmill.producer.results import formats
-from rankmill.producer.results.files import Written, plan_output, write_results
+from rankmill.producer.results.files import WriteResult, plan_output, write_results
 from tests.support.processes.people import as_ordinary_person
 
 SCORED = ResultRow("q1", "d1", 1, 0.75, 1.0986123085021973, 3, 17, 40, 2, False, True, True, None)
@@ -29,7 +29,7 @@ SPANS_AS_OBJECTS = [
 ]
 
 
-def write(path: Path, rows: list[ResultRow] | Iterator[ResultRow], format: str | None = None) -> Written:
+def write(path: Path, rows: list[ResultRow] | Iterator[ResultRow], format: str | None = None) -> WriteResult:
     return write_results(rows, plan_output(path, format))
 
 
@@ -42,7 +42,7 @@ def many_rows(num_rows: int) -> Iterator[ResultRow]:
 
 
 def test_a_json_line_is_the_contracts(tmp_path: Path) -> None:
-    assert write(tmp_path / "out.jsonl", ROWS) == Written(num_pairs=3, num_left_out=0, is_cut_short=False)
+    assert write(tmp_path / "out.jsonl", ROWS) == WriteResult(num_pairs=3, num_left_out=0, is_cut_short=False)
     assert (tmp_path / "out.jsonl").read_text().splitlines() == [
         '{"query_id": "q1", "document_id": "d1", "rank": 1, "score": 0.75, "logit": 1.0986123085021973, '
         '"span": {"start": 3, "end": 17}, "num_tokens": 40, "num_windows": 2, '
@@ -99,7 +99,7 @@ def test_parquet_is_written_one_row_group_at_a_time(tmp_path: Path, monkeypatch:
 
 def test_a_trec_run_carries_logits_and_counts_the_failed_pairs_it_leaves_out(tmp_path: Path) -> None:
     written = write(tmp_path / "out.trec", ROWS)
-    assert written == Written(num_pairs=2, num_left_out=1, is_cut_short=False)
+    assert written == WriteResult(num_pairs=2, num_left_out=1, is_cut_short=False)
     assert (tmp_path / "out.trec").read_text().splitlines() == [
         "q1 Q0 d1 1 1.0986123085021973 rankmill",
         "q1 Q0 документ,«2» 2 0.0 rankmill",

@@ -14,7 +14,7 @@ import pytest
 
 from rankmill.db.records.results import ResultRow
 from rankmill.producer.errors import ResourceExhausted, UsageError
-from rankmill.producer.results.files import Written, plan_output, write_results
+from rankmill.producer.results.files import WriteResult, plan_output, write_results
 from tests.support.repository import ROOT
 
 SCORED = ResultRow("q1", "d1", 1, 0.75, 1.0986123085021973, 3, 17, 40, 2, False, True, True, None)
@@ -25,7 +25,7 @@ FAILED = ResultRow(
 ROWS = [SCORED, UNICODE, FAILED]
 
 
-def write(path: Path, rows: list[ResultRow] | Iterator[ResultRow], format: str | None = None) -> Written:
+def write(path: Path, rows: list[ResultRow] | Iterator[ResultRow], format: str | None = None) -> WriteResult:
     return write_results(rows, plan_output(path, format))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from rankmill.db.records.inputs import CandidateRow
 from rankmill.producer.errors import InputError
-from rankmill.producer.sources.candidates import read_candidates
+from rankmill.producer.sources.candidates import read_candidate_values, read_candidates
 from rankmill.producer.sources.documents import read_documents
 
 TWO = [CandidateRow("q1", "d1", 1), CandidateRow("q1", "d2", 2)]
@@ -96,11 +96,11 @@ def test_a_wrong_line_is_refused_with_its_place_and_remedy(tmp_path: Path, conte
     ],
 )
 def test_python_values_are_read_like_lines(given_candidates: Any) -> None:
-    assert list(read_candidates(given_candidates)) == TWO
+    assert list(read_candidate_values(given_candidates)) == TWO
 
 
 def test_integers_are_ids_in_python_values() -> None:
-    assert list(read_candidates([(1, 2)])) == [CandidateRow("1", "2", 1)]
+    assert list(read_candidate_values([(1, 2)])) == [CandidateRow("1", "2", 1)]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_integers_are_ids_in_python_values() -> None:
 )
 def test_a_wrong_python_value_is_refused_by_its_position(given_candidates: Any, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        list(read_candidates(given_candidates))
+        list(read_candidate_values(given_candidates))
     assert str(caught.value).startswith(words)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rankmill.db.records.inputs import DocumentRow
 from rankmill.producer.errors import InputError
-from rankmill.producer.sources.documents import read_documents
+from rankmill.producer.sources.documents import read_document_values, read_documents
 
 SPACES = " \t\n\u00a0\u2003"
 texts = st.text(alphabet=st.sampled_from(SPACES + "aé🙂漢\u0301\u200b"), max_size=6)
@@ -55,9 +55,9 @@ def test_offsets_in_the_scored_text_lead_back_to_the_documents_own(title: str, t
     beir = (title + " " + text).strip()
     if not beir:
         with pytest.raises(InputError, match="empty"):
-            list(read_documents([("d", title, text)]))
+            list(read_document_values([("d", title, text)]))
         return
-    [row] = read_documents([("d", title, text)])
+    [row] = read_document_values([("d", title, text)])
     assert row.text == beir
     for start in range(len(beir)):
         own = start - row.text_offset
@@ -68,7 +68,7 @@ def test_offsets_in_the_scored_text_lead_back_to_the_documents_own(title: str, t
 
 
 def test_leading_space_of_an_untitled_text_moves_the_offset_below_zero() -> None:
-    assert list(read_documents([("d", "  text ")])) == [DocumentRow("d", "text", -2, 1)]
+    assert list(read_document_values([("d", "  text ")])) == [DocumentRow("d", "text", -2, 1)]
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def test_no_refusal_repeats_the_text(tmp_path: Path) -> None:
     ],
 )
 def test_python_values_are_read_like_lines(given_documents: Any) -> None:
-    assert list(read_documents(given_documents)) == [
+    assert list(read_document_values(given_documents)) == [
         DocumentRow("a", "one", 0, 1),
         DocumentRow("2", "Title two", 6, 2),
     ]
 
 
 def test_a_mapping_from_id_to_text_is_documents() -> None:
-    assert list(read_documents({"a": "one", "b": "two"})) == [
+    assert list(read_document_values({"a": "one", "b": "two"})) == [
         DocumentRow("a", "one", 0, 1),
         DocumentRow("b", "two", 0, 2),
     ]
@@ -184,10 +184,10 @@ def test_a_mapping_from_id_to_text_is_documents() -> None:
 )
 def test_a_wrong_python_value_is_refused_by_its_position(wrong: Any, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        list(read_documents([("good", "fine"), wrong]))
+        list(read_document_values([("good", "fine"), wrong]))
     assert str(caught.value).startswith(f"<documents>, item 2: {words}")
 
 
 def test_no_python_values_at_all_are_refused() -> None:
     with pytest.raises(InputError, match="<documents>: there is nothing in it"):
-        list(read_documents([]))
+        list(read_document_values([]))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from rankmill.db.records.inputs import CandidateRow, DocumentRow, QueryRow
 from rankmill.producer.errors import InputError
-from rankmill.producer.sources.candidates import read_candidates
-from rankmill.producer.sources.documents import read_documents
-from rankmill.producer.sources.queries import read_queries
+from rankmill.producer.sources.candidates import read_candidate_values, read_candidates
+from rankmill.producer.sources.documents import read_document_values, read_documents
+from rankmill.producer.sources.queries import read_queries, read_query_values
 from tests.support.inputs.fuzzing import NUM_CASES
 
 MAX_LINE_BYTES = 2048
@@ -101,7 +101,7 @@ def test_any_bytes_are_rows_or_one_clear_refusal(tmp_path: Path, reader: Reader,
         str(refused).encode()
 
 
-@pytest.mark.parametrize("reader", [read_documents, read_queries, read_candidates])
+@pytest.mark.parametrize("reader", [read_document_values, read_query_values, read_candidate_values])
 @settings(max_examples=NUM_CASES, deadline=None)
 @given(given_rows=st.lists(python_values, max_size=4))
 def test_any_python_values_are_rows_or_one_clear_refusal(reader: Reader, given_rows: list[object]) -> None:

@@ -11,8 +11,8 @@ import pytest
 from rankmill.db.runtime.settings import Settings
 from rankmill.producer.errors import InputError
 from rankmill.producer.sources.candidates import read_candidates
-from rankmill.producer.sources.digests import content_digest
 from rankmill.producer.sources.documents import read_documents
+from rankmill.producer.sources.file import content_digest
 from rankmill.producer.sources.lines import MAX_LINE_BYTES, read_lines
 from rankmill.producer.sources.queries import read_queries
 from tests.support.processes.people import as_ordinary_person

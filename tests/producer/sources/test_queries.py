@@ -7,7 +7,7 @@ import pytest
 
 from rankmill.db.records.inputs import QueryRow
 from rankmill.producer.errors import InputError
-from rankmill.producer.sources.queries import read_queries
+from rankmill.producer.sources.queries import read_queries, read_query_values
 
 TWO = [QueryRow("a", "what is it?", 1), QueryRow("2", "who, then?", 2)]
 
@@ -84,7 +84,7 @@ def test_a_header_alone_is_no_query(tmp_path: Path) -> None:
     ],
 )
 def test_python_values_are_read_like_lines(given_queries: Any) -> None:
-    assert list(read_queries(given_queries)) == TWO
+    assert list(read_query_values(given_queries)) == TWO
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_python_values_are_read_like_lines(given_queries: Any) -> None:
 )
 def test_a_wrong_python_value_is_refused_by_its_position(wrong: Any, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        list(read_queries([("good", "fine"), wrong]))
+        list(read_query_values([("good", "fine"), wrong]))
     assert str(caught.value).startswith(f"<queries>, item 2: {words}")

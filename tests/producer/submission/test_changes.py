@@ -10,9 +10,9 @@ from rankmill.db.records.scorers import ScorerSpec
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.opening import open_store
 from rankmill.producer.errors import InputError
-from rankmill.producer.sources.digests import content_digest
-from rankmill.producer.submission import job_key
-from rankmill.producer.submission.inputs import Inputs, JobOptions
+from rankmill.producer.sources import file
+from rankmill.producer.sources.file import content_digest
+from rankmill.producer.submission.inputs import JobOptions, inputs_from
 from rankmill.producer.submission.record import record
 
 
@@ -44,7 +44,7 @@ def test_a_write_just_after_the_digest_is_seen(
     corpus, queries = tmp_path / "corpus.jsonl", tmp_path / "queries.tsv"
     corpus.write_text('{"id": "d1", "text": "one"}\n')
     queries.write_text("q1\twhich?\n")
-    inputs = Inputs(corpus=corpus, queries=queries, candidates=None)
+    inputs = inputs_from(corpus=corpus, queries=queries, candidates=None)
 
     def digest_then_change(path: Path) -> str:
         found = content_digest(path)
@@ -56,7 +56,7 @@ def test_a_write_just_after_the_digest_is_seen(
         asked = (store, inputs, ScorerSpec(model="null"), JobOptions(), Settings())
         if is_known:
             record(*asked)
-        monkeypatch.setattr(job_key, "content_digest", digest_then_change)
+        monkeypatch.setattr(file, "content_digest", digest_then_change)
         with pytest.raises(InputError, match=r"changed while it was read|no such file"):
             record(*asked)
         assert len(list_job_progress(store)) == is_known

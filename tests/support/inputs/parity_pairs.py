@@ -5,8 +5,8 @@ Kept in one order: the reference logits beside the tests are of these pairs, by 
 
 import unicodedata
 
+from tests.support.inputs.pair_texts import all_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
-from tests.support.jobs.works import all_pairs
 
 MAX_LENGTH = 512
 WORD_OF_100_000_LETTERS = "a" * 100_000

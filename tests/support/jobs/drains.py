@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import func, select
 
+from rankmill.db.records.pairs import PairTexts, TextPair
 from rankmill.db.records.scorers import ScorerSpec
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.schema.shards import shards
@@ -17,7 +18,7 @@ from rankmill.worker.drain.report import DrainReport
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.watchdog import Pulse
 from rankmill.worker.scorer.null_scorer import NullScorer
-from rankmill.worker.scorer.protocol import Scorer
+from rankmill.worker.scorer.protocol import Scorer, score_once
 
 
 class Desk:
@@ -32,16 +33,14 @@ class Desk:
         lease_s: float = 60,
         heartbeat_s: float = 60,
     ) -> None:
-        self.store, self.model, self.lease_s = store, model, lease_s
-        self.leases = WorkerLeases(store, model, lease_s=lease_s, heartbeat_s=heartbeat_s)
-        self.scorer_cache = ScorerCache(store, self.leases, load)
+        self.store, self.model = store, model
         self.stop, self.pulse = Stop(), Pulse()
+        self.leases = WorkerLeases(store, model, stop=self.stop, lease_s=lease_s, heartbeat_s=heartbeat_s)
+        self.scorer_cache = ScorerCache(store, self.leases, load)
         self.told: list[int] = []
 
     def drain(self, *, job_id: int | None = None, drain_s: float = 60, max_attempts: int = 3) -> DrainReport:
-        terms = DrainTerms(
-            model=self.model, job_id=job_id, drain_s=drain_s, lease_s=self.lease_s, max_attempts=max_attempts
-        )
+        terms = DrainTerms(model=self.model, job_id=job_id, drain_s=drain_s, max_attempts=max_attempts)
         drain = Drain(
             self.store,
             self.leases,
@@ -97,20 +96,14 @@ def logits(store: Store, job_id: int) -> dict[tuple[str, str], float | None]:
 
 def expected_logits(query_texts: list[str], document_texts: list[str]) -> dict[tuple[str, str], float]:
     """What the null scorer gives for all pairs of texts, named as `small_jobs` names them."""
-    from rankmill.db.records.shards import Claim, ShardWork, TextPair
-
     num_queries = len(query_texts)
     texts = dict(enumerate([*query_texts, *document_texts]))
-    claim = Claim(
-        shard_id=0, job_id=0, worker_id=0, attempt=1, first_pair=0, end_pair=0, num_pairs=0, num_tokens=0
-    )
     pairs = [
         TextPair(query, num_queries + document)
         for query in range(num_queries)
         for document in range(len(document_texts))
     ]
-    scorer = NullScorer()
-    [result] = scorer.score(scorer.prepare([ShardWork(claim=claim, pairs=pairs, texts=texts)]), lambda: False)
+    result = score_once(NullScorer(), PairTexts(pairs=pairs, texts=texts))
     return {
         (f"q{score.query_text_id + 1}", f"d{score.document_text_id - num_queries + 1}"): score.logit
         for score in result.scores

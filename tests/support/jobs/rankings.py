@@ -14,8 +14,9 @@ from rankmill.db.rankings.feed import changes
 from rankmill.db.rankings.publish import publish_due
 from rankmill.db.records.inputs import DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest
+from rankmill.db.records.pairs import PairFailure, PairScore
 from rankmill.db.records.rankings import Change, Publishing, PublishPolicy
-from rankmill.db.records.shards import PairFailure, PairScore, ShardResult
+from rankmill.db.records.shards import ShardResult
 from rankmill.db.store.store import Store
 from rankmill.db.submission.draft import open_draft
 from tests.support.jobs.small_jobs import SPEC, Slicer, StandIn

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
+from rankmill.db.records.pairs import PairResults, PairTexts
 from rankmill.db.records.scorers import ScorerSpec
-from rankmill.db.records.shards import ShardResult, ShardWork
 from rankmill.worker.scorer.null_scorer import NullScorer
 from rankmill.worker.scorer.protocol import Prepared
 from tests.support.jobs.small_jobs import FACTS
 
-Hook = Callable[[Sequence[ShardWork]], None]
+Hook = Callable[[Sequence[PairTexts]], None]
 
 
-def nothing(_works: Sequence[ShardWork]) -> None:
+def nothing(_requests: Sequence[PairTexts]) -> None:
     pass
 
 
 class HookedScorer(NullScorer):
-    """The null scorer; `before_preparing` and `before_scoring` see the works first and may raise or wait."""
+    """The null scorer; `before_preparing` and `before_scoring` see requests first and may raise or wait."""
 
     def __init__(
         self, *, claim_tokens: int = 10**6, before_preparing: Hook = nothing, before_scoring: Hook = nothing
@@ -26,12 +26,12 @@ class HookedScorer(NullScorer):
         self.claim_tokens = claim_tokens
         self._before_preparing, self._before_scoring = before_preparing, before_scoring
 
-    def prepare(self, works: Sequence[ShardWork]) -> Prepared:
-        self._before_preparing(works)
-        return super().prepare(works)
+    def prepare(self, requests: Sequence[PairTexts]) -> Prepared:
+        self._before_preparing(requests)
+        return super().prepare(requests)
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
-        self._before_scoring(prepared.works)
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
+        self._before_scoring(prepared.requests)
         return super().score(prepared, should_stop)
 
     def load(self, _spec: ScorerSpec) -> "HookedScorer":
@@ -40,10 +40,10 @@ class HookedScorer(NullScorer):
 
 
 def raising_for(text: str, error: Exception) -> Hook:
-    """A hook that raises `error` when any of the works holds a document with `text` in it."""
+    """A hook that raises `error` when any of the requests holds a document with `text` in it."""
 
-    def look(works: Sequence[ShardWork]) -> None:
-        if any(text in content for work in works for content in work.texts.values()):
+    def look(requests: Sequence[PairTexts]) -> None:
+        if any(text in content for request in requests for content in request.texts.values()):
             raise error
 
     return look

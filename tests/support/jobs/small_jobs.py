@@ -10,8 +10,9 @@ from rankmill.db.queue.landing import complete
 from rankmill.db.queue.workers import register
 from rankmill.db.records.inputs import CandidateRow, DocumentRow, QueryRow
 from rankmill.db.records.jobs import JobRequest, Submission
+from rankmill.db.records.pairs import PairScore
 from rankmill.db.records.scorers import EngineFacts, ScorerSpec
-from rankmill.db.records.shards import Claim, PairCost, PairScore, ShardPlan, ShardResult, ShardWork
+from rankmill.db.records.shards import Claim, PairCost, ShardPlan, ShardResult, ShardWork
 from rankmill.db.scorers.identity import record_engine
 from rankmill.db.store.store import Store
 from rankmill.db.submission.draft import open_draft

@@ -1,6 +1,6 @@
 """The drain, in one process, on both stores: what it scores, releases, fails and tells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import update
@@ -8,11 +8,13 @@ from sqlalchemy import update
 from rankmill.db.jobs.progress import job_progress
 from rankmill.db.queue import workers
 from rankmill.db.records.jobs import JobState, Priority
+from rankmill.db.records.pairs import PairResults, PairTexts
 from rankmill.db.records.scorers import LongDocuments, ScorerSpec
-from rankmill.db.records.shards import ShardWork
 from rankmill.db.results.ranked import ranked_results
 from rankmill.db.schema.shards import shards
 from rankmill.db.store.store import Store
+from rankmill.worker.errors import Stopped
+from rankmill.worker.scorer.protocol import Prepared
 from tests.support.jobs.drains import desk, expected_logits, logits, num_burned, num_scores, states
 from tests.support.jobs.scorers import HookedScorer, raising_for
 from tests.support.jobs.small_jobs import SPEC, StandIn, submit
@@ -92,7 +94,7 @@ def test_an_urgent_job_with_another_scorer_waits_for_no_slice(store: Store, can_
     cutting = ScorerSpec(model="null", long_documents=LongDocuments.TRUNCATE)
     order: list[str] = []
 
-    def submit_urgently(_works: Sequence[ShardWork]) -> None:
+    def submit_urgently(_requests: Sequence[PairTexts]) -> None:
         order.append("calm")
         submit(store, key="urgent", scorer=cutting, priority=Priority.HIGH)
 
@@ -101,7 +103,7 @@ def test_an_urgent_job_with_another_scorer_waits_for_no_slice(store: Store, can_
             return HookedScorer(claim_tokens=1, before_scoring=submit_urgently)
         if not can_be_had:
             raise MemoryError("no room")
-        return HookedScorer(claim_tokens=1, before_scoring=lambda _works: order.append("urgent"))
+        return HookedScorer(claim_tokens=1, before_scoring=lambda _requests: order.append("urgent"))
 
     with desk(store, load) as worker:
         worker.drain()
@@ -150,10 +152,10 @@ def test_when_shard_after_shard_fails_the_engine_rests_before_all_are_burned(sto
 
 def test_a_stop_between_shards_lands_what_is_scored_and_releases_the_rest(store: Store) -> None:
     submit_contract(store)
-    seen: list[ShardWork] = []
+    seen: list[PairTexts] = []
 
-    def stop_at_the_third_group(works: Sequence[ShardWork]) -> None:
-        seen.extend(works)
+    def stop_at_the_third_group(requests: Sequence[PairTexts]) -> None:
+        seen.extend(requests)
         if len(seen) == 3:
             worker.stop.ask()
 
@@ -165,10 +167,32 @@ def test_a_stop_between_shards_lands_what_is_scored_and_releases_the_rest(store:
     assert num_burned(store) == 0
 
 
+def test_a_stop_lands_the_shards_that_are_whole_under_their_own_claims_wherever_they_stand(
+    store: Store,
+) -> None:
+    job_id = submit_contract(store)
+
+    class Patchy(HookedScorer):
+        def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
+            whole = super().score(prepared, should_stop)
+            worker.stop.ask()
+            raise Stopped([result if place % 3 == 1 else None for place, result in enumerate(whole)])
+
+    with desk(store, Patchy().load) as worker:
+        report = worker.drain()
+    assert (report.num_shards, report.num_released, report.num_failed_shards) == (4, 8, 0)
+    assert states(store) == {"done": 4, "ready": 8}
+    assert num_burned(store) == 0
+    landed = {pair: logit for pair, logit in logits(store, job_id).items() if logit is not None}
+    expected = expected_logits(QUERIES, DOCUMENTS)
+    names = [f"d{number + 1}" for number in range(12) if number % 3 == 1]
+    assert landed == {pair: logit for pair, logit in expected.items() if pair[1] in names}
+
+
 def test_a_process_that_is_ended_in_the_middle_releases_what_it_holds(store: Store) -> None:
     submit_contract(store)
 
-    def be_terminated(_works: Sequence[ShardWork]) -> None:
+    def be_terminated(_requests: Sequence[PairTexts]) -> None:
         raise SystemExit(-15)  # what billiard's handler of SIGTERM does
 
     with desk(store, HookedScorer(before_scoring=be_terminated).load) as worker, pytest.raises(SystemExit):
@@ -181,7 +205,7 @@ def test_a_worker_that_lost_its_leases_lands_nothing(store: Store) -> None:
     job_id = submit_contract(store)
     other = StandIn(store)
 
-    def lose_everything(_works: Sequence[ShardWork]) -> None:
+    def lose_everything(_requests: Sequence[PairTexts]) -> None:
         with store.writing() as connection:  # as if rescued and claimed again while we were frozen
             connection.execute(update(shards).values(claimant=other.worker_id, attempt=shards.c.attempt + 1))
 

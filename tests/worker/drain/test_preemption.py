@@ -9,8 +9,8 @@ from rankmill.db.jobs.cancel import cancel_job
 from rankmill.db.jobs.pause import pause, resume
 from rankmill.db.jobs.progress import job_progress, list_job_progress
 from rankmill.db.records.jobs import Priority
+from rankmill.db.records.pairs import PairResults, PairTexts
 from rankmill.db.records.scorers import LongDocuments, ScorerSpec
-from rankmill.db.records.shards import ShardResult, ShardWork
 from rankmill.db.store.store import Store
 from rankmill.worker.drain import preemption
 from rankmill.worker.drain.preemption import PreemptionWatch
@@ -39,8 +39,8 @@ class Slow(HookedScorer):
         self.num_asked = 0
         self.order: list[int] = []
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
-        self.order.extend(work.claim.job_id for work in prepared.works)
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
+        self.order.extend(jobs_of(prepared.requests))
 
         def asked() -> bool:
             self.num_asked += 1
@@ -53,6 +53,11 @@ class Slow(HookedScorer):
             return should_stop()
 
         return super().score(prepared, asked)
+
+
+def jobs_of(requests: Sequence[PairTexts]) -> list[int]:
+    """1 for a shard of the contract, which comes first, and 2 for one of the urgent job."""
+    return [2 if set(DOCUMENTS).isdisjoint(request.texts.values()) else 1 for request in requests]
 
 
 def submit_contract(store: Store, **request: object) -> int:
@@ -119,14 +124,14 @@ def test_an_urgent_job_that_is_in_hand_already_does_not_wait_for_what_is_at_work
     submit_contract(store)
     order: list[int] = []
 
-    def submit_urgently(_works: Sequence[ShardWork]) -> None:
+    def submit_urgently(_requests: Sequence[PairTexts]) -> None:
         if len(list_job_progress(store)) == 1:
             submit(store, key="urgent", query_texts=["now"], document_texts=["x"], priority=Priority.HIGH)
 
-    def wait_until_claimed(works: Sequence[ShardWork]) -> None:
+    def wait_until_claimed(requests: Sequence[PairTexts]) -> None:
         if not order:
             wait_until(lambda: {2} & {held.job_id for held in worker.leases.held}, SOON_S, "its claim")
-        order.extend(work.claim.job_id for work in works)
+        order.extend(jobs_of(requests))
 
     scorer = HookedScorer(before_preparing=submit_urgently, before_scoring=wait_until_claimed)
     with desk(store, scorer.load) as worker:
@@ -145,7 +150,7 @@ def test_a_job_of_the_same_priority_calls_nothing_back(store: Store, monkeypatch
         look(of)
         looks.append(1)
 
-    def submit_another(_works: Sequence[ShardWork]) -> None:
+    def submit_another(_requests: Sequence[PairTexts]) -> None:
         if list_job_progress(store)[0].job_id == 1:
             submit(store, key="another", document_texts=["more"])
             num_before = len(looks)
@@ -171,7 +176,7 @@ def test_an_urgent_job_that_cannot_be_scored_here_calls_nothing_back(
         look(of)
         looks.append(1)
 
-    def wait_for_looks(_works: Sequence[ShardWork]) -> None:
+    def wait_for_looks(_requests: Sequence[PairTexts]) -> None:
         wait_until(lambda: len(looks) > 2, SOON_S, "some looks")
 
     def load(spec: ScorerSpec) -> HookedScorer:
@@ -194,7 +199,7 @@ def test_a_store_that_cannot_be_asked_changes_nothing(store: Store, monkeypatch:
         looks.append(1)
         raise StoreUnavailable("sqlite:///x", "gone")
 
-    def wait_for_looks(_works: Sequence[ShardWork]) -> None:
+    def wait_for_looks(_requests: Sequence[PairTexts]) -> None:
         wait_until(lambda: len(looks) > 2, SOON_S, "some looks")
 
     monkeypatch.setattr(PreemptionWatch, "look", refuse)
@@ -211,12 +216,12 @@ def test_nothing_else_is_in_hand_while_a_suspect_is_scored(store: Store) -> None
     ).job_id
     in_hand: list[int] = []
 
-    def look(works: Sequence[ShardWork]) -> None:
-        if works[0].claim.is_suspect:
+    def look(requests: Sequence[PairTexts]) -> None:
+        if any(held.is_suspect for held in worker.leases.held):
             # Time enough for a claim, were one made: the other job has shards.
             worker.stop.pause(0.3)
             in_hand.append(len(worker.leases.held))
-        raising_for("poison", RuntimeError("poison"))(works)
+        raising_for("poison", RuntimeError("poison"))(requests)
 
     with desk(store, HookedScorer(before_scoring=look, claim_tokens=1).load) as worker:
         worker.drain()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rankmill.db.queue.workers import register, workers
-from rankmill.db.records.shards import ShardResult
+from rankmill.db.records.pairs import PairResults
 from rankmill.db.records.telemetry import Telemetry, from_json, to_json
 from rankmill.db.store.store import Store
 from rankmill.worker.drain.timing import DrainTiming
@@ -38,7 +38,7 @@ class Counting(HookedScorer):
         super().__init__(claim_tokens=1)
         self.counts = Telemetry()
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
         self.counts += ONE
         return super().score(prepared, should_stop)
 

@@ -13,8 +13,8 @@ from rankmill.db.errors import StoreBusy, StoreUnavailable
 from rankmill.db.jobs.cancel import cancel_job
 from rankmill.db.queue import claims, workers
 from rankmill.db.queue.rescue import rescue_silent
+from rankmill.db.records.pairs import PairTexts
 from rankmill.db.records.scorers import EngineFacts, LongDocuments, ScorerSpec
-from rankmill.db.records.shards import ShardWork
 from rankmill.db.schema.shards import shards
 from rankmill.db.scorers.identity import record_engine
 from rankmill.db.store.opening import open_store
@@ -38,7 +38,7 @@ def submit_six(store: Store, **request: object) -> None:
 
 
 def test_cut_connections_cost_nothing_but_a_moment(postgres_url: str) -> None:
-    def cut(_works: Sequence[ShardWork]) -> None:
+    def cut(_requests: Sequence[PairTexts]) -> None:
         cut_connections(postgres_url)
 
     with open_store(postgres_url) as store:
@@ -53,7 +53,7 @@ def test_a_store_that_stays_away_ends_the_drain_and_the_next_one_goes_on(postgre
     with ExitStack() as outage, open_store(postgres_url) as store:
         submit_six(store)
 
-        def lose_the_store(_works: Sequence[ShardWork]) -> None:
+        def lose_the_store(_requests: Sequence[PairTexts]) -> None:
             outage.enter_context(away(postgres_url))
 
         losing = HookedScorer(claim_tokens=1, before_scoring=lose_the_store)
@@ -92,7 +92,7 @@ def test_patience_tries_again_until_the_deadline_and_then_says_why() -> None:
 def test_a_heartbeat_extends_leases_beyond_their_length(store: Store) -> None:
     submit_six(store)
 
-    def outlive_the_lease(works: Sequence[ShardWork]) -> None:
+    def outlive_the_lease(requests: Sequence[PairTexts]) -> None:
         def is_renewed() -> bool:
             with store.reading() as connection:
                 earliest = select(func.min(shards.c.lease_until)).where(shards.c.state == "claimed")

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from rankmill.db.queue import claims
-from rankmill.db.records.shards import Claim, ShardResult, ShardWork
+from rankmill.db.records.pairs import PairResults, PairTexts
+from rankmill.db.records.shards import Claim
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from rankmill.worker.health.watchdog import Pulse, Watchdog
@@ -28,7 +29,7 @@ from rankmill.db.runtime.settings import Settings
 from tests.support.jobs.scorers import HookedScorer
 from rankmill.worker.process import state
 
-hanging = HookedScorer(claim_tokens=1, before_scoring=lambda _works: time.sleep(3600))
+hanging = HookedScorer(claim_tokens=1, before_scoring=lambda _requests: time.sleep(3600))
 state.load_scorer = lambda spec, **_: hanging
 settings = Settings(store=sys.argv[1], hang_s=2)
 state.WorkerState(settings, "null").drain(lambda num_ready: None)
@@ -69,7 +70,7 @@ def test_a_process_that_hangs_ends_itself_and_blames_only_what_it_was_scoring(
 class Slow(HookedScorer):
     """Takes three times as long as a hang, batch after batch."""
 
-    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
+    def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
         until = time.monotonic() + 3 * HANG_S
         while time.monotonic() < until:
             assert not should_stop()
@@ -95,7 +96,7 @@ def test_a_group_made_ready_is_released_when_the_slice_has_ended(sqlite_store: S
     submit(sqlite_store)
     slice_s = 2.0
 
-    def outlast_the_slice(_works: Sequence[ShardWork]) -> None:
+    def outlast_the_slice(_requests: Sequence[PairTexts]) -> None:
         began = time.monotonic()  # after the slice did
         wait_until(lambda: states(sqlite_store).get("claimed") == 2, 30, "the next group to be claimed")
         wait_until(lambda: time.monotonic() > began + slice_s, 30, "the slice to end")

@@ -19,8 +19,8 @@ from rankmill.worker.model.layers.batch_invariance import CPU_ROW_STEP
 from rankmill.worker.model.layers.packed import AfterAttention, PackedLayer, after_attention
 from rankmill.worker.scorer.model_scorer import ModelScorer
 from tests.support.inputs.models import SMALL, make_model
+from tests.support.inputs.pair_texts import all_pairs, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
-from tests.support.jobs.works import all_pairs, score_pairs
 from tests.worker.conftest import ModelDirectory
 from tests.worker.parity.plain import plain_logits
 

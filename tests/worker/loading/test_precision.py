@@ -7,8 +7,8 @@ import torch
 from rankmill.db.records.scorers import Precision
 from rankmill.worker.errors import PrecisionUnsupported
 from rankmill.worker.loading.precision import choose_device, choose_dtype, cpu_computes_bf16
+from tests.support.inputs.pair_texts import all_pairs, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, QUERIES
-from tests.support.jobs.works import all_pairs, score_pairs
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.plain import plain_logits
 

@@ -29,8 +29,8 @@ from rankmill.worker.errors import (
 )
 from rankmill.worker.loading.checkpoint import find_checkpoint
 from rankmill.worker.loading.load import load_scorer
+from tests.support.inputs.pair_texts import score_pairs
 from tests.support.inputs.texts import DOCUMENTS, QUERIES
-from tests.support.jobs.works import score_pairs
 from tests.worker.conftest import ModelDirectory
 
 

@@ -13,8 +13,8 @@ from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS, CPU_RO
 from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 from rankmill.worker.model.layers.int8 import QuantizedLinear
 from rankmill.worker.model.layers.packed import PackedLayer
+from tests.support.inputs.pair_texts import all_pairs, pair_texts
 from tests.support.inputs.texts import DOCUMENTS, QUERIES
-from tests.support.jobs.works import all_pairs, make_work
 from tests.worker.conftest import LoadScorer
 
 
@@ -93,7 +93,7 @@ def test_every_kind_of_layer_that_computes_all_rows_is_tried(
     encoder = load(family, precision=precision).forward.encoder
     assert isinstance(encoder, PackedEncoder)
     tried = steps(encoder.modules_of_rows())
-    prepared = load(family, precision=precision).prepare([make_work(all_pairs(QUERIES, DOCUMENTS[:9]))])
+    prepared = load(family, precision=precision).prepare([pair_texts(all_pairs(QUERIES, DOCUMENTS[:9]))])
     batch = prepared.batches[0]
     num_rows = encoder.num_computed_tokens(batch)
     seen: set[object] = set()

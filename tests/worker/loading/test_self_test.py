@@ -13,8 +13,8 @@ from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.model import families
 from rankmill.worker.model.attention.packed import Segments, run_by_run
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
+from tests.support.inputs.pair_texts import all_pairs, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
-from tests.support.jobs.works import all_pairs, score_pairs
 from tests.worker.conftest import ModelDirectory
 from tests.worker.parity.plain import plain_logits
 

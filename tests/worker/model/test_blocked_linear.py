@@ -15,8 +15,8 @@ from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.loading.weights import load_model
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from rankmill.worker.model.layers.blocked_linear import BlockedLinear
+from tests.support.inputs.pair_texts import all_pairs, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, QUERIES
-from tests.support.jobs.works import all_pairs, score_pairs
 from tests.worker.conftest import ModelDirectory
 from tests.worker.parity.plain import plain_logits
 

@@ -16,7 +16,7 @@ import json, logging, resource, sys
 import torch
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from tests.support.inputs.texts import DOCUMENTS, QUERIES
-from tests.support.jobs.works import all_pairs, make_work
+from tests.support.inputs.pair_texts import all_pairs, pair_texts
 from rankmill.worker.loading.assemble import assemble
 
 events = []
@@ -27,7 +27,7 @@ logging.getLogger("rankmill.worker").addHandler(Ear())
 torch.set_num_threads(1)
 scorer = assemble(ScorerSpec(model=sys.argv[1], precision=Precision.FP32), 2**30, "cpu")
 pairs = all_pairs(QUERIES, DOCUMENTS)
-prepared = scorer.prepare([make_work(pairs * 30)])
+prepared = scorer.prepare([pair_texts(pairs * 30)])
 assert len(prepared.batches) == 1
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + 40 * 2**20

@@ -15,8 +15,8 @@ from rankmill.worker.model.attention.packed import run_by_run
 from rankmill.worker.model.attention.varlen import efficient, flash_3_is_there, varlen, varlen_by_flash_3
 from rankmill.worker.model.encoders import PackedEncoder
 from rankmill.worker.scorer.model_scorer import ModelScorer
+from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
-from tests.support.jobs.works import all_pairs, make_work, score_pairs
 from tests.worker.conftest import ModelDirectory
 from tests.worker.parity.plain import plain_logits
 
@@ -106,8 +106,8 @@ def test_a_batch_as_large_as_was_found_at_start_fits_and_counts_as_one(
     scorer = on_gpu(model_directory("xlm-roberta"), Precision.FP16)
     assert 1024 <= scorer.forward.budget.tokens <= 65_536
     scorer.take_counts()
-    work = make_work(PAIRS[:200] * 40)
-    (result,) = scorer.score(scorer.prepare([work]), lambda: False)
+    request = pair_texts(PAIRS[:200] * 40)
+    (result,) = scorer.score(scorer.prepare([request]), lambda: False)
     counts = scorer.take_counts()
     assert len(result.failures) == 0
     assert counts.num_computed_tokens == counts.num_tokens, "a GPU needs no idle rows"
@@ -118,7 +118,7 @@ def test_a_device_that_really_runs_out_of_memory_is_lived_through(model_director
     expected = [score.logit for score in score_pairs(scorer, PAIRS[:200])]
     free, total = torch.cuda.mem_get_info()
     kept = total - free
-    prepared = scorer.prepare([make_work(PAIRS[:200] * 40)])
+    prepared = scorer.prepare([pair_texts(PAIRS[:200] * 40)])
     torch.cuda.empty_cache()
     try:
         torch.cuda.set_per_process_memory_fraction(min(1.0, (kept + 24 * 2**20) / total))
@@ -127,5 +127,5 @@ def test_a_device_that_really_runs_out_of_memory_is_lived_through(model_director
         torch.cuda.set_per_process_memory_fraction(1.0)
     found = {score[:2]: score.logit for score in result.scores}
     assert len(result.failures) == 0
-    work = make_work(PAIRS[:200])
-    assert [found[pair] for pair in work.pairs] == pytest.approx(expected, abs=1e-3)
+    request = pair_texts(PAIRS[:200])
+    assert [found[pair] for pair in request.pairs] == pytest.approx(expected, abs=1e-3)

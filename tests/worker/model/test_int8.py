@@ -19,8 +19,8 @@ from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 from rankmill.worker.model.layers.int8 import QuantizedLinear
 from rankmill.worker.scorer.model_scorer import ModelScorer
 from tests.support.inputs.models import WIDE
+from tests.support.inputs.pair_texts import all_pairs, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, QUERIES
-from tests.support.jobs.works import all_pairs, score_pairs
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.plain import plain_logits
 

@@ -10,8 +10,9 @@ from rankmill.worker.batching.layout import Batch
 from rankmill.worker.model.encoders import Encoder
 from rankmill.worker.model.forward import Budget
 from rankmill.worker.scorer.model_scorer import ModelScorer
+from rankmill.worker.scorer.protocol import score_once
+from tests.support.inputs.pair_texts import all_pairs, pair_texts
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
-from tests.support.jobs.works import all_pairs, make_work, score_work
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.plain import plain_logits
 
@@ -58,7 +59,7 @@ def test_batches_are_split_until_they_fit_and_every_pair_is_scored(
     scorer: ModelScorer, model_directory: ModelDirectory
 ) -> None:
     memory = small(scorer, 150)
-    result = score_work(scorer, make_work(PAIRS))
+    result = score_once(scorer, pair_texts(PAIRS))
     assert max(memory.seen) > 1000
     assert list(result.failures) == []
     expected = plain_logits(model_directory("bert"), PAIRS)
@@ -67,10 +68,10 @@ def test_batches_are_split_until_they_fit_and_every_pair_is_scored(
 
 def test_the_budget_falls_so_that_memory_does_not_run_out_batch_after_batch(scorer: ModelScorer) -> None:
     memory = small(scorer, 400)
-    score_work(scorer, make_work(PAIRS * 1))
+    score_once(scorer, pair_texts(PAIRS * 1))
     assert scorer.forward.budget.tokens < 1000
     memory.seen.clear()
-    score_work(scorer, make_work(PAIRS))
+    score_once(scorer, pair_texts(PAIRS))
     failed = [tokens for tokens in memory.seen if tokens > 400]
     assert len(failed) <= 2, memory.seen
 
@@ -92,7 +93,7 @@ def test_a_pair_that_does_not_fit_alone_fails_and_its_siblings_go_on(
     caplog.set_level(logging.WARNING, logger="rankmill.worker")
     small(scorer, 200)
     pairs = [*PAIRS[:20], (QUERIES[0], LONG), *PAIRS[20:40]]
-    result = score_work(scorer, make_work(pairs))
+    result = score_once(scorer, pair_texts(pairs))
     (failure,) = result.failures
     assert "out of memory" in failure.reason
     assert "--max-length" in failure.reason
@@ -111,9 +112,9 @@ def test_a_batch_that_onednn_refuses_is_split_and_a_pair_that_it_refuses_alone_i
             return self.encoder.logits(batch)
 
     scorer.forward.encoder = Refusing(scorer.forward.encoder, 150)
-    assert len(score_work(scorer, make_work(PAIRS)).scores) == len(PAIRS)
+    assert len(score_once(scorer, pair_texts(PAIRS)).scores) == len(PAIRS)
     with pytest.raises(RuntimeError, match="could not create a primitive"):
-        score_work(scorer, make_work([(QUERIES[0], LONG)]))
+        score_once(scorer, pair_texts([(QUERIES[0], LONG)]))
 
 
 def test_any_other_error_is_not_taken_for_lack_of_memory(scorer: ModelScorer) -> None:
@@ -128,4 +129,4 @@ def test_any_other_error_is_not_taken_for_lack_of_memory(scorer: ModelScorer) ->
 
     scorer.forward.encoder = Broken()
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        score_work(scorer, make_work(PAIRS))
+        score_once(scorer, pair_texts(PAIRS))

@@ -17,8 +17,8 @@ from rankmill.worker.model.attention.query_blocks import (
     by_query_blocks_in_bf16,
 )
 from rankmill.worker.model.encoders import PackedEncoder
+from tests.support.inputs.pair_texts import all_pairs, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
-from tests.support.jobs.works import all_pairs, score_pairs
 from tests.worker.conftest import ModelDirectory
 from tests.worker.parity.plain import plain_logits
 

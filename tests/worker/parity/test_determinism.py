@@ -3,14 +3,16 @@
 import pytest
 import torch
 
+from rankmill.db.records.pairs import PairTexts
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.model.layers import packed
 from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS
 from rankmill.worker.scorer.model_scorer import ModelScorer
+from rankmill.worker.scorer.protocol import score_once
 from tests.support.inputs.models import WIDE
+from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
-from tests.support.jobs.works import all_pairs, make_work, score_pairs, score_work
 from tests.worker.conftest import LoadScorer, ModelDirectory
 
 EVERYTHING = all_pairs(QUERIES, [*DOCUMENTS, *STRANGE, LONG])
@@ -59,7 +61,7 @@ def test_so_it_has_whether_a_layer_goes_in_parts_or_as_a_whole(
 ) -> None:
     scorer = load("bert", precision=precision, batch_tokens=20_000)
     as_a_whole = [score.logit for score in score_pairs(scorer, MANY)]
-    assert scorer.prepare([make_work(MANY)]).batches[0].num_tokens > 2 * CPU_LEAST_ROWS, "two parts at least"
+    assert scorer.prepare([pair_texts(MANY)]).batches[0].num_tokens > 2 * CPU_LEAST_ROWS, "two parts at least"
     monkeypatch.setattr(packed, "LARGEST_KEPT", 1000)
     assert [score.logit for score in score_pairs(scorer, MANY)] == as_a_whole
 
@@ -83,16 +85,16 @@ def test_so_it_has_with_more_threads_whose_number_costs_rounding_at_most(
 def test_a_shard_run_again_in_part_gives_the_same_scores(load: LoadScorer) -> None:
     """What is left of a shard after a kill is scored in other company than the first time."""
     scorer = load("modernbert")
-    whole = {score[:2]: score for score in score_work(scorer, make_work(EVERYTHING)).scores}
-    work = make_work(EVERYTHING)
-    rest = type(work)(claim=work.claim, pairs=work.pairs[37::3], texts=work.texts)
-    again = score_work(scorer, rest).scores
+    whole = {score[:2]: score for score in score_once(scorer, pair_texts(EVERYTHING)).scores}
+    request = pair_texts(EVERYTHING)
+    rest = PairTexts(pairs=request.pairs[37::3], texts=request.texts)
+    again = score_once(scorer, rest).scores
     assert [whole[score[:2]] for score in again] == list(again)
 
 
 def test_batches_of_a_shard_do_not_depend_on_the_shards_claimed_with_it(load: LoadScorer) -> None:
     scorer = load("bert")
-    works = [make_work(EVERYTHING[:50], 1), make_work(EVERYTHING[50:120], 2)]
-    alone = [[batch.ids.tolist() for batch in scorer.prepare([work]).batches] for work in works]
-    together = [batch.ids.tolist() for batch in scorer.prepare(works).batches]
+    requests = [pair_texts(EVERYTHING[:50]), pair_texts(EVERYTHING[50:120])]
+    alone = [[batch.ids.tolist() for batch in scorer.prepare([request]).batches] for request in requests]
+    together = [batch.ids.tolist() for batch in scorer.prepare(requests).batches]
     assert together == alone[0] + alone[1]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from rankmill.db.records.scorers import LongDocuments
+from rankmill.worker.scorer.protocol import score_once
+from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
-from tests.support.jobs.works import all_pairs, make_work, score_pairs, score_work
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.plain import plain_logit_of_ids, stock
 
@@ -81,14 +82,14 @@ def test_a_cut_documents_span_ends_where_it_was_cut(
 
 def test_the_error_policy_fails_long_documents_alone(load: LoadScorer) -> None:
     scorer = load("bert", long_documents=LongDocuments.ERROR, max_length=96)
-    work = make_work([(QUERIES[0], DOCUMENTS[0]), (QUERIES[0], LONG), (QUERIES[0], DOCUMENTS[1])])
-    result = score_work(scorer, work)
+    request = pair_texts([(QUERIES[0], DOCUMENTS[0]), (QUERIES[0], LONG), (QUERIES[0], DOCUMENTS[1])])
+    result = score_once(scorer, request)
     assert [score.document_text_id for score in result.scores] == [
-        work.pairs[0].document_text_id,
-        work.pairs[2].document_text_id,
+        request.pairs[0].document_text_id,
+        request.pairs[2].document_text_id,
     ]
     (failure,) = result.failures
-    assert (failure.query_text_id, failure.document_text_id) == work.pairs[1]
+    assert (failure.query_text_id, failure.document_text_id) == request.pairs[1]
     assert "--long-documents windows" in failure.reason
 
 
@@ -114,7 +115,7 @@ def test_a_long_query_is_cut_flagged_and_leaves_the_document_its_room(
 
 def test_a_document_of_many_windows_is_tokenised_once_for_all_queries(load: LoadScorer) -> None:
     scorer = load("xlm-roberta", window=64)
-    work = make_work(all_pairs(QUERIES, [LONG * 3]))
-    prepared = scorer.prepare([work])
+    request = pair_texts(all_pairs(QUERIES, [LONG * 3]))
+    prepared = scorer.prepare([request])
     assert len({id(sequence.document.ids) for sequence in prepared.sequences}) == 1
     assert len(prepared.sequences) > 10 * len(QUERIES)

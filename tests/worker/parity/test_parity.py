@@ -6,8 +6,8 @@ import pytest
 from rankmill.db.records.scorers import LongDocuments
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from tests.support.inputs.models import families
+from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
-from tests.support.jobs.works import all_pairs, make_work, score_pairs
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.plain import plain_logits
 
@@ -53,26 +53,26 @@ def test_logits_do_not_depend_on_the_budget(
     np.testing.assert_allclose(found, plain_logits(model_directory(family), pairs), rtol=0, atol=TOLERANCE)
 
 
-def test_several_shards_prepared_together_give_each_its_own_scores(
+def test_several_requests_prepared_together_give_each_its_own_scores(
     load: LoadScorer, model_directory: ModelDirectory
 ) -> None:
     scorer = load("bert")
     parts = [PAIRS[0:7], PAIRS[7:8], PAIRS[8:40]]
-    works = [make_work(part, shard_id) for shard_id, part in enumerate(parts)]
-    results = scorer.score(scorer.prepare(works), lambda: False)
-    assert [result.claim.shard_id for result in results] == [0, 1, 2]
+    requests = [pair_texts(part) for part in parts]
+    results = scorer.score(scorer.prepare(requests), lambda: False)
+    assert len(results) == 3
     expected = plain_logits(model_directory("bert"), PAIRS[:40])
     found = [score.logit for result in results for score in result.scores]
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
-    for work, result in zip(works, results, strict=True):
-        assert list(work.pairs) == [(score.query_text_id, score.document_text_id) for score in result.scores]
+    for asked, result in zip(requests, results, strict=True):
+        assert list(asked.pairs) == [(score.query_text_id, score.document_text_id) for score in result.scores]
         assert result.num_tokens == sum(score.num_tokens for score in result.scores)
 
 
 def test_nothing_to_score_is_no_trouble(load: LoadScorer) -> None:
     scorer = load("bert")
     assert scorer.score(scorer.prepare([]), lambda: False) == []
-    (result,) = scorer.score(scorer.prepare([make_work([])]), lambda: False)
+    (result,) = scorer.score(scorer.prepare([pair_texts([])]), lambda: False)
     assert (list(result.scores), list(result.failures), result.num_tokens) == ([], [], 0)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rankmill.db.records.scorers import LongDocuments
-from tests.support.jobs.works import score_pairs
+from tests.support.inputs.pair_texts import score_pairs
 from tests.support.repository import ROOT
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.plain import plain_logits

@@ -17,8 +17,8 @@ from rankmill.db.errors import UnstorableText
 from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.scorer.model_scorer import ModelScorer
+from tests.support.inputs.pair_texts import score_pairs
 from tests.support.inputs.parity_pairs import ACCENTS, MAX_LENGTH, PARITY_PAIRS
-from tests.support.jobs.works import score_pairs
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.references.make import HERE, REFERENCES
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rankmill.db.records.pairs import PairTexts
 from rankmill.db.records.scorers import Precision, ScorerSpec, WindowEnds
-from rankmill.db.records.shards import ShardWork
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.scorer.model_scorer import ModelScorer
+from rankmill.worker.scorer.protocol import score_once
 from rankmill.worker.tokenize.tokenizer import Key, TokenizedText
+from tests.support.inputs.pair_texts import pair_texts
 from tests.support.inputs.texts import DOCUMENTS
-from tests.support.jobs.works import make_work, score_work
 from tests.worker.conftest import ModelDirectory
 
 NUM_TOKENS = 64_000
@@ -37,9 +38,9 @@ def contract(scorer: ModelScorer) -> str:
     return " ".join(sentences * (NUM_TOKENS // one_round + 1))
 
 
-def works(text: str) -> list[ShardWork]:
-    """A shard for each question, as a job of such a contract is sliced."""
-    return [make_work([(f"What does clause {number} say?", text)], number) for number in range(NUM_QUESTIONS)]
+def requests(text: str) -> list[PairTexts]:
+    """One for each question, as a job of such a contract is sliced."""
+    return [pair_texts([(f"What does clause {number} say?", text)]) for number in range(NUM_QUESTIONS)]
 
 
 def test_a_contract_of_64_000_tokens_is_tokenised_once_and_memory_stays_flat(
@@ -55,8 +56,8 @@ def test_a_contract_of_64_000_tokens_is_tokenised_once_and_memory_stays_flat(
 
     monkeypatch.setattr(scorer.tokenization, "_encode_whole", counting)
     memory: list[int] = []
-    for work in works(text):
-        (score,) = score_work(scorer, work).scores
+    for request in requests(text):
+        (score,) = score_once(scorer, request).scores
         assert score.num_windows > 100
         assert not score.truncated
         memory.append(psutil.Process().memory_info().rss)

@@ -4,8 +4,8 @@ import pytest
 
 from rankmill.worker.model.encoders import PackedEncoder
 from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS
+from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
-from tests.support.jobs.works import all_pairs, make_work, score_pairs
 from tests.worker.conftest import LoadScorer
 
 PAIRS = all_pairs(QUERIES[:4], [*DOCUMENTS, LONG])
@@ -32,7 +32,7 @@ def test_without_padding_only_idle_rows_of_a_small_batch_are_computed_in_vain(lo
     (alone,) = score_pairs(scorer, PAIRS[:1])
     assert alone.num_tokens <= 64
     assert scorer.take_counts().num_computed_tokens == least
-    prepared = scorer.prepare([make_work(PAIRS)])
+    prepared = scorer.prepare([pair_texts(PAIRS)])
     scorer.score(prepared, lambda: False)
     computed = sum(max(-(-batch.num_tokens // 64) * 64, least) for batch in prepared.batches)
     assert scorer.take_counts().num_computed_tokens == computed

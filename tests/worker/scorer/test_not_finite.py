@@ -10,8 +10,9 @@ from rankmill.db.records.scorers import Precision
 from rankmill.worker.batching.layout import Batch
 from rankmill.worker.model.encoders import Encoder
 from rankmill.worker.scorer.model_scorer import ModelScorer
+from rankmill.worker.scorer.protocol import score_once
+from tests.support.inputs.pair_texts import all_pairs, pair_texts
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
-from tests.support.jobs.works import all_pairs, make_work, score_work
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.parity.plain import plain_logits
 
@@ -50,7 +51,7 @@ def test_a_pair_without_a_finite_logit_is_scored_again_in_fp32(
     bf16: ModelScorer, model_directory: ModelDirectory, value: float
 ) -> None:
     bf16.forward.encoder = Overflowing(bf16.forward.encoder, {3, 11}, value)
-    result = score_work(bf16, make_work(PAIRS))
+    result = score_once(bf16, pair_texts(PAIRS))
     expected = plain_logits(model_directory("bert"), PAIRS)
     found = [score.logit for score in result.scores]
     assert list(result.failures) == []
@@ -64,12 +65,12 @@ def test_a_pair_that_is_not_finite_even_in_fp32_fails_with_a_reason(load: LoadSc
     encoder = scorer.forward.encoder
     scorer.forward.encoder = Overflowing(encoder, {3}, math.nan)
     try:
-        work = make_work(PAIRS)
-        result = score_work(scorer, work)
+        request = pair_texts(PAIRS)
+        result = score_once(scorer, request)
     finally:
         scorer.forward.encoder = encoder
     (failure,) = result.failures
-    assert (failure.query_text_id, failure.document_text_id) == work.pairs[3]
+    assert (failure.query_text_id, failure.document_text_id) == request.pairs[3]
     assert "no finite number" in failure.reason
     assert len(result.scores) == len(PAIRS) - 1
 
@@ -79,7 +80,7 @@ def test_one_window_without_a_number_fails_its_document(load: LoadScorer) -> Non
     encoder = scorer.forward.encoder
     scorer.forward.encoder = Overflowing(encoder, {2}, math.nan)
     try:
-        result = score_work(scorer, make_work([(QUERIES[0], LONG), (QUERIES[1], LONG)]))
+        result = score_once(scorer, pair_texts([(QUERIES[0], LONG), (QUERIES[1], LONG)]))
     finally:
         scorer.forward.encoder = encoder
     assert (len(result.failures), len(result.scores)) == (1, 1)
@@ -96,7 +97,7 @@ def test_weights_that_overflow_are_found_out_on_the_real_path(
     kept = table[60].clone()
     try:
         table[60] = math.nan
-        result = score_work(scorer, make_work([(QUERIES[0], DOCUMENTS[0]), (QUERIES[0], LONG)]))
+        result = score_once(scorer, pair_texts([(QUERIES[0], DOCUMENTS[0]), (QUERIES[0], LONG)]))
     finally:
         table[60] = kept
     assert (len(result.scores), len(result.failures)) == (1, 1)

@@ -9,8 +9,8 @@ from rankmill.db.records.scorers import ScorerSpec
 from rankmill.worker.errors import Stopped
 from rankmill.worker.loading.load import load_scorer
 from rankmill.worker.scorer.null_scorer import NullScorer
+from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
-from tests.support.jobs.works import all_pairs, make_work, score_pairs
 
 PAIRS = all_pairs(QUERIES, [*DOCUMENTS, *STRANGE, LONG])
 
@@ -56,7 +56,12 @@ def test_the_span_is_the_whole_document_in_code_points() -> None:
         assert (score.span_start, score.span_end) == (0, len(document))
 
 
-def test_it_stops_when_asked() -> None:
+def test_it_stops_when_asked_and_says_which_requests_are_scored() -> None:
     scorer = NullScorer()
-    with pytest.raises(Stopped):
-        scorer.score(scorer.prepare([make_work(PAIRS)]), lambda: True)
+    prepared = scorer.prepare([pair_texts(PAIRS[:3]), pair_texts(PAIRS[3:5]), pair_texts(PAIRS[5:])])
+    calm = scorer.score(prepared, lambda: False)
+    for num_whole in range(3):
+        answers = iter([False] * num_whole + [True])
+        with pytest.raises(Stopped) as stopped:
+            scorer.score(prepared, answers.__next__)
+        assert list(stopped.value.results) == [*calm[:num_whole], *[None] * (3 - num_whole)]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rankmill.db.jobs.pause import pause, resume
+from rankmill.db.records.pairs import PairResults
 from rankmill.db.records.scorers import Precision
-from rankmill.db.records.shards import ShardResult
 from rankmill.db.store.store import Store
 from rankmill.worker.batching.layout import Batch
 from rankmill.worker.drain import preemption
@@ -16,15 +16,15 @@ from rankmill.worker.errors import Stopped
 from rankmill.worker.model.encoders import Encoder
 from rankmill.worker.scorer.model_scorer import PreparedBatches
 from rankmill.worker.scorer.protocol import Prepared
+from tests.support.inputs.pair_texts import all_pairs, pair_texts
 from tests.support.inputs.texts import DOCUMENTS, QUERIES
 from tests.support.jobs.drains import desk, logits, num_burned, states
 from tests.support.jobs.small_jobs import submit
-from tests.support.jobs.works import all_pairs, make_work
 from tests.support.waiting import wait_until
 from tests.worker.conftest import LoadScorer
 
 PAIRS = all_pairs(QUERIES[:4], DOCUMENTS)
-WORKS = [make_work(PAIRS[start : start + 8], shard_id=start) for start in range(0, 40, 8)]
+REQUESTS = [pair_texts(PAIRS[start : start + 8]) for start in range(0, 40, 8)]
 SOON_S = 30.0
 
 
@@ -48,38 +48,38 @@ class Counting:
         return self.encoder.num_computed_tokens(batch)
 
 
-def num_batches_of(prepared: Prepared, num_shards: int) -> int:
-    """How many batches the first shards take; their batches come first and hold nothing of others."""
+def num_batches_of(prepared: Prepared, num_requests: int) -> int:
+    """How many batches the first requests take; their batches come first and hold nothing of others."""
     assert isinstance(prepared, PreparedBatches)
-    end = prepared.shards[num_shards - 1].end
+    end = prepared.plans[num_requests - 1].sequences.stop
     return sum(max(batch.indexes) < end for batch in prepared.batches)
 
 
-def test_a_stop_between_batches_gives_the_shards_that_are_whole_and_no_other(
+def test_a_stop_between_batches_gives_the_requests_that_are_whole_and_says_which(
     load: LoadScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = load("bert", batch_tokens=64)
-    prepared = scorer.prepare(WORKS)
+    prepared = scorer.prepare(REQUESTS)
     calm = scorer.score(prepared, lambda: False)
     monkeypatch.setattr(scorer.forward, "encoder", counting := Counting(scorer.forward.encoder))
-    num_asked = num_batches_of(prepared, num_shards=2) + 1
+    num_asked = num_batches_of(prepared, num_requests=2) + 1
     with pytest.raises(Stopped) as stopped:
         scorer.score(prepared, lambda: counting.num_batches == num_asked)
     assert counting.num_batches == num_asked
-    assert list(stopped.value.results) == calm[:2]
+    assert list(stopped.value.results) == [*calm[:2], None, None, None]
 
 
 def test_a_stop_before_all_is_read_again_in_fp32_fails_no_pair(
     load: LoadScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = load("bert", batch_tokens=64, precision=Precision.BF16)
-    prepared = scorer.prepare(WORKS)
+    prepared = scorer.prepare(REQUESTS)
     calm = scorer.score(prepared, lambda: False)
     overflowing = Counting(scorer.forward.encoder, broken=20)
     monkeypatch.setattr(scorer.forward, "encoder", overflowing)
     with pytest.raises(Stopped) as stopped:
         scorer.score(prepared, lambda: overflowing.num_batches == len(prepared.batches))
-    assert list(stopped.value.results) == [*calm[:2], *calm[3:]]
+    assert list(stopped.value.results) == [*calm[:2], None, *calm[3:]]
 
 
 def test_a_pause_lands_what_a_model_has_scored_whole_and_burns_no_attempt(
@@ -91,8 +91,8 @@ def test_a_pause_lands_what_a_model_has_scored_whole_and_burns_no_attempt(
     job_id = submit(store, query_texts=QUERIES[:4], document_texts=DOCUMENTS, pairs_per_shard=8).job_id
     score = scorer.score
 
-    def interrupted(prepared: Prepared, should_stop: Callable[[], bool]) -> list[ShardResult]:
-        num_first = num_batches_of(prepared, num_shards=2)
+    def interrupted(prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
+        num_first = num_batches_of(prepared, num_requests=2)
 
         def asked() -> bool:
             if counting.num_batches == num_first + 1:

@@ -12,8 +12,8 @@ from rankmill.db.records.scorers import LongDocuments
 from rankmill.worker.tokenize.prefixes import first_length, prefix_within
 from rankmill.worker.tokenize.tokenizer import Tokenization, TokenizedText
 from tests.support.inputs.models import families
+from tests.support.inputs.pair_texts import score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
-from tests.support.jobs.works import score_pairs
 from tests.support.repository import ROOT
 from tests.worker.conftest import LoadScorer, ModelDirectory
 from tests.worker.tokenize.test_tokenizer import CountingTokenizer, stock_and_own

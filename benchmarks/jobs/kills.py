@@ -1,7 +1,7 @@
 """kill -9 at random, then the same command: the lines must equal a calm run's, none double, none missing.
 
 Rounds kill the worker's child, the worker, and the whole process tree of `rankmill run`.
-Run: python -m benchmarks.kills --cuad DIR
+Run: python -m benchmarks.jobs.kills --cuad DIR
 """
 
 import argparse

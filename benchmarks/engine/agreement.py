@@ -1,6 +1,6 @@
 """Whether a number format keeps the ranking: scores a first-stage run in fp32 and in others and compares.
 
-    python -m benchmarks.agreement DATA MODEL --precision bf16 int8 --queries 20 --depth 15
+    python -m benchmarks.engine.agreement DATA MODEL --precision bf16 int8 --queries 20 --depth 15
 
 DATA is a folder in BEIR layout with `runs/bm25.top*.trec`.
 """
@@ -16,7 +16,7 @@ from benchmarks.ranking import tau
 from benchmarks.report import publish
 from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
-from tests.support.jobs.works import score_pairs
+from tests.support.inputs.pair_texts import score_pairs
 
 TOP = 10
 Ranking = dict[str, float]

@@ -3,7 +3,7 @@
 `kb` ranks 20,000 documents, 300 queries and 50 candidates each with a model of 6 layers x 384 and random
 weights. `million` is one million pairs of short texts with the null scorer: what skipping them costs, and
 what looking their scores up costs in SQL and in a Redis in front of it.
-Run: python -m benchmarks.nights kb --on sqlite; python -m benchmarks.nights million --on postgresql
+Run: python -m benchmarks.jobs.nights kb --on sqlite; python -m benchmarks.jobs.nights million --on postgresql
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 import redis
 
 from benchmarks import processes
-from benchmarks.million_pairs import WORDS, private_redis, store_url, write_inputs
+from benchmarks.jobs.million_pairs import WORDS, private_redis, store_url, write_inputs
 from benchmarks.report import publish
 from rankmill.db.jobs.progress import job_progress
 from rankmill.db.records.jobs import JobProgress, JobState

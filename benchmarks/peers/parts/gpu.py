@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peers import article
 from benchmarks.peers.arithmetic import all_layers
 from benchmarks.peers.contest import Contest, own_precision, say, scratch
 from benchmarks.peers.line_up import OURS, YARDSTICK, line_up, ours, yardstick
 from benchmarks.peers.models import size_of
+from benchmarks.peers.parts import article
 from benchmarks.peers.plan import MODEL_TOKENS, TRUE_SIZE, Plan
 from benchmarks.peers.tables import Shares, who_ran
 from benchmarks.peers.workloads import even, sampled
@@ -166,7 +166,7 @@ def mixed_rows(plan: Plan, size: str, num_pairs: int, table: Table) -> list[Row]
 
 
 def end_to_end_rows(plan: Plan, size: str, num_pairs: int) -> list[Row]:
-    from benchmarks.peers import end_to_end  # needs the whole program, which may not be installed
+    from benchmarks.peers.parts import end_to_end  # needs the whole program, which may not be installed
 
     whole = end_to_end.run(replace(plan, rounds=2), size, num_pairs)
     return [("store to store, of the engine alone", f"{whole.share:.1%}", "at least 97 %")]

@@ -16,7 +16,7 @@ from statistics import median
 from sqlalchemy import select
 
 from benchmarks import processes
-from benchmarks.million_pairs import private_redis
+from benchmarks.jobs.million_pairs import private_redis
 from benchmarks.peers.contest import Contest, say, scratch
 from benchmarks.peers.line_up import OURS, ours
 from benchmarks.peers.plan import Plan

@@ -1,8 +1,8 @@
 """What smaller windows cost: the same contracts and questions in sequences of 8,192, 2,048 and 512 tokens.
 
 A model of 6 layers x 384 with 8,192 positions and random weights, in one process without store or queue.
-The seconds stand beside what the arithmetic of docs/engine.md expects.
-Run: python -m benchmarks.windows --cuad DIR
+The seconds stand beside what the arithmetic of docs/measurements.md expects.
+Run: python -m benchmarks.engine.windows --cuad DIR
 """
 
 import argparse
@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.agreement import read
-from benchmarks.nights import make_model
+from benchmarks.engine.agreement import read
+from benchmarks.jobs.nights import make_model
 from benchmarks.report import publish
 from rankmill.db.records.scorers import Precision, ScorerSpec, WindowEnds
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.scorer.model_scorer import ModelScorer, PreparedBatches
-from tests.support.jobs.works import all_pairs, make_work
+from tests.support.inputs.pair_texts import all_pairs, pair_texts
 
 LAYERS, WIDTH = 6, 384
 LENGTHS = (8192, 2048, 512)
@@ -39,8 +39,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(Path(folder))
         scorers = {length: scorer_of(model, length) for length in LENGTHS}
-    work = make_work(all_pairs(questions, contracts))
-    prepared = {length: scorer.prepare([work]) for length, scorer in scorers.items()}
+    request = pair_texts(all_pairs(questions, contracts))
+    prepared = {length: scorer.prepare([request]) for length, scorer in scorers.items()}
     seconds: dict[int, list[float]] = {length: [] for length in LENGTHS}
     for _ in range(asked.rounds):
         for length, scorer in scorers.items():

@@ -1,6 +1,6 @@
 """What spares the engine time, one added to the other: the same packed batches, in turn, in one process.
 
-Random weights, real architecture; no texts and no tokenizer. Run: python -m benchmarks.shortcuts
+Random weights, real architecture; no texts and no tokenizer. Run: python -m benchmarks.engine.shortcuts
 """
 
 import argparse

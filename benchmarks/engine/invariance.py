@@ -1,6 +1,6 @@
 """Whether a pair's logit depends on its company: alone, among ten, among a thousand; and whether lists do.
 
-    python -m benchmarks.invariance DATA MODEL --precision fp32 int8 --queries 10 --depth 20
+    python -m benchmarks.engine.invariance DATA MODEL --precision fp32 int8 --queries 10 --depth 20
 
 DATA is a folder in BEIR layout with `runs/bm25.top*.trec`. Each list's pairs are scored three times.
 """
@@ -9,12 +9,12 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.agreement import TOP, candidates, order, read
+from benchmarks.engine.agreement import TOP, candidates, order, read
 from benchmarks.report import publish
 from rankmill.db.records.scorers import LongDocuments, Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.scorer.protocol import Scorer
-from tests.support.jobs.works import score_pairs
+from tests.support.inputs.pair_texts import score_pairs
 
 Pair = tuple[str, str]
 COMPANY = {"alone": 1, "among 10": 10}

@@ -1,6 +1,6 @@
 """An urgent job of 50 pairs among a million that are queued and being drained: when does it start, and end?
 
-Run: python -m benchmarks.urgent --on postgresql; with --model demo --queries 1000 a model is at work.
+Run: python -m benchmarks.jobs.urgent --on postgresql; with --model demo --queries 1000 a model is at work.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from sqlalchemy import case, func, select
 
 from benchmarks import processes
-from benchmarks.million_pairs import private_redis, store_url, write_inputs
+from benchmarks.jobs.million_pairs import private_redis, store_url, write_inputs
 from benchmarks.report import publish
 from rankmill.db.jobs.progress import job_progress
 from rankmill.db.records.jobs import JobState

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from benchmarks.peers.article import memory_mb
 from benchmarks.peers.contest import Contest, say, scratch
 from benchmarks.peers.line_up import OURS, ours
 from benchmarks.peers.models import size_of
+from benchmarks.peers.parts.article import memory_mb
 from benchmarks.peers.plan import Plan
 from benchmarks.peers.workloads import even
 from benchmarks.report import publish

@@ -1,6 +1,6 @@
 """What the token budget of a batch does to the pace on this device: the same sequences, packed anew, in turn.
 
-Random weights, real architecture; no texts and no tokenizer. Run: python -m benchmarks.budgets
+Random weights, real architecture; no texts and no tokenizer. Run: python -m benchmarks.engine.budgets
 """
 
 import argparse
@@ -8,8 +8,8 @@ import copy
 from statistics import median
 from typing import Any
 
+from benchmarks.engine.shortcuts import CPU, DTYPES, SIZES, encoder_of, mixed_batches, random_model, time_of
 from benchmarks.report import publish
-from benchmarks.shortcuts import CPU, DTYPES, SIZES, encoder_of, mixed_batches, random_model, time_of
 from rankmill.worker.batching.layout import Batch
 from rankmill.worker.batching.packing import Cost
 from rankmill.worker.health.heap import keep_freed_memory

@@ -1,6 +1,7 @@
 """A million pairs of short texts, submitted and drained by the null scorer, through real processes.
 
-Measures the store, the queue and the drain, not a model. Run: python -m benchmarks.million_pairs --on sqlite
+Measures the store, the queue and the drain, not a model.
+Run: python -m benchmarks.jobs.million_pairs --on sqlite
 """
 
 import argparse

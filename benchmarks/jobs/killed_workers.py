@@ -3,7 +3,7 @@
 Of four workers the one that has been at work longest is killed (kill -9) and started again at once, as a
 supervisor would; a kill waits for one that is at work, so that each costs something however long workers take
 to start. They have the null scorer, made slow by the chaos suite's hooks.
-Run: python -m benchmarks.killed_workers --on sqlite
+Run: python -m benchmarks.jobs.killed_workers --on sqlite
 """
 
 import argparse
@@ -21,7 +21,7 @@ import psutil
 from sqlalchemy import and_, func, select
 
 from benchmarks import processes
-from benchmarks.million_pairs import private_redis, store_url, write_inputs
+from benchmarks.jobs.million_pairs import private_redis, store_url, write_inputs
 from benchmarks.report import publish
 from rankmill.db.jobs.progress import job_progress
 from rankmill.db.records.jobs import JobState
@@ -32,7 +32,7 @@ from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 
 NUM_WORKERS = 4
-HOOKS = Path(__file__).parents[1] / "tests" / "chaos" / "hooks"
+HOOKS = Path(__file__).parents[2] / "tests" / "chaos" / "hooks"
 INPUTS = ("corpus.jsonl", "queries.jsonl", "candidates.tsv")
 LOOK_S = 0.2
 END_S = 3600.0

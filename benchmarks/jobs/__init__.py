@@ -1,0 +1,1 @@
+"""Whole jobs: millions of pairs, killed workers, urgent jobs, nights."""

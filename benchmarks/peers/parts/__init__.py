@@ -1,0 +1,1 @@
+"""The parts of the comparison with peers, each a page of results."""

@@ -1,0 +1,22 @@
+"""Flower as a program of its own, on a Celery application that reads nothing from the current folder.
+
+Run: python -P -m rankmill.producer.broker.monitor. Its settings are Flower's own variables.
+"""
+
+import os
+import sys
+
+from celery import Celery
+
+from rankmill.producer.broker.loader import InstalledOnlyLoader
+
+
+def main() -> int:
+    """Runs Flower until it is stopped; its exit code."""
+    app = Celery("rankmill-monitor", loader=InstalledOnlyLoader)
+    # Without --conf Flower would run a flowerconfig.py that happens to lie here.
+    return int(app.start(["flower", f"--conf={os.devnull}"]) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

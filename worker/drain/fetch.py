@@ -1,0 +1,81 @@
+"""The first stage of the pipeline: claims shards, loads their texts and prepares them for the scorer.
+
+Knows a queue and a scorer; scores nothing.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from rankmill.db.records.shards import Claim, ShardResult
+from rankmill.worker.drain.groups import Group
+from rankmill.worker.drain.landing import Landing
+from rankmill.worker.drain.loaded_scorer import LoadedScorer
+from rankmill.worker.drain.queue import ShardQueue
+from rankmill.worker.drain.report import Outcome
+from rankmill.worker.health.stop import Stop
+from rankmill.worker.health.store_retry import STORE_TROUBLE
+from rankmill.worker.health.watchdog import Pulse
+
+
+class Fetch:
+    """Fetches groups for one loaded scorer, in a thread that does nothing else.
+
+    `reason_to_end` says why nothing more should be claimed, if so; `on_claimed` hears of every claim.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedScorer,
+        queue: ShardQueue,
+        landing: Landing,
+        *,
+        stop: Stop,
+        pulse: Pulse,
+        reason_to_end: Callable[[], Outcome | None],
+        on_claimed: Callable[[Sequence[Claim]], None],
+    ) -> None:
+        self._loaded, self._queue, self._landing = loaded, queue, landing
+        self._stop, self._pulse = stop, pulse
+        self._reason_to_end, self._on_claimed = reason_to_end, on_claimed
+        self._has_claimed = False
+
+    def next(self, *, may_take_suspect: bool = False) -> Group | Outcome:
+        """What the device scores next, or why there is nothing. Raises StoreError."""
+        reason = self._reason_to_end()
+        if reason is not None:
+            return reason
+        taken = self._queue.claim(self._loaded, may_take_suspect=may_take_suspect)
+        if not taken:
+            return Outcome.IDLE if self._has_claimed else Outcome.NOTHING_CLAIMED
+        self._has_claimed = True
+        self._on_claimed(taken)
+        group = self._load(taken)
+        self._prepare(group)
+        return group
+
+    def _load(self, taken: Sequence[Claim]) -> Group:
+        """The texts of what was claimed. A shard that cannot be loaded fails; store trouble is raised."""
+        group = Group()
+        for claim in taken:
+            if self._stop():
+                break
+            self._pulse.beat()
+            try:
+                work = self._queue.load(claim)
+            except STORE_TROUBLE:
+                raise
+            except Exception as error:
+                self._landing.fail(claim, error)
+                continue
+            if work.pairs:
+                group.works.append(work)
+            else:  # another job has scored all of it meanwhile
+                group.done.append(ShardResult(claim=claim, scores=[], failures=[], num_tokens=0))
+        return group
+
+    def _prepare(self, group: Group) -> None:
+        group.preparing_since = time.monotonic()
+        try:
+            group.prepared = self._loaded.scorer.prepare(group.works) if group.works else None
+        except Exception as error:  # raised again when the group should be scored
+            group.error = error
