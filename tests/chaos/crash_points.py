@@ -33,7 +33,7 @@ READY_S = 60.0
 SUBMIT = """
 import json, sys
 from rankmill.db.store.opening import open_store
-from tests.chaos.errands import Errand
+from tests.chaos.job_specs import Errand
 Errand(**json.loads(sys.argv[2])).submit(open_store(sys.argv[1]))
 """
 

@@ -21,8 +21,8 @@ from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from tests.chaos.deliverer import Courier
 from tests.chaos.feed_reader import Reader
-from tests.chaos.servers import MortalPostgres, MortalRedis
 from tests.support.processes.worker_process import WorkerProcess, end_with_stacks
+from tests.support.servers.killable import KillablePostgres, KillableRedis
 
 HOOKS = Path(__file__).parent / "hooks"
 LEASE_S = 2.0
@@ -51,13 +51,13 @@ class Scene:
         folder: Path,
         *,
         num_workers: int,
-        database: MortalPostgres | None = None,
+        database: KillablePostgres | None = None,
         disk: Path | None = None,
     ) -> None:
         self.store: Store = open_store(store_url)
         self.folder, self.num_workers = folder, num_workers
         self.database, self.disk = database, disk
-        self.broker = MortalRedis()
+        self.broker = KillableRedis()
         self.workers: list[WorkerProcess] = []
         self.leaving: list[WorkerProcess] = []
         self.readers: dict[str, Reader] = {}

@@ -15,7 +15,7 @@ from tests.chaos.delivery_faults import laps
 from tests.chaos.environment import Scene
 from tests.chaos.faults import blows_for
 from tests.chaos.rounds import Outcome, plan_round, play
-from tests.chaos.servers import MortalPostgres
+from tests.support.servers.killable import KillablePostgres
 from tests.support.servers.postgresql import postgres_server
 
 NUM_WORKERS = 2
@@ -34,7 +34,7 @@ def scene_on(dialect: str, num_workers: int = NUM_WORKERS) -> Iterator[Scene]:
                 yield from ended_well(Scene(url, folder, num_workers=num_workers, disk=disk))
             return
         with postgres_server() as server:
-            url, database = server.migrated_database(), MortalPostgres(server)
+            url, database = server.migrated_database(), KillablePostgres(server)
             yield from ended_well(Scene(url, folder, num_workers=num_workers, database=database))
 
 

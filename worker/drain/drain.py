@@ -30,7 +30,7 @@ from rankmill.worker.health.heap import Heap
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.watchdog import Pulse
 
-LOADING_PATIENCE = 4.0  # a model may have to be downloaded first, and no batch is finished meanwhile
+LOADING_ALLOWANCE = 4.0  # a model may have to be downloaded first, and no batch is finished meanwhile
 
 log = logging.getLogger("rankmill.worker")
 
@@ -96,14 +96,14 @@ class Drain:
     def _drain_scorer(self, scorer_id: int, spec: ScorerSpec) -> Outcome:
         if self._scorer_cache.problem_of(scorer_id) is not None:
             return Outcome.UNAVAILABLE
-        with self._pulse.working(LOADING_PATIENCE):
+        with self._pulse.working(LOADING_ALLOWANCE):
             loaded = self._scorer_cache.load(scorer_id, spec)
         if loaded is None:
             return Outcome.UNAVAILABLE
         with self._pulse.working():
             outcome = self._pipeline(loaded).run()
         if (suspicion := self._scoring.take_suspicion()) is not None:
-            self._scorer_cache.rest(scorer_id, spec, suspicion)
+            self._scorer_cache.back_off(scorer_id, spec, suspicion)
         return outcome
 
     def _pipeline(self, loaded: LoadedScorer) -> Pipeline:
@@ -155,7 +155,7 @@ class Drain:
 
     def _note_group(self) -> None:
         self._report.telemetry = self._leases.telemetry = self._timing.total
-        self._heap.tidy()
+        self._heap.trim()
 
     def _is_over(self) -> bool:
         return self._stop() or time.monotonic() >= self._ends_at
