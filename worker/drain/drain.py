@@ -62,7 +62,7 @@ class Drain:
         self._store, self._leases, self._scorer_cache, self._terms = store, leases, scorer_cache, terms
         self._stop, self._on_more, self._pulse = stop, on_more, pulse
         self._ends_at = time.monotonic() + terms.drain_s
-        self._fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
+        self._fruitless: set[int] = set()  # shards we cannot claim must not make us loop for ever
         self._report, self._timing, self._heap = DrainReport(), DrainTiming(), Heap()
         self._queue = ShardQueue(store, leases, terms.model, terms.job_id)
         self._landing = Landing(store, leases, self._report, terms.max_attempts)
@@ -74,7 +74,7 @@ class Drain:
             self._drain_scorers()
             self._report.num_left = self._queue.num_ready() if self._is_over() else 0
         except Exception as error:
-            self._leases.start_anew()  # an answer got lost: who knows what we hold
+            self._leases.start_over()  # an answer may be lost, so we cannot know what we hold
             if not isinstance(error, StoreError):
                 raise
             self._report.problem = reason_of(error)

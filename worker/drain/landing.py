@@ -85,7 +85,7 @@ class Landing:
             self._leases.retry_store("release", lambda: claims.release(self._store, unscored))
         except StoreError as error:
             log.error("release_failed", extra={"fields": fields | {"reason": reason_of(error)}})
-            self._leases.start_anew()
+            self._leases.start_over()
             return
         self._leases.let_go(unscored)
         with self._counting:

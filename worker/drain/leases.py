@@ -30,7 +30,7 @@ class WorkerLeases:
     """This process's row among the workers, and its claims.
 
     A claim whose confirmation was lost is in the store and not here, so no heartbeat extends it. A process
-    that is unsure of what it holds calls `start_anew`: the old row leaves, and what it had claimed is ready
+    that is unsure of what it holds calls `start_over`: the old row leaves, and what it had claimed is ready
     at once.
     """
 
@@ -128,7 +128,7 @@ class WorkerLeases:
             workers.note_landing(self._store, self.worker_id)
             self._has_landed = True
 
-    def start_anew(self) -> None:
+    def start_over(self) -> None:
         """Gives up this row and all its claims; the next use registers a new row. Never raises StoreError."""
         with self._lock:
             self._held.clear()
@@ -144,7 +144,7 @@ class WorkerLeases:
     def end(self) -> None:
         """Says farewell: whatever this process has claimed is then ready for others."""
         self._is_ended.set()
-        self.start_anew()
+        self.start_over()
 
     def _leave(self) -> None:
         if self._leaving is not None:

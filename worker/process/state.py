@@ -96,7 +96,7 @@ class WorkerState:
             log.critical("hung", extra={"fields": fields})
             for claim in blamed:
                 claims.fail(self._store, claim, reason, self._max_attempts)
-            self._leases.start_anew()
+            self._leases.start_over()
         finally:
             os._exit(EXIT_HUNG)
 
