@@ -1,6 +1,6 @@
-"""`python -m rankmill.worker` starts a worker; with `doctor --model M` it says what this machine makes of M.
+"""`python -m rankmill.worker` starts a worker; with `doctor --model M` it examines model M on this machine.
 
-Everything else is in the settings (RANKMILL_* variables, .env). Knows exit codes; loads no model by itself.
+All else comes from the settings (RANKMILL_* variables, .env). Knows exit codes; loads no model itself.
 """
 
 import argparse
@@ -14,18 +14,17 @@ EXIT_USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 after a soft stop, 2 for wrong settings, 3 for a missing prerequisite.
-
-    4 when the process that scores ends again and again.
+    """Returns the exit code: 0 after a soft stop, 2 for wrong settings, 3 for a missing prerequisite, 4 when
+    the scoring process crashes again and again.
     """
     parser = argparse.ArgumentParser(prog="python -m rankmill.worker", description=__doc__)
     commands = parser.add_subparsers(dest="command")
-    doctor = commands.add_parser("doctor", help="load a model and print what it and this machine are")
+    doctor = commands.add_parser("doctor", help="load a model and print what is found of it on this machine")
     doctor.add_argument("--model")
     doctor.add_argument("--revision")
     doctor.add_argument("--precision")
     doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    commands.add_parser("rescore", help="score the pair on standard input once more")
+    commands.add_parser("rescore", help="score the pair on standard input again")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "doctor":
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work() -> int:
-    os.dup2(2, 1)  # Celery greets and says goodbye on standard output, which belongs to results
+    os.dup2(2, 1)  # Celery prints greetings to standard output, which is for results
     from rankmill.worker.app import start_worker
 
     return start_worker()

@@ -1,6 +1,6 @@
-"""The Celery application: `celery -A rankmill.worker.app worker` needs no further flags.
+"""The Celery application: `celery -A rankmill.worker.app worker` needs no other flags.
 
-The whole configuration is in `configure`. Knows the broker; knows neither the store nor the model.
+All of its configuration is in `configure`. Knows the broker; knows neither the store nor the scorer.
 """
 
 import os
@@ -11,7 +11,7 @@ from kombu.entity import Exchange, Queue
 
 from rankmill.db.runtime.broker_protocol import DRAIN_TASK, celery_options, queue_declaration
 from rankmill.db.runtime.settings import Settings
-from rankmill.db.scorers.model_files import model_directory
+from rankmill.db.scorers.model_files import DEMO_MODEL, NULL_MODEL, model_directory
 from rankmill.worker.broker.loader import InstalledOnlyLoader
 
 NODE_NAME = "rankmill"
@@ -19,8 +19,8 @@ SOCKET_TIMEOUT_S = 30.0
 
 
 def model_name(model: str) -> str:
-    """The model as jobs name it: a directory by its absolute path, anything else as it is."""
-    directory = None if model in ("demo", "null") else model_directory(model)
+    """The model as jobs name it: a directory by its absolute path, any other name as it is."""
+    directory = None if model in (DEMO_MODEL, NULL_MODEL) else model_directory(model)
     return str(directory) if directory else model
 
 
@@ -32,17 +32,18 @@ def doorbell_queue(model: str, broker: str | None) -> Queue:
 
 
 def configure(app: Celery, settings: Settings) -> None:
-    """Everything that makes this worker what it is.
+    """Sets all that Celery must know of this worker.
 
-    SQL is the truth, so a message is acknowledged late, carries no result and may come twice. One prefork
-    child per worker owns the device; it is spawned because CUDA does not survive a fork.
+    The store says what must be done, so a message is acknowledged late, carries no result and may come twice.
+    Each worker has one prefork child, which owns the device; it is spawned because CUDA does not survive a
+    fork.
     """
     queue = doorbell_queue(model_name(settings.model), settings.broker)
     app.conf.update(
         celery_options(settings.broker, socket_timeout_s=SOCKET_TIMEOUT_S),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # RabbitMQ closes the channel of whoever has not acknowledged in time; the worker must outlive that.
+        # RabbitMQ closes the channel of a consumer that acknowledges too late; the worker must survive that.
         broker_channel_error_retry=True,
         task_queues=[queue],
         task_default_queue=queue.name,
@@ -51,7 +52,7 @@ def configure(app: Celery, settings: Settings) -> None:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_track_started=True,
-        task_time_limit=None,  # a watchdog in the child asks for progress instead
+        task_time_limit=None,  # instead, a watchdog in the child notices when nothing is scored
         worker_send_task_events=True,
         worker_consumer="rankmill.worker.broker.consumer:DoorbellConsumer",
         worker_pool="prefork",
@@ -67,7 +68,7 @@ def configure(app: Celery, settings: Settings) -> None:
 
 
 def unique_node_name() -> str:
-    """A node name that no other worker of this machine has."""
+    """A node name that no other worker on this machine has."""
     return str(default_nodename(f"{NODE_NAME}-{os.getpid()}@"))
 
 
@@ -80,7 +81,7 @@ configure(app, settings)
 
 
 def start_worker() -> int:
-    """Runs a worker in this process until it is stopped; its exit code."""
+    """Runs a worker in this process until it is stopped; returns its exit code."""
     worker = app.Worker(hostname=unique_node_name(), quiet=True)
     worker.start()
     return int(worker.exitcode or 0)

@@ -1,6 +1,6 @@
-"""What can go wrong between a model's name and its scores. Each message tells a person what to do.
+"""What can go wrong between a model's name and its scores. Each message says what to do.
 
-Imports nothing, so that whoever catches these needs no torch.
+Imports nothing, so that catching these needs no torch.
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ class Stopped(WorkerError):
 
 
 class ModelError(WorkerError):
-    """The scorer a job asked for cannot be had here. Trying again without a change is useless."""
+    """The scorer that a job asks for cannot be loaded here. Trying again without a change is useless."""
 
 
 class ModelNotFound(ModelError):
-    """Neither a hub model nor a directory of that name can be read."""
+    """Neither a hub model nor a directory of this name can be read."""
 
     def __init__(self, model: str, revision: str | None, reason: str) -> None:
         name = f"{model!r} at revision {revision!r}" if revision else repr(model)
@@ -46,7 +46,7 @@ class ModelNotFound(ModelError):
 
 
 class NotAModel(ModelError):
-    """The directory is there and is no model."""
+    """The directory exists and holds no model."""
 
     def __init__(self, model: str, missing: str) -> None:
         super().__init__(
@@ -56,14 +56,14 @@ class NotAModel(ModelError):
 
 
 class PickleWeightsOnly(ModelError):
-    """The weights are there only in pickle form, which can run code when read."""
+    """The weights exist only as pickles, which can run code when they are read."""
 
     def __init__(self, model: str, files: Sequence[str]) -> None:
         found = f" (found {', '.join(files)})" if files else ""
         super().__init__(
             f"Model {model!r} has no weights in safetensors form{found}; pickle files can run code and are "
-            "never read. Convert them once where you trust them: load the model with transformers and "
-            "save it with save_pretrained(DIRECTORY), then use --model DIRECTORY."
+            "never read. If you trust them, convert them once: load the model with transformers, save it "
+            "with save_pretrained(DIRECTORY), and use --model DIRECTORY."
         )
 
 
@@ -76,8 +76,8 @@ class BrokenWeights(ModelError):
         )
 
 
-class OtherFiles(ModelError):
-    """The files here are not those the job was submitted with."""
+class FilesMismatch(ModelError):
+    """The files here are not those that the job was submitted with."""
 
     def __init__(self, model: str, expected: str, found: str) -> None:
         super().__init__(
@@ -106,7 +106,7 @@ class DecoderUnsupported(ModelError):
 
 
 class ArchitectureUnsupported(ModelError):
-    """The model has no sequence-classification head, or transformers does not know its kind."""
+    """The model has no sequence-classification head, or transformers does not know its type."""
 
     def __init__(self, model: str, architecture: str) -> None:
         super().__init__(
@@ -116,7 +116,7 @@ class ArchitectureUnsupported(ModelError):
 
 
 class RemoteCodeRefused(ModelError):
-    """The model brings Python code of its own."""
+    """The model needs Python code of its own."""
 
     def __init__(self, model: str) -> None:
         super().__init__(
@@ -126,7 +126,7 @@ class RemoteCodeRefused(ModelError):
 
 
 class TokenizerUnsupported(ModelError):
-    """The tokenizer cannot be used pair by pair."""
+    """The tokenizer has no fast form, or joins two texts in an unknown way."""
 
     def __init__(self, model: str, reason: str) -> None:
         super().__init__(
@@ -136,7 +136,7 @@ class TokenizerUnsupported(ModelError):
 
 
 class PrecisionUnsupported(ModelError):
-    """This device does not compute in the precision asked for."""
+    """This device cannot compute in the precision asked for."""
 
     def __init__(self, precision: str, device: str) -> None:
         super().__init__(
@@ -146,17 +146,17 @@ class PrecisionUnsupported(ModelError):
 
 
 class QuantizationRefused(ModelError):
-    """In 8-bit integers this model gives other scores than in fp32."""
+    """With int8 this model gives other scores than with fp32."""
 
     def __init__(self, model: str, difference: float) -> None:
         super().__init__(
-            f"Model {model!r} does not bear int8: on trial pairs its logits are up to {difference:.2g} off "
-            "those in fp32. Use --precision auto."
+            f"Model {model!r} is too inexact with int8: on test pairs its logits differ by up to "
+            f"{difference:.2g} from those in fp32. Use --precision auto."
         )
 
 
 class DeviceUnavailable(ModelError):
-    """The device asked for is not there."""
+    """The device asked for does not exist here."""
 
     def __init__(self, device: str) -> None:
         super().__init__(
@@ -166,10 +166,10 @@ class DeviceUnavailable(ModelError):
 
 
 class LengthUnsupported(ModelError):
-    """A length a job asked for does not suit the model or another length."""
+    """A length that a job asks for does not fit the model or another length."""
 
     def __init__(self, model: str, setting: str, value: int, reason: str) -> None:
-        super().__init__(f"{setting} {value} does not suit model {model!r}: {reason}.")
+        super().__init__(f"{setting} {value} does not fit model {model!r}: {reason}.")
 
 
 class NotInstalled(ModelError):

@@ -27,13 +27,9 @@ def load(setup: Setup) -> Any:
     budget = setup.options.get("batch-tokens")
     scorer: Any = load_scorer(spec, device=setup.device, batch_tokens=int(budget) if budget else None)
 
-    from rankmill.worker.tokenize.tokenizer import Tokenization
-
-    tokenizer = scorer.tokenization._tokenizer
-
     def answer(order: Order) -> Answer:
         pairs = read_pairs(order["pairs"])
-        scorer.tokenization = Tokenization(tokenizer, max_uncut_tokens=scorer.limits.max_uncut_tokens)
+        scorer.tokenizer.forget()
         prepare_s: list[float] = []
 
         def prepare(request: PairTexts) -> Any:

@@ -21,13 +21,13 @@ from benchmarks.report import publish
 from rankmill.worker.batching.layout import Batch
 from rankmill.worker.batching.packing import Cost, pack
 from rankmill.worker.health.heap import keep_freed_memory
-from rankmill.worker.loading.swap_layers import exchange
+from rankmill.worker.loading.swap_layers import swap
 from rankmill.worker.model.attention.choice import kernels_for
 from rankmill.worker.model.attention.packed import (
     PACKED_ATTENTION,
     Kernel,
+    dense_by_length,
     register_packed_attention,
-    run_by_run,
 )
 from rankmill.worker.model.encoders import Encoder, PackedEncoder
 from rankmill.worker.model.families import attention_length, family_of
@@ -75,7 +75,7 @@ def measure(size: str, dtype: torch.dtype, num_pairs: int, num_rounds: int) -> l
         "with exact shortcuts": encoder_of(model),
         "and weights in blocks": encoder_of(model, BlockedLinear),
     }
-    if (kernel := kernels_for(CPU, dtype)[0]) is not run_by_run:
+    if (kernel := kernels_for(CPU, dtype)[0]) is not dense_by_length:
         ways["and attention in blocks"] = encoder_of(model, BlockedLinear, kernel)
     batches = mixed_batches(num_pairs, BUDGET, Cost(attention_length(model.config)))
     num_tokens = sum(batch.num_tokens for batch in batches)
@@ -94,7 +94,7 @@ def measure(size: str, dtype: torch.dtype, num_pairs: int, num_rounds: int) -> l
 def encoder_of(
     model: Any,
     stand_in: Callable[[nn.Linear], nn.Module] | None = None,
-    kernel: Kernel = run_by_run,
+    kernel: Kernel = dense_by_length,
     *,
     is_stock: bool = False,
 ) -> PackedEncoder:
@@ -106,7 +106,7 @@ def encoder_of(
     own.set_attn_implementation(PACKED_ATTENTION)
     encoder = PackedEncoder(own, replace(family, has_bert_layers=not is_stock), kernel, CPU)
     if stand_in is not None:
-        exchange(encoder.layers, nn.Linear, stand_in)
+        swap(encoder.layers, nn.Linear, stand_in)
     return encoder
 
 

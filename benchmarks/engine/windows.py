@@ -69,7 +69,7 @@ def main() -> None:
         "ratio of operations",
         "million operations a token read",
     )
-    document_tokens = sum(map(len, scorers[first].tokenization.encode(dict(enumerate(contracts))).values()))
+    document_tokens = sum(map(len, scorers[first].tokenizer.encode(dict(enumerate(contracts))).values()))
     notes = (
         f"{len(contracts)} contracts of {document_tokens:,} tokens together, each with {len(questions)} "
         f"of the questions; {asked.rounds} rounds in turn. "

@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.report import publish
 from tests.chaos.environment import LEASE_S, SETTINGS
-from tests.chaos.run import figures, play_rounds, scene_on
+from tests.chaos.run import environment_on, figures, play_rounds
 
 
 def main() -> int:
@@ -23,8 +23,8 @@ def main() -> int:
         print(f"chaos on {dialect}, seed {asked.seed}", flush=True)
         numbers = range(asked.first, asked.first + asked.rounds)
         try:
-            with scene_on(dialect) as scene:
-                outcomes = play_rounds(scene, asked.seed, numbers, lambda line: print(line, flush=True))
+            with environment_on(dialect) as environment:
+                outcomes = play_rounds(environment, asked.seed, numbers, lambda line: print(line, flush=True))
         except AssertionError as failure:
             print(failure, file=sys.stderr)
             rounds = f"--first {asked.first} --rounds {asked.rounds}"

@@ -9,52 +9,52 @@ from rankmill.db.results.ranked import ranked_results
 from rankmill.db.schema.jobs import pairs
 from rankmill.db.schema.shards import shards
 from rankmill.db.schema.texts_and_scores import scores
-from tests.chaos.environment import Scene
-from tests.chaos.job_specs import Errand
+from tests.chaos.environment import Environment
+from tests.chaos.job_specs import JobSpec
 
 MAX_SHOWN = 3
 
 
-def complaints_about(scene: Scene, job_id: int, errand: Errand) -> list[str]:
+def complaints_about(environment: Environment, job_id: int, spec: JobSpec) -> list[str]:
     """Everything wrong: pairs lost, double or with other scores, shards left behind, sums that differ."""
     return [
-        *about_pairs(scene, job_id, errand),
-        *about_shards(scene, job_id),
-        *about_sums(scene, job_id, errand),
+        *about_pairs(environment, job_id, spec),
+        *about_shards(environment, job_id),
+        *about_sums(environment, job_id, spec),
     ]
 
 
-def about_pairs(scene: Scene, job_id: int, errand: Errand) -> list[str]:
+def about_pairs(environment: Environment, job_id: int, spec: JobSpec) -> list[str]:
     """Every pair once: with the calm run's logit, or, if it is the poison one, with a reason."""
-    calm = errand.calm_logits()
-    shown = list(ranked_results(scene.store, job_id))
+    calm = spec.calm_logits()
+    shown = list(ranked_results(environment.store, job_id))
     seen = Counter((row.query_id, row.document_id) for row in shown)
     found = {(row.query_id, row.document_id): row for row in shown}
-    wanted = {*calm, *([errand.poison_pair] if errand.poison_pair else [])}
+    wanted = {*calm, *([spec.poison_pair] if spec.poison_pair else [])}
     complaints = [f"{pair} shows {times} times" for pair, times in seen.items() if times > 1]
     complaints += [f"{pair} is lost" for pair in wanted - set(found)]
     complaints += [f"{pair} was never asked for" for pair in set(found) - wanted]
     for pair, logit in calm.items():
         if pair in found and found[pair].logit != logit:
             complaints.append(f"{pair} has {found[pair].logit} ({found[pair].error}), calm {logit}")
-    if errand.poison_pair in found and not found[errand.poison_pair].error:
+    if spec.poison_pair in found and not found[spec.poison_pair].error:
         complaints.append("the poison pair failed without a reason")
     return shortened(complaints)
 
 
-def about_shards(scene: Scene, job_id: int) -> list[str]:
+def about_shards(environment: Environment, job_id: int) -> list[str]:
     open_ones = select(shards.c.id, shards.c.state).where(
         shards.c.job_id == job_id, shards.c.finished_at.is_(None)
     )
-    with scene.store.reading() as connection:
+    with environment.store.reading() as connection:
         left = connection.execute(open_ones).all()
     return shortened([f"shard {row.id} is left {row.state}" for row in left])
 
 
-def about_sums(scene: Scene, job_id: int, errand: Errand) -> list[str]:
+def about_sums(environment: Environment, job_id: int, spec: JobSpec) -> list[str]:
     """Progress as people see it adds up to the pairs there are, and no score is stored twice."""
-    seen = job_progress(scene.store, job_id)
-    num_failed = 1 if errand.poison else 0
+    seen = job_progress(environment.store, job_id)
+    num_failed = 1 if spec.poison else 0
     complaints = []
     if seen.num_reused + seen.num_scored + seen.num_failed != seen.num_pairs:
         complaints.append(
@@ -63,10 +63,10 @@ def about_sums(scene: Scene, job_id: int, errand: Errand) -> list[str]:
         )
     if seen.num_failed != num_failed:
         complaints.append(f"{seen.num_failed} failed instead of {num_failed}")
-    with scene.store.reading() as connection:
+    with environment.store.reading() as connection:
         num_pairs = connection.scalar(select(func.count()).where(pairs.c.job_id == job_id)) or 0
         num_scores = connection.scalar(select(func.count()).where(scores.c.job_id == job_id)) or 0
-    if num_pairs != errand.num_queries * errand.num_documents:
+    if num_pairs != spec.num_queries * spec.num_documents:
         complaints.append(f"{num_pairs} pairs in the store")
     if num_scores > num_pairs:
         complaints.append(f"{num_scores} scores for {num_pairs} pairs")

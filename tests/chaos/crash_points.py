@@ -1,5 +1,5 @@
 """Processes that die at a named point: before or after a commit, after the forward pass, before the
-acknowledgement. Unlike blows they are arranged before the round's jobs are there.
+acknowledgement. Unlike faults they are arranged before the round's jobs are there.
 """
 
 import json
@@ -12,8 +12,8 @@ from dataclasses import asdict
 
 from rankmill.db.jobs.find import find_job_by_key
 from rankmill.db.runtime.failpoints import VARIABLE
-from tests.chaos.environment import Scene
-from tests.chaos.job_specs import Errand
+from tests.chaos.environment import Environment
+from tests.chaos.job_specs import JobSpec
 from tests.support.repository import ROOT
 
 OF_WORKERS = (
@@ -33,52 +33,52 @@ READY_S = 60.0
 SUBMIT = """
 import json, sys
 from rankmill.db.store.opening import open_store
-from tests.chaos.errands import Errand
-Errand(**json.loads(sys.argv[2])).submit(open_store(sys.argv[1]))
+from tests.chaos.job_specs import JobSpec
+JobSpec(**json.loads(sys.argv[2])).submit(open_store(sys.argv[1]))
 """
 
-Death = Callable[[Scene, random.Random], str]
-Arrangement = Callable[[Scene, random.Random, Sequence[Errand]], None]
+Death = Callable[[Environment, random.Random], str]
+Arrangement = Callable[[Environment, random.Random, Sequence[JobSpec]], None]
 
 
 def of_worker(point: str, actions: Sequence[str] = ACTIONS) -> Death:
     """What a worker's environment says that dies, raises or hangs the first few times it comes to `point`."""
 
-    def plan(scene: Scene, chance: random.Random) -> str:
+    def plan(environment: Environment, chance: random.Random) -> str:
         nth = chance.randint(1, 4) if actions is ACTIONS else 1
-        once = scene.folder / f"{point}-{scene.num_started}"
+        once = environment.folder / f"{point}-{environment.num_started}"
         return f"{point}:{chance.choice(actions)}:{nth}:once={once}"
 
     return plan
 
 
-def put_in_place(scene: Scene, chance: random.Random, deaths: Sequence[Death]) -> None:
+def put_in_place(environment: Environment, chance: random.Random, deaths: Sequence[Death]) -> None:
     """Workers take the places of others that die these deaths, each of them several when they are many."""
-    scene.supervise()
-    leaving = chance.sample(scene.workers, min(len(deaths), len(scene.workers)))
+    environment.supervise()
+    leaving = chance.sample(environment.workers, min(len(deaths), len(environment.workers)))
     coming = []
     for number, worker in enumerate(leaving):
-        plans = [death(scene, chance) for death in deaths[number :: len(leaving)]]
+        plans = [death(environment, chance) for death in deaths[number :: len(leaving)]]
         worker.process.terminate()
-        coming.append(scene.replace(worker, **{VARIABLE: ";".join(plans)}))
-    scene.wait(lambda: all("takes shards of model" in worker.words() for worker in coming), READY_S)
+        coming.append(environment.replace(worker, **{VARIABLE: ";".join(plans)}))
+    environment.wait(lambda: all("takes shards of model" in worker.words() for worker in coming), READY_S)
 
 
 def of_submitter(point: str) -> Arrangement:
     """Who submits the round's first job dies at `point`; whoever does it again makes or finds one job."""
 
-    def arrange(scene: Scene, chance: random.Random, errands: Sequence[Errand]) -> None:
+    def arrange(environment: Environment, chance: random.Random, specs: Sequence[JobSpec]) -> None:
         del chance
-        errand = errands[0]
-        before = find_job_by_key(scene.store, errand.key)  # of another submitter's death in this round
+        spec = specs[0]
+        before = find_job_by_key(environment.store, spec.key)  # of another submitter's death in this round
         died = subprocess.run(
-            [sys.executable, "-c", SUBMIT, scene.store.url, json.dumps(asdict(errand))],
+            [sys.executable, "-c", SUBMIT, environment.store.url, json.dumps(asdict(spec))],
             cwd=ROOT,
             env={**os.environ, VARIABLE: f"{point}:kill"},
             check=False,
         )
         assert died.returncode == -9, f"the submitter ended with {died.returncode} and not at {point}"
-        found = find_job_by_key(scene.store, errand.key)
+        found = find_job_by_key(environment.store, spec.key)
         should_be_there = before is not None or point != "before_record_commit"
         assert (found is not None) == should_be_there, f"{point}: job {found} is visible"
 
@@ -103,11 +103,13 @@ def deaths_of_submitters() -> dict[str, Arrangement]:
     return {f"submitter dies {point}": of_submitter(point) for point in OF_SUBMITTERS}
 
 
-def arrange(scene: Scene, chance: random.Random, names: Sequence[str], errands: Sequence[Errand]) -> None:
+def arrange(
+    environment: Environment, chance: random.Random, names: Sequence[str], specs: Sequence[JobSpec]
+) -> None:
     """Arranges those deaths among `names` that come before anything is submitted, or at a point to come."""
     of_workers, of_submitters = deaths_of_workers(), deaths_of_submitters()
     if chosen := [of_workers[name] for name in names if name in of_workers]:
-        put_in_place(scene, chance, chosen)
+        put_in_place(environment, chance, chosen)
     for name in names:
         if name in of_submitters:
-            of_submitters[name](scene, chance, errands)
+            of_submitters[name](environment, chance, specs)

@@ -1,6 +1,6 @@
 """Where rounds are played: a store, a broker and workers that live through all of them.
 
-Whatever dies is started again, as a supervisor would do it. Knows processes; knows no blow and no verdict.
+Whatever dies is started again, as a supervisor would do it. Knows processes; knows no fault and no check.
 """
 
 import random
@@ -19,10 +19,10 @@ from rankmill.db.schema.conditions import IS_OPEN
 from rankmill.db.schema.shards import shards
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from tests.chaos.deliverer import Courier
-from tests.chaos.feed_reader import Reader
-from tests.chaos.servers import MortalPostgres, MortalRedis
+from tests.chaos.deliverer import Deliverer
+from tests.chaos.feed_reader import FeedReader
 from tests.support.processes.worker_process import WorkerProcess, end_with_stacks
+from tests.support.servers.killable import KillablePostgres, KillableRedis
 
 HOOKS = Path(__file__).parent / "hooks"
 LEASE_S = 2.0
@@ -41,7 +41,7 @@ LOOK_S = 0.05
 STOP_S = 40.0
 
 
-class Scene:
+class Environment:
     """`disk` is a small one of its own that the store lies on, `database` the server it lives in, if any.
     `longest_silence_s` is how long no shard had ended while some were open, since `begin_round`."""
 
@@ -51,17 +51,17 @@ class Scene:
         folder: Path,
         *,
         num_workers: int,
-        database: MortalPostgres | None = None,
+        database: KillablePostgres | None = None,
         disk: Path | None = None,
     ) -> None:
         self.store: Store = open_store(store_url)
         self.folder, self.num_workers = folder, num_workers
         self.database, self.disk = database, disk
-        self.broker = MortalRedis()
+        self.broker = KillableRedis()
         self.workers: list[WorkerProcess] = []
         self.leaving: list[WorkerProcess] = []
-        self.readers: dict[str, Reader] = {}
-        self.couriers: dict[str, Courier] = {}
+        self.readers: dict[str, FeedReader] = {}
+        self.deliverers: dict[str, Deliverer] = {}
         self.hooks = {"PYTHONPATH": str(HOOKS), "CHAOS_FOLDER": str(folder)}
         self.num_started = 0
         self.longest_silence_s = 0.0
@@ -117,8 +117,8 @@ class Scene:
         with suppress(StoreError):
             for reader in self.readers.values():
                 reader.read(self.store)
-            for courier in self.couriers.values():
-                courier.listen(self.store)
+            for deliverer in self.deliverers.values():
+                deliverer.listen(self.store)
         ended = select(func.count()).where(~IS_OPEN).select_from(shards)
         with suppress(StoreError), self.store.reading() as connection:
             num_ended = connection.execute(ended).scalar_one()
@@ -126,15 +126,15 @@ class Scene:
                 self._num_ended, self._last_end_at = num_ended, time.monotonic()
             self.longest_silence_s = max(self.longest_silence_s, time.monotonic() - self._last_end_at)
 
-    def reader_of(self, ranking: str) -> Reader:
+    def reader_of(self, ranking: str) -> FeedReader:
         """Who reads the feed of that ranking all the time."""
-        return self.readers.setdefault(ranking, Reader(ranking))
+        return self.readers.setdefault(ranking, FeedReader(ranking))
 
-    def courier_of(self, ranking: str) -> Courier:
+    def deliverer_of(self, ranking: str) -> Deliverer:
         """Who delivers that ranking to its receiver."""
-        if ranking not in self.couriers:
-            self.couriers[ranking] = Courier(ranking, self.folder, self.hooks)
-        return self.couriers[ranking]
+        if ranking not in self.deliverers:
+            self.deliverers[ranking] = Deliverer(ranking, self.folder, self.hooks)
+        return self.deliverers[ranking]
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Whether `condition` came true in time; a store that is away is asked again."""
@@ -154,8 +154,8 @@ class Scene:
     def end(self) -> list[str]:
         """Stops everyone softly; gives what is wrong with how they ended."""
         complaints = []
-        for courier in self.couriers.values():
-            courier.end()
+        for deliverer in self.deliverers.values():
+            deliverer.end()
         for worker in self.workers:
             worker.process.terminate()
         for worker in [*self.workers, *self.leaving]:
@@ -186,7 +186,7 @@ class Scene:
         return left
 
     def ours(self) -> list[psutil.Process]:
-        """Every process that a worker of this scene has started, or is."""
+        """Every process that a worker of this environment has started, or is."""
         return [
             process
             for process in psutil.process_iter(["environ"])

@@ -16,7 +16,7 @@ from rankmill.db.schema.rankings import publications, publish_requests, rankings
 from rankmill.db.store.store import Store
 
 
-class Reader:
+class FeedReader:
     """`complaints` are about cursors that go back or come twice."""
 
     def __init__(self, ranking: str) -> None:

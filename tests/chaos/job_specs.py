@@ -18,7 +18,7 @@ QUEUE = queue_name(MODEL)
 
 
 @dataclass(frozen=True)
-class Errand:
+class JobSpec:
     """One job to submit: `poison` is what its one poison pair does to whoever scores it, `ranking` where
     it is published.
     """

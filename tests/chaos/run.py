@@ -1,4 +1,4 @@
-"""A run: one scene, many rounds, one line for each, and what they cost in the end."""
+"""A run: one environment, many rounds, one line for each, and what they cost in the end."""
 
 import os
 import subprocess
@@ -11,11 +11,11 @@ from typing import Any
 
 from rankmill.db.store.opening import open_store
 from tests.chaos.crash_points import deaths_of_submitters, deaths_of_workers
-from tests.chaos.delivery_faults import laps
-from tests.chaos.environment import Scene
-from tests.chaos.faults import blows_for
+from tests.chaos.delivery_faults import delivery_faults
+from tests.chaos.environment import Environment
+from tests.chaos.faults import faults_for
 from tests.chaos.rounds import Outcome, plan_round, play
-from tests.chaos.servers import MortalPostgres
+from tests.support.servers.killable import KillablePostgres
 from tests.support.servers.postgresql import postgres_server
 
 NUM_WORKERS = 2
@@ -23,19 +23,19 @@ DISK_MB = 256
 
 
 @contextmanager
-def scene_on(dialect: str, num_workers: int = NUM_WORKERS) -> Iterator[Scene]:
-    """A new scene on a fresh store; what is wrong with how it ended is raised."""
+def environment_on(dialect: str, num_workers: int = NUM_WORKERS) -> Iterator[Environment]:
+    """A new environment on a fresh store; what is wrong with how it ended is raised."""
     with tempfile.TemporaryDirectory(prefix="rankmill-chaos-") as name:
         folder = Path(name)
         if dialect == "sqlite":
             with small_disk(folder) as disk:
                 url = f"sqlite:///{disk or folder}/store.db"
                 open_store(url, create=True).close()
-                yield from ended_well(Scene(url, folder, num_workers=num_workers, disk=disk))
+                yield from ended_well(Environment(url, folder, num_workers=num_workers, disk=disk))
             return
         with postgres_server() as server:
-            url, database = server.migrated_database(), MortalPostgres(server)
-            yield from ended_well(Scene(url, folder, num_workers=num_workers, database=database))
+            url, database = server.migrated_database(), KillablePostgres(server)
+            yield from ended_well(Environment(url, folder, num_workers=num_workers, database=database))
 
 
 @contextmanager
@@ -53,36 +53,36 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def ended_well(scene: Scene) -> Iterator[Scene]:
+def ended_well(environment: Environment) -> Iterator[Environment]:
     try:
-        yield scene
+        yield environment
     finally:
-        complaints = scene.end()
-    assert not complaints, "\n".join([scene.words(), *complaints])
+        complaints = environment.end()
+    assert not complaints, "\n".join([environment.words(), *complaints])
 
 
-def names_for(scene: Scene) -> list[str]:
+def names_for(environment: Environment) -> list[str]:
     """Everything that can happen here."""
-    return [*blows_for(scene), *deaths_of_workers(), *deaths_of_submitters()]
+    return [*faults_for(environment), *deaths_of_workers(), *deaths_of_submitters()]
 
 
 def play_rounds(
-    scene: Scene, seed: int, numbers: Sequence[int], say: Callable[[str], None], **dealing: Any
+    environment: Environment, seed: int, numbers: Sequence[int], say: Callable[[str], None], **dealing: Any
 ) -> list[Outcome]:
     """Plays rounds; the first that goes wrong ends the run with what is wrong and how to play it again."""
-    blows, run = blows_for(scene), laps()
-    names = names_for(scene)
+    faults, run = faults_for(environment), delivery_faults()
+    names = names_for(environment)
     outcomes = []
     for number in numbers:
         plan = plan_round(seed, number, names, list(run), **dealing)
-        outcome = play(scene, plan, blows, run)
+        outcome = play(environment, plan, faults, run)
         say(
             f"round {number}: {plan}: {outcome.num_pairs} pairs, {outcome.seconds:.1f} s, "
             f"{outcome.num_wasted} of {outcome.num_shards} shards again, "
             f"longest silence {outcome.longest_silence_s:.1f} s"
         )
         assert not outcome.complaints, "\n".join(
-            [scene.words(), f"seed {seed}, round {number} ({plan})", *outcome.complaints]
+            [environment.words(), f"seed {seed}, round {number} ({plan})", *outcome.complaints]
         )
         outcomes.append(outcome)
     return outcomes
@@ -95,8 +95,8 @@ def figures(outcomes: Sequence[Outcome]) -> list[tuple[str, object]]:
     silences = sorted(outcome.longest_silence_s for outcome in outcomes)
     return [
         ("rounds", len(outcomes)),
-        ("blows", sum(len(outcome.plan.blows) for outcome in outcomes)),
-        ("deliveries disturbed", sum(len(outcome.plan.laps) for outcome in outcomes)),
+        ("faults", sum(len(outcome.plan.faults) for outcome in outcomes)),
+        ("deliveries disturbed", sum(len(outcome.plan.delivery_faults) for outcome in outcomes)),
         ("pairs", sum(outcome.num_pairs for outcome in outcomes)),
         ("lost, double, other scores, stuck", 0),
         ("shards", num_shards),

@@ -1,6 +1,6 @@
-"""From sequences to batches: all their tokens in one flat row, ready for one upload.
+"""Lays sequences out in batches: all their tokens in one flat row, ready for one upload.
 
-Knows numpy only; what is done with the numbers is the model's affair.
+Knows numpy; knows no tensor and no model.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from rankmill.worker.tokenize.tokenizer import PairTemplate, TokenizedText
 
 
 class PairSequence(NamedTuple):
-    """What the model reads at once: a query's first tokens beside document tokens [start, end)."""
+    """What the model reads at once: a query's first tokens and document tokens [start, end)."""
 
     query: TokenizedText
     num_query_tokens: int
@@ -26,7 +26,7 @@ class PairSequence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sequences laid end to end. `indexes` name them; `bounds` are their N + 1 cumulative lengths.
+    """N sequences laid end to end. `indexes` name them; `bounds` are their N + 1 cumulative lengths.
 
     `flat` holds ids, positions, token types (each bounds[-1] long) and bounds, in this order.
     """
@@ -55,7 +55,7 @@ class Batch:
         return sum(map(cost.of, lengths))
 
     def split(self, cost: Cost) -> tuple["Batch", "Batch"]:
-        """Two batches of about equal cost. Requires at least two sequences."""
+        """Two batches of about equal cost. The batch must hold at least two sequences."""
         spent = np.cumsum([cost.of(int(length)) for length in self.lengths])
         cut = int(np.searchsorted(spent, spent[-1] / 2)) + 1
         cut = min(cut, len(self.indexes) - 1)
@@ -68,7 +68,7 @@ class Batch:
 
 
 class Layout:
-    """Lays sequences out for one model: its template and the number its positions start at."""
+    """Lays sequences out for one model, by its template and the number its positions start at."""
 
     def __init__(self, template: PairTemplate, first_position: int) -> None:
         self.template = template
@@ -79,7 +79,7 @@ class Layout:
         return self.template.num_special_tokens + sequence.num_query_tokens + num_document_tokens
 
     def batch(self, sequences: Sequence[PairSequence], indexes: Sequence[int]) -> Batch:
-        """Lay out the sequences that `indexes` choose, in that order."""
+        """A batch of the sequences that `indexes` choose, in that order."""
         template = self.template
         ids: list[IntArray] = []
         part_lengths: list[int] = []

@@ -1,21 +1,21 @@
-"""How much of a pair is read: the query's share, and a long document's windows, cut or refusal.
+"""How much of a pair is read: the query's share, and whether a long document is split, cut off or refused.
 
-Pure arithmetic on token counts; knows no texts and no model.
+Pure arithmetic on token counts; knows no text and no model.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rankmill.db.records.scorers import LongDocuments, ScorerSpec, WindowEnds
-from rankmill.worker.batching.windows import Window, cut_windows
+from rankmill.worker.batching.windows import Window, split_into_windows
 from rankmill.worker.errors import LengthUnsupported
-from rankmill.worker.tokenize.breaks import ANYWHERE, Breaks
+from rankmill.worker.tokenize.breaks import NO_BREAKS, Breaks
 
 MIN_DOCUMENT_TOKENS = 8
 
 
 class Reading(NamedTuple):
-    """What of a pair is read. `reason` says why nothing is."""
+    """What is read of a pair. `reason` says why nothing is."""
 
     num_query_tokens: int
     windows: list[Window]
@@ -28,8 +28,8 @@ class Reading(NamedTuple):
 class Limits:
     """The lengths of one scorer, in tokens.
 
-    `max_length` counts a whole sequence, special tokens included. A query may take three quarters of
-    it, as FlagEmbedding has it, and must leave MIN_DOCUMENT_TOKENS for the document.
+    `max_length` counts a whole sequence, special tokens included. A query may take three quarters of it, as
+    in FlagEmbedding, and must leave MIN_DOCUMENT_TOKENS for the document.
     """
 
     max_length: int
@@ -45,23 +45,23 @@ class Limits:
         return min(self.max_length * 3 // 4, room)
 
     @property
-    def num_tokens_to_know(self) -> int | None:
-        """How many of a text's tokens decide what is read; None when all of them do.
+    def max_tokens_needed(self) -> int | None:
+        """How many of a text's first tokens must be known to decide what is read; None for all of them.
 
-        Where ends are cut, one more than fits already says that there is an end to cut.
+        Where ends are cut off, one token more than fits already shows that there is something to cut off.
         """
         return self.max_length + 1 if self.long_documents is LongDocuments.TRUNCATE else None
 
     @property
-    def max_uncut_tokens(self) -> int | None:
-        """A document of no more tokens is one window beside any query; None when boundaries do not matter."""
+    def max_unsplit_tokens(self) -> int | None:
+        """A document of at most so many tokens is never split; None when boundaries do not matter."""
         if self.long_documents is not LongDocuments.WINDOWS or self.window_ends is None:
             return None
         room = self.max_length - self.num_special_tokens - self.max_query_tokens
         return min(self.window or room, room)
 
-    def read(self, num_query_tokens: int, num_document_tokens: int, breaks: Breaks = ANYWHERE) -> Reading:
-        """Decide what of a pair with so many tokens is read; windows end at `breaks` where one is near."""
+    def read(self, num_query_tokens: int, num_document_tokens: int, breaks: Breaks = NO_BREAKS) -> Reading:
+        """Decides what is read of a pair. Windows end at one of `breaks` where there is one near."""
         num_query = min(num_query_tokens, self.max_query_tokens)
         is_query_truncated = num_query < num_query_tokens
         room = self.max_length - self.num_special_tokens - num_query
@@ -70,7 +70,7 @@ class Limits:
             case LongDocuments.WINDOWS:
                 window = min(self.window or room, room)
                 stride = min(self.stride or max(1, window * 3 // 4), window)
-                windows = cut_windows(num_document_tokens, window, stride, breaks)
+                windows = split_into_windows(num_document_tokens, window, stride, breaks)
             case LongDocuments.TRUNCATE:
                 is_truncated = num_document_tokens > room
                 windows = [Window(0, min(num_document_tokens, room))]
@@ -78,7 +78,7 @@ class Limits:
                 if is_query_truncated:
                     reason = (
                         f"the query has {num_query_tokens} tokens and at most {num_query} of a query are "
-                        "read; shorten it, or use --long-documents windows or truncate to have its end cut"
+                        "read; shorten it, or use --long-documents windows or truncate, which cut its end off"
                     )
                     return Reading(num_query, [], False, is_query_truncated, reason)
                 if num_document_tokens > room:
@@ -94,10 +94,10 @@ class Limits:
 def limits_of(
     spec: ScorerSpec, *, num_positions: int, tokenizer_limit: int | None, num_special_tokens: int
 ) -> Limits:
-    """The limits a spec means for a model.
+    """The limits that a spec sets for a model.
 
-    `num_positions` is how many tokens the model can place, `tokenizer_limit` what its tokenizer advises;
-    the smaller is the default, the former the bound. Raises LengthUnsupported.
+    `num_positions` is how many tokens the model has positions for, `tokenizer_limit` what its tokenizer
+    advises. The smaller is the default, `num_positions` the most. Raises LengthUnsupported.
     """
     max_length = spec.max_length or min(num_positions, tokenizer_limit or num_positions)
     limits = Limits(

@@ -1,4 +1,4 @@
-"""Which sequences share a batch. A pure function of lengths and a budget; knows no tensors.
+"""Decides which sequences share a batch. A pure function of lengths and a budget; knows no tensor.
 
 A batch's cost is counted in tokens of linear work. Attention grows with the square of a sequence's
 length, so a sequence costs length + length**2 / attention_length, where attention_length is the
@@ -14,7 +14,7 @@ LOOK_AHEAD = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a sequence costs on a model. `is_padded`: all sequences of a batch cost as much as its longest."""
+    """What a sequence costs on a model; where it `is_padded`, as much as the longest of its batch."""
 
     attention_length: int
     is_padded: bool = False
@@ -24,11 +24,11 @@ class Cost:
 
 
 def pack(lengths: Sequence[int], budget: int, cost: Cost, look_ahead: int = LOOK_AHEAD) -> list[list[int]]:
-    """Group sequences into batches of at most `budget` cost; returns their indexes, batch by batch.
+    """Groups sequences into batches of at most `budget` cost; returns their indexes, batch by batch.
 
-    Within each look-ahead window sequences go longest first, equal lengths in the order given, so
-    that one batch holds similar lengths and memory peaks early. Every sequence is in exactly one batch;
-    one that alone exceeds the budget gets its own.
+    Among each `look_ahead` sequences the longest come first, equal lengths in the order given. So a batch
+    holds similar lengths, and memory use peaks early. Every sequence is in exactly one batch; one that alone
+    exceeds the budget has a batch to itself.
     """
     batches = []
     for start in range(0, len(lengths), look_ahead):

@@ -1,13 +1,13 @@
-"""Where a long document is cut into windows. Pure arithmetic on token counts."""
+"""Splits a long document into windows. Pure arithmetic on token counts."""
 
 from typing import NamedTuple
 
-from rankmill.worker.tokenize.breaks import ANYWHERE, Breaks
+from rankmill.worker.tokenize.breaks import NO_BREAKS, Breaks
 
-# How far a window's end or start may move to meet a boundary: a part of the window and of the stride. By the
-# latter two windows start at least half a stride apart.
-NEAR_OF_WINDOW = 8
-NEAR_OF_STRIDE = 4
+# A window's end or start may move to a boundary by an eighth of the window and a quarter of the stride,
+# whichever is less. Because of the second, windows start at least half a stride apart.
+REACH_OF_WINDOW = 8
+REACH_OF_STRIDE = 4
 
 
 class Window(NamedTuple):
@@ -18,18 +18,18 @@ class Window(NamedTuple):
 
 
 def reach(window: int, stride: int) -> int:
-    """How many tokens a window's end or start may move back to meet a boundary."""
-    return min(window // NEAR_OF_WINDOW, stride // NEAR_OF_STRIDE)
+    """How many tokens a window's end or start may move to a boundary."""
+    return min(window // REACH_OF_WINDOW, stride // REACH_OF_STRIDE)
 
 
-def cut_windows(num_tokens: int, window: int, stride: int, breaks: Breaks = ANYWHERE) -> list[Window]:
+def split_into_windows(num_tokens: int, window: int, stride: int, breaks: Breaks = NO_BREAKS) -> list[Window]:
     """Overlapping windows that together cover every token.
 
     A window holds `window` tokens, or fewer when a sentence or a clause ends within reach of its end. The
-    next starts so that both share `window - stride` tokens, or a little earlier, where one begins within
-    reach. The last ends with the document, and starts as early as it can, or a little later, where one
-    begins. A document that fits is one window; an empty one is one empty window.
-    Requires 1 <= stride <= window.
+    next one shares `window - stride` tokens with it, or a little more, so that it starts with a sentence or
+    clause. The last ends with the document and holds `window` tokens, or a little fewer, for the same reason.
+    A document that fits is one window; an empty one is one empty window. Raises ValueError unless 1 <= stride
+    <= window.
     """
     if not 1 <= stride <= window:
         raise ValueError(f"a stride of {stride} tokens would leave gaps between windows of {window}")

@@ -1,1 +1,4 @@
-"""What the worker needs of Celery beyond its task: its doorbell and its consumer."""
+"""The worker's side of the broker: its doorbell, its consumer, and the tasks it sends to others.
+
+Knows Celery and queues; knows no scorer, and no shard beyond how many are ready.
+"""

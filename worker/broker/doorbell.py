@@ -1,6 +1,7 @@
-"""Rings for work that nobody heard of, when this worker leaves some or finds some.
+"""Rings the doorbell: tells workers that shards are ready, when this worker leaves or finds some.
 
-Knows the broker; a doorbell carries a job's id at most, and ringing never raises: rescue rounds ring again.
+A doorbell carries at most a job's id. Ringing never raises: the next rescue round rings again. Knows the
+broker.
 """
 
 import logging
@@ -23,9 +24,7 @@ class Doorbell:
         self._app, self.queue = app, queue
 
     def ring(self, num_ready: int, job_id: int | None = None, *, only_if_silent: bool = False) -> None:
-        """Rings for `num_ready` shards. `only_if_silent` leaves a queue alone that
-        has a doorbell waiting already: it will be heard.
-        """
+        """Rings for `num_ready` shards; with `only_if_silent` only if no doorbell waits in the queue."""
         try:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0.2)

@@ -1,4 +1,4 @@
-"""Sends tasks of others, by which a job's end is told to them. Knows the broker; knows no store."""
+"""Sends the tasks that notify others of a job's end. Knows the broker; knows no store."""
 
 from celery import Celery
 from kombu.entity import Queue
@@ -12,8 +12,8 @@ from rankmill.worker.broker.loader import InstalledOnlyLoader
 
 
 def task_sender(broker: str | None) -> SendTask:
-    """Sends a task into a queue as it is; whose it is declares it. Each call opens its own connection."""
-    # An application of its own: the worker's knows one queue and sends to no other.
+    """Sends a task to a queue that its owner has declared. Each call opens its own connection."""
+    # A Celery application of its own, because the worker's knows one queue and sends to no other.
     sender = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
     sender.conf.update(celery_options(broker))
 

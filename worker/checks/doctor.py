@@ -1,4 +1,4 @@
-"""Examines a model on this machine: loads it, says what it is, scores a little and measures the speed.
+"""Examines a model on this machine: loads it, says what it is, scores a little and measures how fast.
 
 Knows the door to scorers and a few sentences; knows no store and no broker.
 """
@@ -15,7 +15,7 @@ from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.scorers.identity import spec_from_settings
 from rankmill.db.scorers.model_files import NULL_MODEL
-from rankmill.worker.checks.smoke_pairs import run_smoke_checks
+from rankmill.worker.checks.smoke_checks import run_smoke_checks
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
 from rankmill.worker.scorer.protocol import Scorer, score_once
@@ -30,7 +30,7 @@ NUM_CLAUSES = 10
 def examine(model: str | None, revision: str | None, precision: str | None, *, is_json: bool) -> int:
     """Prints what was found and returns the exit code: 3 when the model cannot be used, with the reason.
 
-    What is not named comes from the settings.
+    An argument that is None is taken from the settings.
     """
     settings = Settings()
     spec = _spec(settings, model, revision, precision)
@@ -40,12 +40,13 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
         scorer = load_scorer(spec, batch_tokens=settings.batch_tokens)
         load_s = round(time.monotonic() - started, 2)
         found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer) | _memory(scorer)
-        found["traps"] = [trap._asdict() | {"is_passed": trap.is_passed} for trap in run_smoke_checks(scorer)]
+        checks = run_smoke_checks(scorer)
+        found["traps"] = [check._asdict() | {"is_passed": check.is_passed} for check in checks]
         exit_code = EXIT_OK
     except WorkerError as error:
         found["problem"] = str(error)
         exit_code = EXIT_MISSING_PREREQUISITE
-    except Exception as error:  # a library's surprise; said in a sentence all the same
+    except Exception as error:  # whatever a library raises, a person gets a sentence
         found["problem"] = f"{type(error).__name__}: {error}"
         exit_code = EXIT_MISSING_PREREQUISITE
     lines = [json.dumps(found)] if is_json else _lines(found)
@@ -63,11 +64,11 @@ def _spec(settings: Settings, model: str | None, revision: str | None, precision
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    traps = found.pop("traps", [])
+    checks = found.pop("traps", [])
     lines = [f"{name}: {value}" for name, value in found.items()]
-    for trap in traps:
-        verdict = "passed" if trap["is_passed"] else "FAILED"
-        lines.append(f"trap {trap['language']}: {trap['name']}: {verdict}")
+    for check in checks:
+        verdict = "passed" if check["is_passed"] else "FAILED"
+        lines.append(f"smoke check {check['language']}: {check['name']}: {verdict}")
     return lines
 
 
@@ -87,7 +88,7 @@ def _facts(scorer: Scorer) -> dict[str, object]:
 
 
 def _size(spec: ScorerSpec) -> dict[str, object]:
-    """The model's dimensions, by its own configuration."""
+    """The model's dimensions, from its configuration."""
     if spec.model == NULL_MODEL:
         return {}
     from rankmill.worker.loading.checkpoint import find_checkpoint
@@ -98,8 +99,8 @@ def _size(spec: ScorerSpec) -> dict[str, object]:
 
 
 def _speed(scorer: Scorer) -> dict[str, object]:
-    """Pairs and tokens a second over a few short documents: a sign of life, not a benchmark."""
-    _score(scorer, num_pairs=2)  # the first batch pays for what is set up late
+    """Pairs and tokens a second with a few short documents: a sign of life and no benchmark."""
+    _score(scorer, num_pairs=2)  # the first batch takes longer: some things are set up late
     started = time.monotonic()
     num_tokens = _score(scorer, num_pairs=NUM_PAIRS)
     seconds = max(time.monotonic() - started, 1e-6)
@@ -107,7 +108,7 @@ def _speed(scorer: Scorer) -> dict[str, object]:
 
 
 def _memory(scorer: Scorer) -> dict[str, object]:
-    """The most memory that was needed up to here, and on a GPU what it has and what was used of it."""
+    """The most memory used so far; of a GPU also its memory, what is free of it and the most used."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found: dict[str, object] = {"memory_mib": peak // (2**20 if sys.platform == "darwin" else 2**10)}
     if scorer.facts.device == "cuda":

@@ -1,6 +1,6 @@
-"""Scores one pair again, there and then: what `rankmill explain` compares a stored score with.
+"""Scores one pair again, at once: `rankmill explain` compares a stored score with the result.
 
-A pair comes as JSON on standard input and what it gives goes as JSON to standard output. Knows no store.
+Reads the pair as JSON from standard input and writes the result as JSON to standard output. Knows no store.
 """
 
 import json
@@ -17,8 +17,8 @@ EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
 
 
 def rescore() -> int:
-    """Prints the score or the pair's failure with what computed it; the exit code is 3, and `problem` says
-    why, when the scorer cannot be had.
+    """Prints the score, or why the pair has none, and what computed it. Returns the exit code: 3 when the
+    scorer cannot be loaded; `problem` then says why.
     """
     asked = json.load(sys.stdin)
     found: dict[str, object] = {}
@@ -35,7 +35,7 @@ def rescore() -> int:
     except WorkerError as error:
         found["problem"] = str(error)
         exit_code = EXIT_MISSING_PREREQUISITE
-    except Exception as error:  # a library's surprise; said in a sentence all the same
+    except Exception as error:  # whatever a library raises, a person gets a sentence
         found["problem"] = f"{type(error).__name__}: {error}"
         exit_code = EXIT_MISSING_PREREQUISITE
     sys.stdout.write(json.dumps(found) + "\n")

@@ -30,7 +30,7 @@ from rankmill.worker.health.heap import Heap
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.watchdog import Pulse
 
-LOADING_PATIENCE = 4.0  # a model may have to be downloaded first, and no batch is finished meanwhile
+LOADING_ALLOWANCE = 4.0  # a model may have to be downloaded first, and no batch is finished meanwhile
 
 log = logging.getLogger("rankmill.worker")
 
@@ -62,7 +62,7 @@ class Drain:
         self._store, self._leases, self._scorer_cache, self._terms = store, leases, scorer_cache, terms
         self._stop, self._on_more, self._pulse = stop, on_more, pulse
         self._ends_at = time.monotonic() + terms.drain_s
-        self._fruitless: set[int] = set()  # ready shards that we cannot claim must not keep us turning
+        self._fruitless: set[int] = set()  # shards we cannot claim must not make us loop for ever
         self._report, self._timing, self._heap = DrainReport(), DrainTiming(), Heap()
         self._queue = ShardQueue(store, leases, terms.model, terms.job_id)
         self._landing = Landing(store, leases, self._report, terms.max_attempts)
@@ -74,7 +74,7 @@ class Drain:
             self._drain_scorers()
             self._report.num_left = self._queue.num_ready() if self._is_over() else 0
         except Exception as error:
-            self._leases.start_anew()  # an answer got lost: who knows what we hold
+            self._leases.start_over()  # an answer may be lost, so we cannot know what we hold
             if not isinstance(error, StoreError):
                 raise
             self._report.problem = reason_of(error)
@@ -96,14 +96,14 @@ class Drain:
     def _drain_scorer(self, scorer_id: int, spec: ScorerSpec) -> Outcome:
         if self._scorer_cache.problem_of(scorer_id) is not None:
             return Outcome.UNAVAILABLE
-        with self._pulse.working(LOADING_PATIENCE):
+        with self._pulse.working(LOADING_ALLOWANCE):
             loaded = self._scorer_cache.load(scorer_id, spec)
         if loaded is None:
             return Outcome.UNAVAILABLE
         with self._pulse.working():
             outcome = self._pipeline(loaded).run()
         if (suspicion := self._scoring.take_suspicion()) is not None:
-            self._scorer_cache.rest(scorer_id, spec, suspicion)
+            self._scorer_cache.back_off(scorer_id, spec, suspicion)
         return outcome
 
     def _pipeline(self, loaded: LoadedScorer) -> Pipeline:
@@ -155,7 +155,7 @@ class Drain:
 
     def _note_group(self) -> None:
         self._report.telemetry = self._leases.telemetry = self._timing.total
-        self._heap.tidy()
+        self._heap.trim()
 
     def _is_over(self) -> bool:
         return self._stop() or time.monotonic() >= self._ends_at

@@ -1,6 +1,6 @@
-"""Scoring what was claimed together: all of it at once, or shard by shard when that fails.
+"""Scores what was claimed together: all of it at once, or shard by shard when that fails.
 
-Knows groups and how one fails; knows neither what is claimed next nor how scores are stored.
+Joins what a scorer returns to the claims. Knows neither what is claimed next nor how scores are stored.
 """
 
 import logging
@@ -24,8 +24,10 @@ log = logging.getLogger("rankmill.worker")
 
 @dataclass(slots=True)
 class Group:
-    """Shards claimed together on their way to be scored; `error` is what went wrong in preparing them, and
-    `preparing_since` the monotonic time when their texts were there.
+    """Shards claimed together: `works` must be scored, `done` have nothing left to score.
+
+    `error` is what went wrong in preparing them, `preparing_since` the monotonic time when their texts were
+    loaded.
     """
 
     works: list[ShardWork] = field(default_factory=list)
@@ -40,12 +42,12 @@ class Group:
 
     @property
     def is_suspect(self) -> bool:
-        """A suspect is claimed alone: it is the whole group."""
+        """Whether this is a suspect, which is always claimed alone."""
         return any(claim.is_suspect for claim in self.claims)
 
 
 class Scoring:
-    """The groups of one drain. `suspicion` says why the engine itself seems broken; None if it does not."""
+    """Scores the groups of one drain. `suspicion` says why the engine itself seems broken, if it does."""
 
     def __init__(self, scorer_cache: ScorerCache, landing: Landing, pulse: Pulse) -> None:
         self._scorer_cache, self._landing, self._pulse = scorer_cache, landing, pulse
@@ -101,7 +103,7 @@ class Scoring:
         results: list[ShardResult] = []
         for work in group.works:
             try:
-                # in the thread that always prepares: a scorer promises no more than one preparing thread
+                # In the thread that always prepares, because a scorer allows only one such thread.
                 prepared = ahead.submit(loaded.scorer.prepare, [work]).result()
                 with self._pulse.scoring([work.claim]):
                     results += joined([work], loaded.scorer.score(prepared, should_stop))
@@ -116,7 +118,7 @@ class Scoring:
 
     def _failed(self, claim: Claim, error: Exception) -> None:
         self._landing.fail(claim, error)
-        # A half of what failed before says nothing new about the engine.
+        # A part of a shard that failed before says nothing new about the engine.
         if not any(_is_part_of(claim, failed) for failed in self._failed_in_a_row):
             self._failed_in_a_row.append(claim)
         if len(self._failed_in_a_row) >= MAX_FAILED_IN_A_ROW:
@@ -127,11 +129,11 @@ class Scoring:
 
     def _worked(self, loaded: LoadedScorer) -> None:
         self._failed_in_a_row.clear()
-        self._scorer_cache.works(loaded.scorer_id)
+        self._scorer_cache.note_success(loaded.scorer_id)
 
 
 def joined(works: Sequence[ShardWork], results: Sequence[PairResults | None]) -> list[ShardResult]:
-    """What a scorer gave for these shards, with their claims; without those that it has not scored whole."""
+    """What a scorer gave for these shards, with their claims; those not scored whole are left out."""
     return [
         ShardResult(
             claim=work.claim, scores=found.scores, failures=found.failures, num_tokens=found.num_tokens
@@ -142,6 +144,6 @@ def joined(works: Sequence[ShardWork], results: Sequence[PairResults | None]) ->
 
 
 def _is_part_of(claim: Claim, whole: Claim) -> bool:
-    """Whether the claim's pairs are some of those of `whole`, which was cut since, or all of them."""
+    """Whether the claim's pairs are among those of `whole`, which may have been split since."""
     is_within = whole.first_pair <= claim.first_pair and claim.end_pair <= whole.end_pair
     return claim.job_id == whole.job_id and is_within

@@ -1,6 +1,6 @@
-"""Where claims end: scores land, bad shards fail, unscored ones are released; counted and told as events.
+"""Ends claims: scores land, bad shards fail, unscored ones are released. Counts and logs each.
 
-Knows the verbs that end a claim; knows nothing of how scores come about.
+Knows the verbs that end a claim; knows nothing of how scores are made.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 class Landing:
-    """The end of every claim of one drain. May be called from several threads."""
+    """Ends the claims of one drain. Several threads may call it."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Landing:
     def land(self, engine_id: int, results: Sequence[ShardResult]) -> None:
         """Stores scores and ends their shards. A shard whose scores the store refuses fails alone.
 
-        Raises StoreError when the store cannot be reached for too long; the claims stay held then.
+        Raises StoreError when the store cannot be reached for too long; then the claims stay held.
         """
         if not results:
             return
@@ -85,7 +85,7 @@ class Landing:
             self._leases.retry_store("release", lambda: claims.release(self._store, unscored))
         except StoreError as error:
             log.error("release_failed", extra={"fields": fields | {"reason": reason_of(error)}})
-            self._leases.start_anew()
+            self._leases.start_over()
             return
         self._leases.let_go(unscored)
         with self._counting:

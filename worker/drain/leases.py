@@ -1,6 +1,7 @@
-"""A scoring process among the store's workers: registers, renews leases by a heartbeat, says farewell.
+"""A scoring process among the store's workers: registers, renews its leases by a heartbeat, says farewell.
 
-Knows which claims this process holds; knows nothing of texts, scores or queues.
+Knows which claims this process holds, and so how long trying to reach the store makes sense. Knows no text
+and no score.
 """
 
 import logging
@@ -28,8 +29,9 @@ T = TypeVar("T")
 class WorkerLeases:
     """This process's row among the workers, and its claims.
 
-    A claim whose answer got lost on the way is in the store and not here: no heartbeat extends it. A process
-    that is unsure of what it holds calls `start_anew`: the old row leaves, what it claimed is ready at once.
+    A claim whose confirmation was lost is in the store and not here, so no heartbeat extends it. A process
+    that is unsure of what it holds calls `start_over`: the old row leaves, and what it had claimed is ready
+    at once.
     """
 
     def __init__(
@@ -52,8 +54,8 @@ class WorkerLeases:
         self._held: dict[int, Claim] = {}
         self._has_landed = False
         self.telemetry: Telemetry | None = None
-        """Of the drain at work, or of the last: a heartbeat takes it to the store."""
-        self._told_telemetry: Telemetry | None = None
+        """Of the current drain, or of the last one. A heartbeat stores it."""
+        self._stored_telemetry: Telemetry | None = None
         self._believed_since = time.monotonic()
         self._is_ended = threading.Event()
         self._heartbeat = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
@@ -64,7 +66,7 @@ class WorkerLeases:
 
     @property
     def worker_id(self) -> int:
-        """This process's id among the workers; registers it at first. Raises StoreError."""
+        """This process's id among the workers; the first use registers it. Raises StoreError."""
         with self._lock:
             self._leave()
             if self._worker_id is None:
@@ -79,7 +81,7 @@ class WorkerLeases:
             return self._worker_id
 
     def hold(self, taken: Iterable[Claim], claimed_at: float) -> None:
-        """Notes claims just made; `claimed_at` is the monotonic time before the claim was asked for."""
+        """Notes new claims; `claimed_at` is the monotonic time just before the store was asked for them."""
         with self._lock:
             if not self._held:
                 self._believed_since = claimed_at
@@ -121,16 +123,16 @@ class WorkerLeases:
         workers.report_problem(self._store, self.worker_id, problem)
 
     def note_landing(self) -> None:
-        """Notes once that this process scores and lands. A note that does not get through is made again."""
+        """Notes in the store, once, that this process has landed scores. Raises StoreError."""
         if not self._has_landed:
             workers.note_landing(self._store, self.worker_id)
             self._has_landed = True
 
-    def start_anew(self) -> None:
-        """Gives up this row and all its claims; the next use registers another. Never raises StoreError."""
+    def start_over(self) -> None:
+        """Gives up this row and all its claims; the next use registers a new row. Never raises StoreError."""
         with self._lock:
             self._held.clear()
-            self._told_telemetry = None
+            self._stored_telemetry = None
             if self._worker_id is not None:
                 self._worker_id, self._leaving = None, self._worker_id
             try:
@@ -140,9 +142,9 @@ class WorkerLeases:
                 log.warning("farewell_failed", extra={"fields": fields})
 
     def end(self) -> None:
-        """Says farewell: after it, whatever this process claimed is ready for others."""
+        """Says farewell: whatever this process has claimed is then ready for others."""
         self._is_ended.set()
-        self.start_anew()
+        self.start_over()
 
     def _leave(self) -> None:
         if self._leaving is not None:
@@ -156,7 +158,7 @@ class WorkerLeases:
             try:
                 self._beat()
                 pause_s, retry_s = self._heartbeat_s, 0.0
-            except Exception as error:  # whatever it was, the next beat may get through
+            except Exception as error:  # whatever it was, the next beat may succeed
                 log.warning("heartbeat_failed", extra={"fields": {"reason": reason_of(error)}})
                 pause_s = retry_s = min(self._heartbeat_s, max(_RETRY_S, retry_s * 2))
 
@@ -165,6 +167,6 @@ class WorkerLeases:
         claims.renew(self._store, self.worker_id, self.lease_s, self.held)
         with self._lock:
             self._believed_since = max(self._believed_since, asked_at)
-        if (telemetry := self.telemetry) is not None and telemetry != self._told_telemetry:
+        if (telemetry := self.telemetry) is not None and telemetry != self._stored_telemetry:
             workers.note_telemetry(self._store, self.worker_id, telemetry)
-            self._told_telemetry = telemetry
+            self._stored_telemetry = telemetry

@@ -1,6 +1,7 @@
-"""The one scorer that is kept loaded in this process, from task to task.
+"""The one scorer that stays loaded in this process, from task to task.
 
-Knows how to load and to record what computes; a scorer that cannot be had rests for a while, ever longer.
+A scorer that cannot be loaded is left alone for a while, each time longer. Knows how to load a scorer and to
+record it in the store.
 """
 
 import logging
@@ -17,8 +18,8 @@ from rankmill.db.store.store import Store
 from rankmill.worker.drain.leases import WorkerLeases
 from rankmill.worker.scorer.protocol import Scorer
 
-FIRST_REST_S = 5.0
-MAX_REST_S = 300.0
+FIRST_BACKOFF_S = 5.0
+MAX_BACKOFF_S = 300.0
 
 log = logging.getLogger("rankmill.worker")
 
@@ -33,29 +34,31 @@ class LoadedScorer:
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _Backoff:
     problem: str
-    rest_s: float
+    pause_s: float
     until: float
 
 
 class ScorerCache:
-    """Loads scorers one at a time. Only the thread that scores calls it; others may ask `problem_of`."""
+    """Keeps one scorer. Only the thread that scores may call it; any thread may call `problem_of`."""
 
     def __init__(self, store: Store, leases: WorkerLeases, load: Callable[[ScorerSpec], Scorer]) -> None:
         self._store, self._leases, self._load_scorer = store, leases, load
         self._loaded: LoadedScorer | None = None
-        self._troubles: dict[int, _Trouble] = {}
-        self._is_told = False
+        self._backoffs: dict[int, _Backoff] = {}
+        self._is_reported = False
 
     def problem_of(self, scorer_id: int) -> str | None:
         """Why this scorer is left alone for now; None when it may be tried."""
-        trouble = self._troubles.get(scorer_id)
-        return trouble.problem if trouble and time.monotonic() < trouble.until else None
+        backoff = self._backoffs.get(scorer_id)
+        return backoff.problem if backoff and time.monotonic() < backoff.until else None
 
     def load(self, scorer_id: int, spec: ScorerSpec) -> LoadedScorer | None:
-        """The scorer, loaded and recorded, or None when it cannot be had: then its problem stands in this
-        worker's row and it rests. Raises StoreError when the store cannot be told.
+        """The scorer, loaded and recorded; None when it cannot be loaded or the store refuses it.
+
+        Then the problem is in this worker's row, and the scorer is left alone for a while. Raises StoreError
+        when the store cannot be reached.
         """
         if self._loaded and self._loaded.scorer_id == scorer_id:
             return self._loaded
@@ -66,51 +69,51 @@ class ScorerCache:
         except WeightsChanged as error:
             self._refuse(scorer_id, spec, reason_of(error, max_chars=1000))
             return None
-        except _CannotBeHad as error:
+        except _LoadingFailed as error:
             self._refuse(scorer_id, spec, str(error))
             return None
         self._leases.describe(f"{scorer.facts.device} {scorer.facts.dtype}")
         self._loaded = LoadedScorer(scorer_id, engine_id, scorer)
         return self._loaded
 
-    def rest(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
-        """Unloads the scorer, says why, and leaves it alone for a while, longer each time."""
+    def back_off(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
+        """Unloads the scorer, logs why, and leaves it alone for a while, each time longer."""
         self._loaded = None
-        last = self._troubles.get(scorer_id)
-        rest_s = min(last.rest_s * 2, MAX_REST_S) if last else FIRST_REST_S
-        self._troubles[scorer_id] = _Trouble(problem, rest_s, time.monotonic() + rest_s)
-        fields = {"model": spec.model, "problem": problem, "retry_s": rest_s}
+        last = self._backoffs.get(scorer_id)
+        pause_s = min(last.pause_s * 2, MAX_BACKOFF_S) if last else FIRST_BACKOFF_S
+        self._backoffs[scorer_id] = _Backoff(problem, pause_s, time.monotonic() + pause_s)
+        fields = {"model": spec.model, "problem": problem, "retry_s": pause_s}
         log.error("model_problem", extra={"fields": fields})
 
     def _refuse(self, scorer_id: int, spec: ScorerSpec, problem: str) -> None:
-        self.rest(scorer_id, spec, problem)
+        self.back_off(scorer_id, spec, problem)
         self._leases.report_problem(problem)
-        self._is_told = True
+        self._is_reported = True
 
-    def works(self, scorer_id: int) -> None:
-        """Notes that this scorer has scored: its trouble is over, and this worker is no lost case."""
-        self._troubles.pop(scorer_id, None)
-        self._take_back()
+    def note_success(self, scorer_id: int) -> None:
+        """Notes that this scorer has scored: it has no problem any more, and neither has this worker."""
+        self._backoffs.pop(scorer_id, None)
+        self._clear_report()
 
     def forget_all_but(self, wanted: Collection[int]) -> None:
-        """Forgets the trouble with scorers that nobody asks for any more."""
-        self._troubles = {one: trouble for one, trouble in self._troubles.items() if one in wanted}
-        if not self._troubles:
-            self._take_back()
+        """Forgets the problems of scorers that no job asks for any more."""
+        self._backoffs = {one: backoff for one, backoff in self._backoffs.items() if one in wanted}
+        if not self._backoffs:
+            self._clear_report()
 
-    def _take_back(self) -> None:
-        if self._is_told:
-            with suppress(StoreError):  # only a note; the next to score makes it again
+    def _clear_report(self) -> None:
+        if self._is_reported:
+            with suppress(StoreError):  # only a note; the next success tries again
                 self._leases.report_problem(None)
-                self._is_told = False
+                self._is_reported = False
 
     def _load(self, spec: ScorerSpec) -> Scorer:
         log.info("model_loading", extra={"fields": {"model": spec.model}})
         started = time.monotonic()
         try:
             scorer = self._load_scorer(spec)
-        except Exception as error:  # a library's surprise keeps this model from working just as well
-            raise _CannotBeHad(reason_of(error, max_chars=1000)) from error
+        except Exception as error:  # whatever a library raises, this model does not work here
+            raise _LoadingFailed(reason_of(error, max_chars=1000)) from error
         fields = {
             "model": spec.model,
             "device": scorer.facts.device,
@@ -121,5 +124,5 @@ class ScorerCache:
         return scorer
 
 
-class _CannotBeHad(Exception):
-    """Loading failed; says why."""
+class _LoadingFailed(Exception):
+    """Loading failed; the message says why."""

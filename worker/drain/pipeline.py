@@ -75,7 +75,7 @@ class Pipeline:
                 return group
             if (reason := self._reason_to_release(group)) is not None:
                 return reason
-            if not group.is_suspect:  # what is in hand beside a suspect would be lost with it
+            if not group.is_suspect:  # what is held beside a suspect would be lost with it
                 upcoming = self._ahead.submit(self._fetch.next)
             self._land(self._score(group))
             if (reason := self._reason_to_end(group)) is not None:

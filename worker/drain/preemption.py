@@ -1,7 +1,7 @@
-"""Looks out, while shards are in hand, for a reason to give them back: a pause, a cancel, an urgent job.
+"""Looks, while shards are in hand, for a reason to give them back: a pause, a cancel, a more urgent job.
 
-Runs as a thread, so that a slow store holds up no batch; the thread that scores asks it between batches.
-Knows the store's words for jobs; knows no scorer and lands nothing.
+Runs as a thread, so that a slow store delays no batch; the thread that scores asks it between batches. Knows
+jobs and priorities; knows no scorer and ends no claim.
 """
 
 import logging
@@ -23,9 +23,9 @@ log = logging.getLogger("rankmill.worker")
 
 
 class PreemptionWatch:
-    """Looks every second or so while its context lasts. What it has seen stays seen until then.
+    """Looks about every second, while its context lasts.
 
-    `in_hand` gives the claims that are held; `may_try` says of a scorer whether its shards could be had.
+    `in_hand` gives the claims that are held; `may_try` says of a scorer whether this drain could score by it.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PreemptionWatch:
     def _reason_against(self, held: Collection[Claim]) -> str | None:
         if any(claim.job_id in self._not_running for claim in held):
             return "a job was paused or cancelled"
-        # What is in hand but not at work yet waits, too.
+        # What is in hand but not being scored yet waits, too.
         waiting = [claim.priority for claim in self._in_hand()]
         if self._most_urgent is not None:
             waiting.append(self._most_urgent)
@@ -78,7 +78,7 @@ class PreemptionWatch:
         while not self._is_ended.wait(EVERY_S):
             try:
                 self.look()
-            except StoreError as error:  # landing will notice, too, and is patient
+            except StoreError as error:  # landing will meet the same error, and tries again
                 log.debug("look_failed", extra={"fields": {"reason": reason_of(error)}})
 
     def __enter__(self) -> Self:
@@ -88,5 +88,5 @@ class PreemptionWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Does not wait for a look that the store keeps waiting."""
+        """Does not wait for a look that is still waiting for the store."""
         self._is_ended.set()

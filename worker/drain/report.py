@@ -26,9 +26,11 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class DrainReport:
-    """Counts of one drain. `telemetry` leaves out loading the model; `num_lost` are shards another
-    worker had taken over by the time their scores came; `num_left` are shards still ready when the slice
-    ended or a stop was asked; `problem` is what kept this drain from going on.
+    """Counts of one drain.
+
+    `num_lost` shards had been taken over by another worker when their scores came; `num_left` were still
+    ready when the slice ended or a stop was asked. `telemetry` leaves out loading the model. `problem` is
+    what kept this drain from going on.
     """
 
     job_ids: set[int] = field(default_factory=set)

@@ -1,6 +1,6 @@
-"""Where the time of a drain goes and what is computed in it: each second of the scoring thread in one column.
+"""Measures where a drain's time goes: each second of the scoring thread is in exactly one column.
 
-Knows clocks and counts; knows nothing of what is scored.
+Also adds up what was computed. Knows clocks and counts; knows nothing of what is scored.
 """
 
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 class DrainTiming:
-    """Of one drain. Written by the thread that scores; `total` may be read by others at any time."""
+    """The times of one drain. Only the thread that scores may call it; any thread may read `total`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -25,11 +25,11 @@ class DrainTiming:
         self._since = 0.0
 
     def begin(self) -> None:
-        """From now on every second belongs to somebody."""
+        """From now on every second counts."""
         self._since = self._clock()
 
     def waited_for_group(self, preparing_since: float | None) -> None:
-        """For the next group: for the store until its texts were there, then for their tokens."""
+        """Counts the wait for a group: for the store until its texts were loaded, then for their tokens."""
         asked, now = self._since, self._clock()
         turned = now if preparing_since is None else min(max(asked, preparing_since), now)
         self._add(Telemetry(store_s=turned - asked, tokens_s=now - turned), now)
@@ -40,7 +40,7 @@ class DrainTiming:
 
     @contextmanager
     def scoring(self, scorer: Scorer) -> Iterator[None]:
-        """While this lasts the device computes."""
+        """While this lasts, the device computes."""
         self.waited_for_store()
         try:
             yield
@@ -49,7 +49,7 @@ class DrainTiming:
             self._add(replace(scorer.take_counts(), device_s=now - self._since), now)
 
     def close_group(self) -> None:
-        """A group's line is complete, and told."""
+        """Logs the group's line."""
         group, self._group = self._group, Telemetry()
         if group.num_batches:
             log.info("scored", extra={"fields": group.facts() | {"words": group.words()}})

@@ -1,6 +1,6 @@
-"""Watches another process and says when it is gone, so that nothing outlives what it belongs to.
+"""Watches another process and tells when it is gone, so that no process outlives the one it belongs to.
 
-Linux kills pool children with their parent by itself; other systems and farther relations need this.
+Linux ends pool children with their parent by itself. Other systems need this, and so do grandchildren.
 """
 
 import os
@@ -14,10 +14,10 @@ _POLL_S = 0.5
 def watch(pid: int, on_gone: Callable[[], None]) -> None:
     """Calls `on_gone` once, from a daemon thread, when process `pid` no longer lives.
 
-    A parent of ours is recognised by our getting another parent, so a reused pid does not mislead;
-    for any other process its pid is all there is to go by.
+    That our parent is gone shows in our having another parent, so a reused pid misleads nobody. Of any other
+    process only its pid can be checked.
     """
-    is_gone = _is_other_parent if os.getppid() == pid else _is_unknown
+    is_gone = _is_not_our_parent if os.getppid() == pid else _has_ended
 
     def look() -> None:
         while not is_gone(pid):
@@ -27,11 +27,11 @@ def watch(pid: int, on_gone: Callable[[], None]) -> None:
     threading.Thread(target=look, name=f"watch-{pid}", daemon=True).start()
 
 
-def _is_other_parent(pid: int) -> bool:
+def _is_not_our_parent(pid: int) -> bool:
     return os.getppid() != pid
 
 
-def _is_unknown(pid: int) -> bool:
+def _has_ended(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,6 +1,6 @@
 """How the process that scores learns that it should stop: a flag that a signal sets.
 
-The worker's parent sends `CHILD_SIGNAL` to its pool process. Knows nothing of what is being stopped.
+The worker's parent process sends `CHILD_SIGNAL` to its pool process. Knows nothing of what is being stopped.
 """
 
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 class Stop:
-    """Asked to stop or not. A plain attribute: a lock here could deadlock with the signal handler."""
+    """Whether a stop was asked. A plain attribute: a lock could deadlock with the signal handler."""
 
     def __init__(self) -> None:
         self._is_asked = False
@@ -26,7 +26,7 @@ class Stop:
         return self._is_asked
 
     def ask(self) -> None:
-        """Once or more often, it is the same."""
+        """Asks for a stop; asking again changes nothing."""
         self._is_asked = True
 
     def pause(self, seconds: float) -> None:
@@ -36,7 +36,7 @@ class Stop:
             time.sleep(min(left, _POLL_S))
 
     def listen(self) -> None:
-        """Lets `CHILD_SIGNAL` ask this flag. Does nothing outside the main thread."""
+        """Lets `CHILD_SIGNAL` set this flag. Does nothing outside the main thread."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(CHILD_SIGNAL, self._heard)
 

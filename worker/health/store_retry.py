@@ -1,6 +1,6 @@
-"""Trying again what the store refused for now: exponential pauses with jitter, until a deadline.
+"""Tries again what the store refused for now: exponential pauses with jitter, until a deadline.
 
-Knows which store errors pass by themselves; knows no verbs of the store.
+Knows which store errors pass by themselves; knows none of the store's verbs.
 """
 
 import logging
@@ -20,7 +20,7 @@ LAST_CHANCE_S = 5.0
 PASSING = (StoreBusy, StoreUnavailable)
 """What is worth trying again."""
 STORE_TROUBLE = (*PASSING, StoreFull, StoreReadOnly)
-"""What is wrong with the store itself, and not with the one thing asked of it."""
+"""What is wrong with the store itself, and not with the one call."""
 
 log = logging.getLogger("rankmill.worker")
 
@@ -30,8 +30,8 @@ T = TypeVar("T")
 def retry_store(verb: str, call: Callable[[], T], *, until: Callable[[], float], stop: Stop) -> T:
     """What `call` returns, tried again while the store is busy or away.
 
-    `until` gives the monotonic time after which trying is useless; it may move while we wait. Once asked to
-    stop, only `LAST_CHANCE_S` seconds are left. Raises the last StoreBusy or StoreUnavailable then.
+    `until` gives the monotonic time after which trying is useless; it may change while this waits. After a
+    stop only `LAST_CHANCE_S` seconds are left. Then the last StoreBusy or StoreUnavailable is raised.
     """
     pause_s, stop_by = FIRST_PAUSE_S, float("inf")
     while True:

@@ -1,6 +1,7 @@
-"""Notices a process that scores nothing any more: a pulse beats between batches, a watchdog counts silence.
+"""Notices a process that no longer scores: a pulse beats between batches, and a watchdog measures its
+silence.
 
-How long a shard or a drain takes in all does not matter, only that something goes on. Knows no store.
+It does not matter how long a shard or a drain takes, only that batches are finished. Knows no store.
 """
 
 import threading
@@ -15,32 +16,32 @@ SUSPECT_S = 60.0
 
 
 class Pulse:
-    """The sign of life of the one drain of a process. Plain attributes: beating must cost nothing."""
+    """The sign of life of a process's drain. Plain attributes, because a beat must cost nothing."""
 
     def __init__(self) -> None:
         self.num_beats = 0
-        self.patience = 0.0
-        """How many times its usual silence is allowed now; 0 while there is nothing to do."""
+        self.allowance = 0.0
+        """How many times the usual silence is allowed now; 0 while there is nothing to do."""
         self.suspects: Sequence[Claim] = ()
-        """What is being scored: to blame if nothing ever comes of it."""
+        """What is being scored, and is to blame if no batch of it is ever finished."""
 
     def beat(self) -> None:
         self.num_beats += 1
 
     @contextmanager
-    def working(self, patience: float = 1.0) -> Iterator[None]:
+    def working(self, allowance: float = 1.0) -> Iterator[None]:
         """While this lasts there must be beats."""
         self.beat()
-        before, self.patience = self.patience, patience
+        before, self.allowance = self.allowance, allowance
         try:
             yield
         finally:
             self.beat()
-            self.patience = before
+            self.allowance = before
 
     @contextmanager
     def scoring(self, claims: Sequence[Claim]) -> Iterator[None]:
-        """While this lasts, `claims` are to blame for silence."""
+        """While this lasts, `claims` are to blame for a silence."""
         self.beat()
         before, self.suspects = self.suspects, claims
         try:
@@ -64,10 +65,11 @@ class Watchdog(threading.Thread):
         poll_s = min(_POLL_S, self._hang_s / 10)
         num_seen, silent_s, looked_at = -1, 0.0, time.monotonic()
         while not self._is_ended.wait(poll_s):
-            # Time in which this thread did not run either (frozen, a sleeping laptop) is no silence.
+            # Time in which this thread did not run either (a frozen process, a sleeping laptop) does not
+            # count.
             now = time.monotonic()
             passed_s, looked_at = min(now - looked_at, 2 * poll_s), now
-            if self._pulse.num_beats != num_seen or not self._pulse.patience:
+            if self._pulse.num_beats != num_seen or not self._pulse.allowance:
                 num_seen, silent_s = self._pulse.num_beats, 0.0
                 continue
             silent_s += passed_s
@@ -76,8 +78,8 @@ class Watchdog(threading.Thread):
                 return
 
     def _allowed_s(self) -> float:
-        """A shard that lost an attempt before has less time: the one that hangs is found out by halves."""
-        allowed_s = self._hang_s * self._pulse.patience
+        """The silence allowed now; less for a suspect, as finding the pair that hangs takes several hangs."""
+        allowed_s = self._hang_s * self._pulse.allowance
         if any(claim.is_suspect for claim in self._pulse.suspects):
             return min(allowed_s, max(SUSPECT_S, self._hang_s / 5))
         return allowed_s

@@ -1,4 +1,4 @@
-"""Puts a model scorer together: files, tokenizer, weights, self-test, budgets."""
+"""Puts a model's scorer together: files, tokenizer, weights, self-test, faster layers, budgets."""
 
 import logging
 from typing import Any
@@ -12,13 +12,13 @@ from rankmill.worker.batching.limits import limits_of
 from rankmill.worker.batching.packing import Cost
 from rankmill.worker.errors import QuantizationRefused, TokenizerUnsupported
 from rankmill.worker.loading.checkpoint import Checkpoint, find_checkpoint
-from rankmill.worker.loading.compile import compile_layers
+from rankmill.worker.loading.compile_layers import compile_layers
 from rankmill.worker.loading.memory_fit import peak_bytes, tokens_within
 from rankmill.worker.loading.precision import choose_device, choose_dtype
-from rankmill.worker.loading.probes import longest_sequences
-from rankmill.worker.loading.row_trial import fewest_rows
+from rankmill.worker.loading.probes import longest_batch
+from rankmill.worker.loading.row_trial import find_min_rows
 from rankmill.worker.loading.self_test import choose_encoder
-from rankmill.worker.loading.swap_layers import lay_in_blocks, quantize
+from rankmill.worker.loading.swap_layers import block_weights, quantize
 from rankmill.worker.loading.weights import load_model, load_tokenizer, tokenizer_limit
 from rankmill.worker.model.encoders import Encoder, PackedEncoder
 from rankmill.worker.model.families import attention_length, family_of, first_position, num_positions
@@ -26,9 +26,9 @@ from rankmill.worker.model.forward import Budget, Forward
 from rankmill.worker.model.layers.blocked_linear import can_block
 from rankmill.worker.scorer.model_scorer import ModelScorer
 from rankmill.worker.tokenize.tokenizer import (
+    CachingTokenizer,
     NoTemplate,
     PairTemplate,
-    Tokenization,
     TokenizedText,
     derive_template,
 )
@@ -37,14 +37,14 @@ log = logging.getLogger("rankmill.worker")
 
 CPU_BATCH_TOKENS = 4096
 CUDA_BATCH_TOKENS = 65_536
-# A CPU claims about a shard at a time; a GPU enough for several batches.
+# On a CPU about a shard at a time; on a GPU enough for several batches.
 CPU_CLAIM_TOKENS = 65_536
 CUDA_CLAIM_BATCHES = 16
 PROBE = "What ends the contract? Either party may end it; sinon 三十日前の通知, a écrit, mit Frist."
 
 
 def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None) -> ModelScorer:
-    """Load and check everything a spec names. Raises ModelErrors."""
+    """Loads and checks all that a spec names. Raises a ModelError for whatever is wrong with the model."""
     device = choose_device(device_name)
     dtype = choose_dtype(spec.precision, device)
     checkpoint = find_checkpoint(spec)
@@ -59,21 +59,23 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
         num_special_tokens=template.num_special_tokens,
     )
     family = family_of(model)
-    tokenization = Tokenization(stock_tokenizer.backend_tokenizer, max_uncut_tokens=limits.max_uncut_tokens)
+    tokenizer = CachingTokenizer(
+        stock_tokenizer.backend_tokenizer, max_unsplit_tokens=limits.max_unsplit_tokens
+    )
     layout = Layout(template, first_position(config, family))
-    probe = tokenization.encode({0: PROBE})[0]
+    probe = tokenizer.encode({0: PROBE})[0]
     encoder = choose_encoder(model, family, layout, probe, limits.max_length)
-    del model  # the stock modules hold weights that the encoder is about to lay otherwise
+    del model  # the stock modules hold weights that the encoder is about to store in another form
     is_int8 = spec.precision is Precision.INT8
     if is_int8 and (difference := quantize(encoder, layout, probe, limits.max_length)) is not None:
         raise QuantizationRefused(spec.model, difference)
     if not is_int8 and can_block(device, dtype):
-        lay_in_blocks(encoder, layout, probe, limits.max_length, dtype)
+        block_weights(encoder, layout, probe, limits.max_length, dtype)
     if isinstance(encoder, PackedEncoder):
         if device.type == "cuda":
             compile_layers(encoder, layout, probe, limits.max_length, dtype, batch_tokens)
         else:
-            encoder.least_rows = fewest_rows(encoder.modules_of_rows(), dtype)
+            encoder.min_rows = find_min_rows(encoder.row_modules(), dtype)
     budget_tokens = batch_tokens or _fitting_batch_tokens(encoder, layout, probe, limits.max_length, device)
     cost = Cost(attention_length(config), encoder.is_padded)
     facts = EngineFacts(
@@ -100,12 +102,12 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     return ModelScorer(
         facts=facts,
         claim_tokens=CUDA_CLAIM_BATCHES * budget_tokens if is_cuda else CPU_CLAIM_TOKENS,
-        tokenization=tokenization,
+        tokenizer=tokenizer,
         limits=limits,
         layout=layout,
         forward=Forward(encoder, cost, Budget(budget_tokens)),
         device=device,
-        make_exact=None if dtype == torch.float32 else encoder.exact,
+        make_fp32=None if dtype == torch.float32 else encoder.in_fp32,
     )
 
 
@@ -120,14 +122,14 @@ def _template(checkpoint: Checkpoint, tokenizer: Any) -> PairTemplate:
 def _fitting_batch_tokens(
     encoder: Encoder, layout: Layout, probe: TokenizedText, max_length: int, device: torch.device
 ) -> int:
-    """As large as pays: a CPU's caches like small batches, a GPU large ones within half its free memory."""
+    """The fastest: for a CPU's caches small batches, for a GPU large ones, in half its free memory."""
     if device.type != "cuda":
         return CPU_BATCH_TOKENS
 
-    def needs(num_tokens: int) -> tuple[int, int]:
-        batch = longest_sequences(layout, probe, max_length, num_tokens)
+    def measure(num_tokens: int) -> tuple[int, int]:
+        batch = longest_batch(layout, probe, max_length, num_tokens)
         return batch.num_tokens, peak_bytes(encoder, batch, device)
 
-    torch.cuda.empty_cache()  # trials left something there that is free
+    torch.cuda.empty_cache()  # the trials before left cached memory that is free
     free_bytes, _ = torch.cuda.mem_get_info(device)
-    return tokens_within(free_bytes // 2, CUDA_BATCH_TOKENS, needs)
+    return tokens_within(free_bytes // 2, CUDA_BATCH_TOKENS, measure)

@@ -1,7 +1,7 @@
-"""A model's files: found, checked and digested before anything of them is loaded.
+"""A model's files: found, checked and digested before any of them is loaded.
 
-Refuses what must not or cannot be read here: pickles, code, decoders, more than one label, other files.
-Knows files and JSON, no tensors.
+Refuses what must not or cannot be used here: pickles, code, decoders, models with several labels, files that
+differ from the job's. Knows files and JSON; knows no tensor.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from rankmill.worker.errors import (
     ArchitectureUnsupported,
     BrokenWeights,
     DecoderUnsupported,
+    FilesMismatch,
     ModelNotFound,
     NotACrossEncoder,
     NotAModel,
-    OtherFiles,
     PickleWeightsOnly,
     RemoteCodeRefused,
 )
@@ -42,13 +42,13 @@ TOKENIZER_FILES = (
     "merges.txt",
 )
 WANTED = (CONFIG, WEIGHTS, WEIGHTS_INDEX, "model-*.safetensors", *TOKENIZER_FILES)
-MAX_JSON_BYTES = 2**24  # of a config or an index of weights; the largest known have a few hundred thousand
+MAX_JSON_BYTES = 2**24  # of a config or an index of weights; the largest known have a few hundred kilobytes
 CLASSIFIER = "ForSequenceClassification"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model's files in one directory, checked. `model` is the name it was asked for by."""
+    """A model's checked files in one directory. `model` is the name that the job gave."""
 
     model: str
     directory: Path
@@ -58,7 +58,7 @@ class Checkpoint:
     def weights_digest(self) -> str:
         """SHA-256 over the names and contents of the weight files and of the config.
 
-        The config decides scores as the weights do: the kind of activation, the pooling, the reach of
+        The config decides scores as much as the weights: the activation function, the pooling, the range of
         local attention.
         """
         return _digest([self.directory / CONFIG, *self.weights])
@@ -70,9 +70,9 @@ class Checkpoint:
 
 
 def find_checkpoint(spec: ScorerSpec) -> Checkpoint:
-    """The files of a scorer's model, fetched from the hub where they are not here yet.
+    """The files of a scorer's model, fetched from the hub if they are not here yet.
 
-    Raises the ModelErrors of whatever is wrong with them.
+    Raises a ModelError for whatever is wrong with them.
     """
     directory = model_directory(spec.model)
     if directory is None:
@@ -80,7 +80,7 @@ def find_checkpoint(spec: ScorerSpec) -> Checkpoint:
     if not (directory / CONFIG).is_file():
         raise NotAModel(spec.model, CONFIG)
     if spec.files_digest is not None and (found := files_digest(directory)) != spec.files_digest:
-        raise OtherFiles(spec.model, spec.files_digest, found)
+        raise FilesMismatch(spec.model, spec.files_digest, found)
     config = _read_json(spec.model, directory / CONFIG)
     _check_config(spec.model, config)
     tokenizer_config = directory / "tokenizer_config.json"
@@ -90,7 +90,7 @@ def find_checkpoint(spec: ScorerSpec) -> Checkpoint:
 
 
 def _fetch(model: str, revision: str | None) -> Path:
-    """The directory of a hub model's files. HF_HUB_OFFLINE and the hub's cache work as everywhere."""
+    """The directory of a hub model's files. HF_HUB_OFFLINE and the hub's cache work as usual."""
     if model.startswith((".", "/", "~")):
         raise ModelNotFound(model, revision, "there is no such directory")
     from huggingface_hub import snapshot_download
@@ -120,7 +120,7 @@ def _check_config(model: str, config: Mapping[str, Any]) -> None:
 
 
 def _is_decoder(model_type: str, architecture: str) -> bool:
-    """Whether a model reads from left to right only: transformers knows no masked form of it."""
+    """Whether a model reads from left to right only: its type has no masked language model."""
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,

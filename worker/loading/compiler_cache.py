@@ -1,7 +1,7 @@
-"""Where PyTorch's compiler keeps what it makes: programs and pickles, which it runs when it finds them again.
+"""Where PyTorch's compiler caches programs and pickles, which it runs when it finds them again.
 
-Left to itself it takes a folder below /tmp whose name everybody knows and may take first, and sets that in
-the environment as soon as it is imported.
+By default it uses a folder below /tmp whose name anybody can predict and create first, and sets that in the
+environment as soon as it is imported.
 """
 
 import logging
@@ -20,29 +20,31 @@ OWN_CHOICE = "torchinductor_"
 
 
 @cache
-def use_own_folder() -> TemporaryDirectory[str] | None:
-    """The folder that was chosen, if nobody else can write to it; else a new one, which goes when the process
-    ends. Once and for all in a process: compilers do not look at their settings again.
+def use_private_folder() -> TemporaryDirectory[str] | None:
+    """Lets compilers use the folder that the user chose, if nobody else can write to it; otherwise a new one.
+
+    Returns the new one, which is removed when the process ends. Decided once for a process, because compilers
+    do not look at their settings again.
     """
     chosen = os.environ.get(SETTING, "")
     folder = Path(chosen).resolve()
     is_chosen = bool(chosen) and not Path(chosen).name.startswith(OWN_CHOICE)
-    if is_chosen and _is_ours_alone(folder):
-        _name(folder)
+    if is_chosen and _is_private(folder):
+        _set_folder(folder)
         return None
     if is_chosen:
         log.warning("compiler_folder_refused", extra={"fields": {"setting": SETTING, "folder": chosen}})
     made = TemporaryDirectory(prefix="rankmill-compiled-")
-    _name(Path(made.name))
+    _set_folder(Path(made.name))
     return made
 
 
-def _name(folder: Path) -> None:
+def _set_folder(folder: Path) -> None:
     os.environ[SETTING] = str(folder)
     os.environ[GPU_SETTING] = str(folder / "triton")
 
 
-def _is_ours_alone(folder: Path) -> bool:
+def _is_private(folder: Path) -> bool:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()

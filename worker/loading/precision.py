@@ -1,4 +1,4 @@
-"""Which device and number format to compute with, from what was asked and what is there."""
+"""Chooses the device and the number format, from what was asked for and what there is."""
 
 import platform
 from pathlib import Path
@@ -13,7 +13,7 @@ BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device asked for, else CUDA where there is one, else the CPU. Raises DeviceUnavailable."""
+    """The device asked for; by default CUDA where there is one, else the CPU. Raises DeviceUnavailable."""
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -31,7 +31,7 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """The number format a precision class means on a device; weights that are quantised are loaded in fp32.
+    """The number format that a precision class means on a device. For int8, weights are loaded in fp32.
 
     Raises PrecisionUnsupported.
     """
@@ -39,7 +39,7 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         case Precision.FP32:
             return torch.float32
         case Precision.FP16:
-            # On a CPU half precision is emulated: many times slower than fp32, and less exact.
+            # A CPU emulates half precision: many times slower than fp32, and less exact.
             if device.type == "cpu":
                 raise PrecisionUnsupported(precision.value, "the CPU")
             return torch.float16
@@ -57,7 +57,7 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 def check_int8(device: torch.device) -> None:
-    """Raises PrecisionUnsupported where 8-bit integers are not multiplied."""
+    """Raises PrecisionUnsupported where 8-bit integers cannot be multiplied."""
     if device.type != "cpu":
         raise PrecisionUnsupported(Precision.INT8.value, "a GPU")
     if not can_quantize():

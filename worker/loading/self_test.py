@@ -1,6 +1,6 @@
-"""Start-up check: the fast path against plain runs of the same model, one sequence at a time.
+"""Compares the fast path with plain runs of the same model, one sequence at a time, when a model is loaded.
 
-A fast path that disagrees is never used: the next one is tried, and padding is the last.
+A fast path that gives other logits is never used: the next one is tried, and in the end padding.
 """
 
 import logging
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rankmill.worker.batching.layout import Batch, Layout
-from rankmill.worker.loading.probes import agrees, probe_batch
+from rankmill.worker.loading.probes import are_close, probe_batch
 from rankmill.worker.model.attention.choice import kernels_for
 from rankmill.worker.model.attention.packed import PACKED_ATTENTION, register_packed_attention
 from rankmill.worker.model.attention.varlen import use_flash
@@ -25,10 +25,10 @@ log = logging.getLogger("rankmill.worker")
 def choose_encoder(
     model: nn.Module, family: Family | None, layout: Layout, probe: TokenizedText, max_length: int
 ) -> PackedEncoder | PaddedEncoder:
-    """The fastest encoder that agrees with the stock model on sequences made of the probe's tokens."""
+    """The fastest encoder whose logits agree with the stock model's on sequences of the probe's tokens."""
     parameter = next(model.parameters())
     device, dtype = parameter.device, parameter.dtype
-    use_flash(None)  # a model before may have left another, and the stock model shall not be computed by it
+    use_flash(None)  # an earlier model may have left another, which must not compute the stock model
     if family is None:
         log.warning("padded_model", extra={"fields": {"model_class": type(model).__name__}})
         return PaddedEncoder(model, device)
@@ -48,7 +48,7 @@ def choose_encoder(
                 raise
             log.warning("fast_path_failed", extra={"fields": {**fields, "error": str(error)[:300]}})
             continue
-        if agrees(found, expected, dtype):
+        if are_close(found, expected, dtype):
             return encoder
         difference = float((found - expected).abs().max())
         log.warning("fast_path_disagrees", extra={"fields": {**fields, "difference": difference}})

@@ -1,6 +1,6 @@
-"""Layers that compute faster in the place of linear ones, checked by what becomes of the logits.
+"""Replaces an encoder's linear layers by faster ones, and checks what that does to logits.
 
-Exchanges all of an encoder's but its head's. Knows encoders and linear layers, not pairs.
+Replaces all but those of the head. Knows encoders and linear layers; knows no pair.
 """
 
 from collections.abc import Callable
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from rankmill.worker.batching.layout import Batch, Layout
-from rankmill.worker.loading.probes import probe_batch, stays
-from rankmill.worker.model.attention.choice import multiplies_bf16_blocks
-from rankmill.worker.model.attention.query_blocks import by_query_blocks_in_bf16
+from rankmill.worker.loading.probes import keeps_logits, probe_batch
+from rankmill.worker.model.attention.choice import has_bf16_without_amx
+from rankmill.worker.model.attention.query_blocks import query_blocks_in_bf16
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 from rankmill.worker.model.layers.int8 import QuantizedLinear
 from rankmill.worker.tokenize.tokenizer import TokenizedText
 
-# A trained model's logits on trial pairs were seen to move by a fifth of this, a random one's by half of it.
+# A trained model's logits on probes were seen to move by a fifth of this, a random model's by half of it.
 INT8_TOLERANCE = 0.5
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -27,44 +27,46 @@ Layer = TypeVar("Layer", bound=nn.Module)
 def quantize(
     encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
 ) -> float | None:
-    """Has linear layers multiply integers; their fp32 weights go. Returns by how much logits then differ if
-    that is too much. Attention is then bf16's where that is faster.
+    """Replaces linear layers by int8 ones and frees their fp32 weights; attention runs in bf16 where that is
+    faster.
+
+    Returns None, or by how much logits then differ if that is too much.
     """
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)
-    if isinstance(encoder, PackedEncoder) and multiplies_bf16_blocks():
+    if isinstance(encoder, PackedEncoder) and has_bf16_without_amx():
         _attend_in_bf16(encoder, batch, expected)
-    exchange(encoder.layers, nn.Linear, QuantizedLinear)
+    swap(encoder.layers, nn.Linear, QuantizedLinear)
     difference = float((encoder.logits(batch) - expected).abs().max())
     return None if difference <= INT8_TOLERANCE * max(1.0, float(expected.abs().max())) else difference
 
 
 def _attend_in_bf16(encoder: PackedEncoder, batch: Batch, expected: Tensor) -> None:
     kernel = encoder.kernel
-    encoder.kernel = by_query_blocks_in_bf16
-    if not stays(encoder, batch, expected, torch.bfloat16, "bf16 attention"):
+    encoder.kernel = query_blocks_in_bf16
+    if not keeps_logits(encoder, batch, expected, torch.bfloat16, "bf16 attention"):
         encoder.kernel = kernel
 
 
-def lay_in_blocks(
+def block_weights(
     encoder: PackedEncoder | PaddedEncoder,
     layout: Layout,
     probe: TokenizedText,
     max_length: int,
     dtype: torch.dtype,
 ) -> None:
-    """Has linear layers read their weights in blocks, unless that fails or logits then differ."""
+    """Lets linear layers store their weights in blocks, unless that fails or changes logits."""
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)
-    exchange(encoder.layers, nn.Linear, BlockedLinear)
-    if not stays(encoder, batch, expected, dtype, "blocks"):
-        exchange(encoder.layers, BlockedLinear, BlockedLinear.plain)
+    swap(encoder.layers, nn.Linear, BlockedLinear)
+    if not keeps_logits(encoder, batch, expected, dtype, "blocks"):
+        swap(encoder.layers, BlockedLinear, BlockedLinear.plain)
 
 
-def exchange(module: nn.Module, kind: type[Layer], stand_in: Callable[[Layer], nn.Module]) -> None:
-    """Puts a stand-in in the place of every layer of a kind below `module`.
+def swap(module: nn.Module, kind: type[Layer], replacement: Callable[[Layer], nn.Module]) -> None:
+    """Replaces every layer of a kind below `module`.
 
-    One by one, so that the weights of each are let go before the next one's are laid.
+    One by one, so that the weights of each are freed before those of the next are made.
     """
     places = [
         (parent, name)
@@ -73,4 +75,4 @@ def exchange(module: nn.Module, kind: type[Layer], stand_in: Callable[[Layer], n
         if isinstance(child, kind)
     ]
     for parent, name in places:
-        setattr(parent, name, stand_in(getattr(parent, name)))
+        setattr(parent, name, replacement(getattr(parent, name)))

@@ -1,6 +1,6 @@
-"""Real loading: a checked checkpoint's tokenizer and model through transformers' Auto classes.
+"""Loads a checkpoint's tokenizer and model by transformers' Auto classes.
 
-Safetensors only, no remote code, nothing fetched.
+Only safetensors; no remote code; fetches nothing.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from rankmill.worker.errors import ArchitectureUnsupported, BrokenWeights, Token
 from rankmill.worker.loading.checkpoint import Checkpoint
 from rankmill.worker.model.out_of_memory import is_out_of_memory
 
-# Tokenizers without a limit say so with a number of this kind.
+# Tokenizers without a limit give a number larger than this.
 NO_LIMIT = 10**9
 
 
@@ -34,7 +34,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
 
 
 def tokenizer_limit(tokenizer: Any) -> int | None:
-    """How many tokens the tokenizer advises for one sequence, if it says so."""
+    """The most tokens that the tokenizer advises for one sequence; None when it advises nothing."""
     limit = int(tokenizer.model_max_length)
     return limit if limit < NO_LIMIT else None
 
@@ -57,7 +57,7 @@ def load_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype)
         raise BrokenWeights(checkpoint.model, " ".join(str(error).split())[:300]) from error
     except (ValueError, KeyError) as error:
         raise ArchitectureUnsupported(checkpoint.model, str(checkpoint.config.get("model_type"))) from error
-    # A head that is not in the files would be filled with random numbers, and score without complaint.
+    # A head that is not in the files would be filled with random numbers, and nothing would show it.
     if missing := sorted(report["missing_keys"]):
         raise BrokenWeights(checkpoint.model, f"they lack {', '.join(missing[:3])}")
     assert isinstance(model, torch.nn.Module)

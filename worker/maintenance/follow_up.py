@@ -1,7 +1,7 @@
 """Follow-up rounds: jobs that ended are published, and whoever asked is notified.
 
-A thread of every worker's parent process beside its rescue rounds, which the publication of a million pairs
-must not hold up; any number at once is harmless. Knows no scorer.
+They run as a thread of their own in every worker's parent process, because publishing a million pairs must
+not delay the rescue rounds. Any number at once is harmless. Knows the store's verbs; knows no scorer.
 """
 
 import logging
@@ -21,15 +21,15 @@ class FollowUpRounds(Periodic):
     """As often as rescue rounds."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        super().__init__("settling", settings.rescue_s, failure="settling_failed")
-        self._store, self._tellers = store, notifiers_of(settings, task_sender(settings.broker))
+        super().__init__("follow-up", settings.rescue_s, failure="settling_failed")
+        self._store, self._notifiers = store, notifiers_of(settings, task_sender(settings.broker))
 
     def round(self) -> None:
-        """One round. Raises StoreError."""
+        """Publishes and notifies what is due. Raises StoreError."""
         try:
             self._publish()
         finally:
-            self._tell()
+            self._notify()
 
     def _publish(self) -> None:
         for published in publish_due(self._store):
@@ -43,10 +43,10 @@ class FollowUpRounds(Periodic):
             }
             log.info("published", extra={"fields": fields})
 
-    def _tell(self) -> None:
-        for told in notify_due(self._store, self._tellers):
-            fields: dict[str, object] = {"kind": told.notification.kind, "job_id": told.notification.job_id}
-            if told.problem is None:
+    def _notify(self) -> None:
+        for done in notify_due(self._store, self._notifiers):
+            fields: dict[str, object] = {"kind": done.notification.kind, "job_id": done.notification.job_id}
+            if done.problem is None:
                 log.info("told", extra={"fields": fields})
             else:
-                log.warning("not_told", extra={"fields": fields | {"reason": told.problem}})
+                log.warning("not_told", extra={"fields": fields | {"reason": done.problem}})

@@ -1,6 +1,6 @@
-"""Something done at once and then every so many seconds, in a thread that no error ends.
+"""A thread that does something at once and then every so many seconds, and that no error ends.
 
-Knows nothing of what is done.
+Knows nothing of what it does.
 """
 
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 class Periodic(threading.Thread):
-    """A round at once, then one every `every_s` seconds or so; `failure` is the event of one that failed."""
+    """A round at once, then one about every `every_s` seconds. `failure` is the event of a failed round."""
 
     def __init__(self, name: str, every_s: float, failure: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -25,11 +25,11 @@ class Periodic(threading.Thread):
         self._is_ended = False
 
     def round(self) -> None:
-        """One round. May raise StoreError."""
+        """Does what is due. May raise StoreError."""
         raise NotImplementedError
 
     def end(self) -> None:
-        """No further round starts. Safe in a signal handler, so it takes no lock."""
+        """Starts no further round. Safe in a signal handler: it takes no lock."""
         self._is_ended = True
 
     def run(self) -> None:

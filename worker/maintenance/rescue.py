@@ -1,7 +1,8 @@
-"""Rescue rounds: shards of silent workers become ready again, and ready shards nobody heard of are rung for.
+"""Rescue rounds: shards of silent workers become ready again, and a doorbell is rung for shards that are
+ready.
 
-Runs as a thread of every worker's parent process, whether or not anything else does; any number at once is
-harmless. Knows the store's verbs and a doorbell; knows no scorer.
+They run as a thread of every worker's parent process. Any number at once is harmless. Knows the store's verbs
+and a doorbell; knows no scorer.
 """
 
 import logging
@@ -17,7 +18,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 class RescueRounds(Periodic):
-    """A round at once, then one every `rescue_s` seconds or so. No error ends it."""
+    """Rescues for all jobs and rings for ready shards of `model`, or of `job_id` alone."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class RescueRounds(Periodic):
         self._max_attempts = max_attempts
 
     def round(self) -> None:
-        """One round. Raises StoreError."""
+        """Rescues, and rings if shards are ready. Raises StoreError."""
         expired = rescue_silent(self._store, self._max_attempts)
         rescued = total(expired, rescue_orphans(self._store, self._max_attempts))
         if rescued != NOTHING:

@@ -23,7 +23,7 @@ class SpanRounds(Periodic):
         self._slicer = partial(slice_pairs, shard_tokens=settings.shard_tokens)
 
     def round(self) -> None:
-        """One round. Raises StoreError."""
+        """Takes every open request one step further. Raises StoreError."""
         for job_id in open_requests(self._store, self._model):
             if self._is_ended:
                 return

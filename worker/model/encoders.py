@@ -1,6 +1,6 @@
-"""From a batch to logits: the forward pass, padding-free where the model's family allows it.
+"""From a batch to logits: the forward pass, without padding where the model's family allows it.
 
-The only place that runs a model. Knows batches, not texts, pairs or shards.
+The only place that runs a model. Knows batches; knows no text and no pair.
 """
 
 import copy
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from rankmill.worker.batching.layout import Batch
-from rankmill.worker.model.attention.packed import Kernel, Segments, find_runs, run_by_run
+from rankmill.worker.model.attention.packed import Kernel, Segments, dense_by_length, find_runs
 from rankmill.worker.model.families import Family, pool
-from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS, by_few_rows, enough_rows
+from rankmill.worker.model.layers.batch_invariance import CPU_SAFE_ROWS, in_row_blocks, rows_to_compute
 from rankmill.worker.model.layers.packed import AfterAttention, PackedLayer, after_attention
 from rankmill.worker.model.layers.shortcuts import with_shortcuts
 
@@ -28,7 +28,7 @@ class Encoder(Protocol):
         """Float32 logits on the device, in the batch's order. Does not wait for the device."""
 
     def num_computed_tokens(self, batch: Batch) -> int:
-        """How many tokens go through the model for this batch: its own, and padding or idle ones."""
+        """How many tokens the model computes for this batch: its own, and padding or filler."""
 
 
 class PackedEncoder:
@@ -38,7 +38,7 @@ class PackedEncoder:
 
     def __init__(self, model: nn.Module, family: Family, kernel: Kernel, device: torch.device) -> None:
         self.kernel = kernel
-        self.least_rows = CPU_LEAST_ROWS
+        self.min_rows = CPU_SAFE_ROWS
         self._config: Any = model.config
         self._family = family
         stock = getattr(model, family.base)
@@ -52,9 +52,9 @@ class PackedEncoder:
     def logits(self, batch: Batch) -> Tensor:
         flat = upload(batch, self._device)
         num_tokens = batch.num_tokens
-        # On a CPU idle tokens follow the others; nobody attends to them.
-        num_idle = self.num_computed_tokens(batch) - num_tokens
-        rows = pad(flat[: 3 * num_tokens].view(3, 1, num_tokens), (0, num_idle))
+        # On a CPU filler tokens may follow the others; no token attends to them.
+        num_filler = self.num_computed_tokens(batch) - num_tokens
+        rows = pad(flat[: 3 * num_tokens].view(3, 1, num_tokens), (0, num_filler))
         bounds = flat[3 * num_tokens :]
         lengths = batch.lengths.tolist()
         segments = Segments(bounds, find_runs(lengths), max(lengths), self.kernel)
@@ -66,10 +66,10 @@ class PackedEncoder:
             pooled = hidden[0].float()
         else:
             pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
-        return by_few_rows(self._head, pooled).reshape(-1)
+        return in_row_blocks(self._head, pooled).reshape(-1)
 
-    def modules_of_rows(self) -> Iterator[nn.Module]:
-        """What computes every token's row: all of the base but a pooler."""
+    def row_modules(self) -> Iterator[nn.Module]:
+        """The modules that compute every token's row: all of the base model but a pooler."""
         for name, part in self._base.named_children():
             if name != "pooler":
                 yield from part.modules()
@@ -77,25 +77,25 @@ class PackedEncoder:
     def num_computed_tokens(self, batch: Batch) -> int:
         if self._device.type != "cpu":
             return batch.num_tokens
-        return enough_rows(batch.num_tokens, self.least_rows)
+        return rows_to_compute(batch.num_tokens, self.min_rows)
 
-    def compute_after_attention_by(self, way: AfterAttention) -> None:
-        """Has every layer but the last compute in this way what follows attention."""
+    def use_after_attention(self, function: AfterAttention) -> None:
+        """Lets every layer but the last compute what follows attention by this function."""
         for layer in self.layers.modules():
             if isinstance(layer, PackedLayer):
-                layer.after_attention = way
+                layer.after_attention = function
 
-    def exact(self) -> "PackedEncoder":
-        """The same model in fp32, on the same device, for what half precision cannot hold."""
+    def in_fp32(self) -> "PackedEncoder":
+        """The same model in fp32, on the same device, for numbers that half precision cannot hold."""
         twin = copy.deepcopy(self)
-        twin.kernel, twin.least_rows = run_by_run, CPU_LEAST_ROWS
-        twin.compute_after_attention_by(after_attention)
+        twin.kernel, twin.min_rows = dense_by_length, CPU_SAFE_ROWS
+        twin.use_after_attention(after_attention)
         twin._base.float()
         return twin
 
 
 class PaddedEncoder:
-    """Runs any sequence classifier the ordinary way: rows padded to the batch's longest."""
+    """Runs any sequence classifier the ordinary way: sequences padded to the batch's longest."""
 
     is_padded = True
 
@@ -125,13 +125,13 @@ class PaddedEncoder:
     def num_computed_tokens(self, batch: Batch) -> int:
         return len(batch.indexes) * int(batch.lengths.max())
 
-    def exact(self) -> "PaddedEncoder":
-        """The same model in fp32, on the same device, for what half precision cannot hold."""
+    def in_fp32(self) -> "PaddedEncoder":
+        """The same model in fp32, on the same device, for numbers that half precision cannot hold."""
         return PaddedEncoder(copy.deepcopy(self._model).float(), self._device)
 
 
 def layers_of(base: Any) -> nn.Module:
-    """An encoder's layers, without a pooler beside them, which is of the head."""
+    """An encoder's layers, without the pooler that may stand beside them: that belongs to the head."""
     layers: nn.Module = getattr(base, "encoder", base)
     return layers
 
@@ -143,12 +143,12 @@ def pinned(batch: Batch) -> Batch:
 
 
 def upload(batch: Batch, device: torch.device) -> Tensor:
-    """The batch's numbers on the device, in one copy; from pinned memory nobody waits for it."""
+    """The batch's numbers on the device, in one copy. From pinned memory nobody waits for it."""
     return torch.from_numpy(batch.flat).to(device, non_blocking=True)
 
 
 def keep_last_layer_fp32(model: nn.Module) -> None:
-    """Compute the layer that gives the logit in fp32, so that logits are not rounded to half precision."""
+    """Lets the layer that gives the logit compute in fp32: half precision would round logits."""
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
     for linear in linears:
         if linear.out_features == 1 and linear.weight.dtype != torch.float32:

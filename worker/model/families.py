@@ -1,6 +1,6 @@
-"""What differs between model families that can be read without padding: base, positions, pooling, head.
+"""What differs between the model families that run without padding: base, positions, pooling, head.
 
-Every other sequence classifier of one label runs padded. Knows modules, not batches.
+Every other sequence classifier of one label runs padded. Knows modules; knows no batch.
 """
 
 import copy
@@ -18,9 +18,9 @@ Head = Callable[[Tensor], Tensor]
 class Family:
     """How to reach a family's parts.
 
-    `base` is the encoder's attribute; `head` makes a function from one pooled row per sequence to its
-    logit; `is_offset` says that positions count from the padding id + 1; `has_bert_layers` that its layers
-    are laid out as BERT's.
+    `base` is the encoder's attribute. `head` makes a function from one pooled row per sequence to its logit.
+    `is_offset` says that positions count from the padding id + 1, `has_bert_layers` that its layers are made
+    as BERT's.
     """
 
     base: str
@@ -47,7 +47,7 @@ def _modernbert_head(model: Any) -> Head:
 
 
 def _in_fp32(module: nn.Module) -> Any:
-    """A copy in fp32: a head is cheap, and logits rounded to half precision tie."""
+    """A copy in fp32: a head is cheap, and logits rounded to half precision would tie."""
     return copy.deepcopy(module).float()
 
 
@@ -75,7 +75,7 @@ def first_position(config: Any, family: Family | None) -> int:
 
 
 def num_positions(config: Any) -> int:
-    """How many tokens of one sequence the model can place."""
+    """How many tokens of one sequence the model has positions for."""
     offset_types = ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer")
     positions = int(getattr(config, "max_position_embeddings", 0) or 512)
     return positions - int(config.pad_token_id) - 1 if config.model_type in offset_types else positions

@@ -1,6 +1,6 @@
-"""Runs batches one after another and lives through the device running out of memory.
+"""Runs batches one after another, and goes on when the device runs out of memory.
 
-Knows batches and an encoder; knows nothing of pairs and shards.
+Knows batches and an encoder; knows no pair.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger("rankmill.worker")
 
 
 class Budget:
-    """The cost a batch may have: halved when memory ran out, then slowly back to where it was."""
+    """The cost that a batch may have: halved when memory runs out, then slowly raised to where it was."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
@@ -37,18 +37,16 @@ class Budget:
         self.tokens = min(self._full, self.tokens + max(1, self._full // 200))
 
 
-class Ran(NamedTuple):
-    """Logits by sequence index, NaN where there is none; reasons of those that cannot be had; and which
-    were not run because a stop was asked.
-    """
+class ForwardResult(NamedTuple):
+    """Logits by sequence index, NaN where there is none; why some have none; which a stop left out."""
 
     logits: NDArray[np.float32]
     reasons: dict[int, str]
-    left: Collection[int]
+    not_run: Collection[int]
 
 
 class Forward:
-    """Logits of batches; the device is waited for once, at the end. `counts` sums up what was computed."""
+    """Computes batches; waits for the device once, at the end. `counts` sums up what was computed."""
 
     def __init__(self, encoder: Encoder, cost: Cost, budget: Budget) -> None:
         self.encoder = encoder
@@ -56,8 +54,10 @@ class Forward:
         self.budget = budget
         self.counts = Telemetry()
 
-    def run(self, batches: Sequence[Batch], num_sequences: int, should_stop: Callable[[], bool]) -> Ran:
-        """Runs batch after batch until `should_stop` says yes between two of them."""
+    def run(
+        self, batches: Sequence[Batch], num_sequences: int, should_stop: Callable[[], bool]
+    ) -> ForwardResult:
+        """Runs batch after batch, until `should_stop` says yes between two of them."""
         logits = np.full(num_sequences, np.nan, np.float32)
         reasons: dict[int, str] = {}
         done: list[tuple[Batch, Tensor]] = []
@@ -83,7 +83,7 @@ class Forward:
         if done:
             order = np.concatenate([np.asarray(batch.indexes) for batch, _ in done])
             logits[order] = torch.cat([found for _, found in done]).cpu().numpy()
-        return Ran(logits, reasons, {index for batch in waiting for index in batch.indexes})
+        return ForwardResult(logits, reasons, {index for batch in waiting for index in batch.indexes})
 
     def _count(self, batch: Batch) -> None:
         self.counts += Telemetry(
@@ -112,8 +112,8 @@ class Forward:
                     }
                 },
             )
-        # Only here, when the exception and the tensors it held are gone, is there something to give back.
+        # Memory can be given back only here, when the exception and the tensors it held are gone.
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
-        heap.give_back()
+        heap.trim()
         return None

@@ -1,4 +1,4 @@
-"""Whether an error says that a device's memory holds no more."""
+"""Tells whether an error says that a device has too little memory."""
 
 import torch
 
@@ -8,12 +8,12 @@ ONEDNN = ("could not create a primitive", "could not execute a primitive")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device, a CPU included, had too little memory: nothing is broken, less at once may do."""
+    """Whether the device, a CPU included, had too little memory, so that a smaller batch may fit."""
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and CPU_ALLOCATOR in str(error)
     )
 
 
 def is_onednn_refusal(error: BaseException) -> bool:
-    """Whether oneDNN would not compute a batch. It gives no reason; mostly it is memory, and less may do."""
+    """Whether oneDNN refused a batch. It gives no reason, but mostly memory is short."""
     return isinstance(error, RuntimeError) and str(error) in ONEDNN

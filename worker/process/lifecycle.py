@@ -24,7 +24,7 @@ from rankmill.db.store.store import Store
 from rankmill.worker.app import app, model, settings, unique_node_name
 from rankmill.worker.broker.doorbell import Doorbell
 from rankmill.worker.health import parent_watch
-from rankmill.worker.health.crash_loop import CrashLoop
+from rankmill.worker.health.crash_loop import CrashLoopWatch
 from rankmill.worker.health.stop import CHILD_SIGNAL, ask_to_stop, ignore_until_heard
 from rankmill.worker.maintenance.follow_up import FollowUpRounds
 from rankmill.worker.maintenance.periodic import Periodic
@@ -62,7 +62,7 @@ class _Parent:
     def __init__(self) -> None:
         self._worker: Any = None
         self._store: Store | None = None
-        self._rounds: list[Periodic | CrashLoop] = []
+        self._rounds: list[Periodic | CrashLoopWatch] = []
         self._num_stops = 0
 
     def begin(self, instance: Any, **_: Any) -> None:
@@ -90,7 +90,10 @@ class _Parent:
         assert self._store is not None, "bug: worker_ready came before celeryd_init"
         fields = {"pid": os.getpid(), "queue": app.conf.task_default_queue, "store": self._store.safe_url}
         log.info("worker_ready", extra={"fields": fields})
-        self._rounds = [*_maintenance(self._store), CrashLoop(self._store, self._children, self._give_up)]
+        self._rounds = [
+            *_maintenance(self._store),
+            CrashLoopWatch(self._store, self._children, self._give_up),
+        ]
         for rounds in self._rounds:
             rounds.start()
 

@@ -1,6 +1,6 @@
-"""What must be there before a worker starts: a broker that lets us in, a store of the right schema.
+"""Checks what must be there before a worker starts: a broker that accepts it, a store of the right schema.
 
-Knows how to ask; starts and changes nothing.
+Knows how to ask; starts nothing.
 """
 
 from celery import Celery
@@ -17,20 +17,20 @@ _TIMEOUT_S = 5.0
 
 
 class MissingPrerequisite(Exception):
-    """Something a worker needs is not there; the message names the remedy."""
+    """Something that a worker needs is missing; the message says what to do."""
 
 
 def check_broker(app: Celery, settings: Settings) -> None:
-    """Raises MissingPrerequisite when no broker is named, or it cannot be reached or refuses us."""
+    """Raises MissingPrerequisite when no broker is given, or it cannot be reached, or it refuses us."""
     if not settings.broker:
         raise MissingPrerequisite(
-            "A worker needs a broker and none is named. Start Redis and give its URL with --broker or "
+            "A worker needs a broker and none is given. Start Redis and give its URL with --broker or "
             "RANKMILL_BROKER, for example redis://localhost:6379/0. (`rankmill run` needs none.)"
         )
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=_TIMEOUT_S)
-            for queue in app.conf.task_queues:  # one that exists with other arguments is told here
+            for queue in app.conf.task_queues:  # fails here if it exists with other arguments
                 queue.bind(connection.default_channel).declare()
     except Exception as error:  # every transport has its own family of errors
         raise MissingPrerequisite(
@@ -40,17 +40,17 @@ def check_broker(app: Celery, settings: Settings) -> None:
 
 
 def open_worker_store(settings: Settings) -> Store:
-    """The store this worker takes its shards from. Raises StoreError, whose message names the remedy."""
+    """The store that this worker claims its shards from. Raises StoreError, which says what to do."""
     return open_store(settings.store)
 
 
 def _remedy(error: Exception) -> str:
     if getattr(error, "reply_code", None) == PRECONDITION_FAILED:
         return (
-            "A queue of that name was declared otherwise before. Delete it (rabbitmqctl delete_queue NAME); "
-            "the store has everything, and workers ring again."
+            "A queue of that name exists with other arguments. Delete it (rabbitmqctl delete_queue NAME); "
+            "nothing is lost: the store has everything, and workers ring again."
         )
-    return "Check that it runs and that --broker (RANKMILL_BROKER) names it rightly, with its password."
+    return "Check that it runs, and that --broker (RANKMILL_BROKER) is its URL, with the password."
 
 
 def _reason(error: Exception, broker: str) -> str:

@@ -1,6 +1,6 @@
 """What a scoring process keeps from task to task: the store, its leases, the scorer, the stop flag.
 
-Lives in the pool's child process; the worker's parent process never makes one, so it never loads a model.
+It exists in the pool's child process only, so the worker's parent process never loads a model.
 """
 
 import logging
@@ -28,7 +28,7 @@ from rankmill.worker.health.watchdog import Pulse, Watchdog
 from rankmill.worker.loading.load import load_scorer
 
 EXIT_HUNG = 1
-LAST_WORDS_S = 10.0  # a process that hangs may not be able to say what it held
+LAST_WORDS_S = 10.0  # a process that hangs may be unable to give its claims back
 
 log = logging.getLogger("rankmill.worker")
 
@@ -38,7 +38,7 @@ _making = threading.Lock()
 
 
 class WorkerState:
-    """Opens the store and registers this process. Raises StoreError when the store cannot be reached."""
+    """A scoring process at work. Raises StoreError when the store cannot be reached."""
 
     def __init__(self, settings: Settings, model: str) -> None:
         self._store: Store = open_store(settings.store)
@@ -68,7 +68,7 @@ class WorkerState:
         self._rescue_orphans()
 
     def drain(self, on_more: Callable[[int], None]) -> DrainReport:
-        """One drain, in the process's main thread."""
+        """Drains once, in the process's main thread."""
         drain = Drain(
             self._store,
             self._leases,
@@ -87,7 +87,7 @@ class WorkerState:
         self._store.close()
 
     def _end_hung(self, suspects: Sequence[Claim]) -> None:
-        """Ends this process, whose claims others need: what it was scoring failed, the rest is released."""
+        """Ends this process for others to get its claims. What it was scoring fails, the rest is released."""
         threading.Timer(LAST_WORDS_S, os._exit, (EXIT_HUNG,)).start()
         try:
             blamed = suspects or self._leases.held
@@ -96,12 +96,12 @@ class WorkerState:
             log.critical("hung", extra={"fields": fields})
             for claim in blamed:
                 claims.fail(self._store, claim, reason, self._max_attempts)
-            self._leases.start_anew()
+            self._leases.start_over()
         finally:
             os._exit(EXIT_HUNG)
 
     def _rescue_orphans(self) -> None:
-        """A process that starts in place of a dead one gives back its claims without waiting for a round."""
+        """Gives back the claims of processes that died here, without waiting for a rescue round."""
         try:
             rescued = rescue_orphans(self._store, self._max_attempts)
         except StoreError as error:
@@ -121,7 +121,7 @@ def current(settings: Settings, model: str) -> WorkerState:
 
 
 def leave() -> None:
-    """Leaves this process's state, if there is one."""
+    """Says farewell and closes the store, if this process has a state."""
     global _current
     if _current is not None:
         _current.leave()

@@ -1,6 +1,6 @@
-"""The one task: a doorbell was heard, so drain. What it returns is one line for people to read in Flower.
+"""The one task: a doorbell was heard, so drain. It returns one line for people to read in Flower.
 
-Knows Celery and the state of this process; a message brings a job's id as a hint and nothing else.
+A message brings at most a job's id, as a hint. Knows Celery and this process's state.
 """
 
 import logging
@@ -27,13 +27,13 @@ def drain(task: Task, job_id: int | None = None) -> str:
     doorbell = Doorbell(app, app.conf.task_default_queue)
     state.stop.listen()
     if (task.request.delivery_info or {}).get("redelivered"):
-        # The process that had this message died with it. A model that always kills its process must not
-        # make this a busy loop; a real crash costs a second more.
+        # The process that had this message died. A model that always kills its process must not make this a
+        # busy loop; after any other crash it costs a second.
         state.stop.pause(REDELIVERY_PAUSE_S)
     try:
-        place = state.current(settings, model)
-        # idle workers hear of the rest now and not in the next rescue round
-        report = place.drain(lambda num_ready: doorbell.ring(num_ready, job_id, only_if_silent=True))
+        here = state.current(settings, model)
+        # Idle workers hear of the remaining shards now, and not in the next rescue round.
+        report = here.drain(lambda num_ready: doorbell.ring(num_ready, job_id, only_if_silent=True))
     except StoreError as error:
         return f"nothing was done: {reason_of(error)}"
     if report.num_left:

@@ -1,6 +1,6 @@
-"""The scorer with a model behind it: tokenise and pack in one thread, score in another.
+"""The scorer with a model behind it: one thread tokenises and packs, another computes.
 
-Calls the engine's steps in order; each of them is a file of its own.
+Calls the engine's steps in order; each of them has its own file.
 """
 
 import logging
@@ -20,9 +20,9 @@ from rankmill.worker.batching.packing import pack
 from rankmill.worker.errors import Stopped
 from rankmill.worker.model.encoders import Encoder, pinned
 from rankmill.worker.model.forward import Forward
-from rankmill.worker.scorer.planning import PlannedRequest, conclude, plan
+from rankmill.worker.scorer.planning import PlannedRequest, plan, results_of
 from rankmill.worker.scorer.protocol import Prepared
-from rankmill.worker.tokenize.tokenizer import Tokenization
+from rankmill.worker.tokenize.tokenizer import CachingTokenizer
 
 log = logging.getLogger("rankmill.worker")
 
@@ -47,29 +47,29 @@ class ModelScorer:
         *,
         facts: EngineFacts,
         claim_tokens: int,
-        tokenization: Tokenization,
+        tokenizer: CachingTokenizer,
         limits: Limits,
         layout: Layout,
         forward: Forward,
         device: torch.device,
-        make_exact: Callable[[], Encoder] | None,
+        make_fp32: Callable[[], Encoder] | None,
     ) -> None:
-        """`make_exact` gives the same model in fp32, None when it already computes so."""
+        """`make_fp32` gives the same model in fp32; None when it computes in fp32 already."""
         self.facts = facts
         self.claim_tokens = claim_tokens
         self.limits = limits
-        self.tokenization = tokenization
+        self.tokenizer = tokenizer
         self.layout = layout
         self.forward = forward
         self._is_cuda = device.type == "cuda"
-        self._make_exact = make_exact
-        self._exact: Encoder | None = None
+        self._make_fp32 = make_fp32
+        self._fp32_encoder: Encoder | None = None
 
     def prepare(self, requests: Sequence[PairTexts]) -> PreparedBatches:
         sequences: list[PairSequence] = []
-        num_tokens = self.limits.num_tokens_to_know
+        num_tokens = self.limits.max_tokens_needed
         plans = [
-            plan(request.pairs, self.tokenization.encode(request.texts, num_tokens), self.limits, sequences)
+            plan(request.pairs, self.tokenizer.encode(request.texts, num_tokens), self.limits, sequences)
             for request in requests
         ]
         lengths = [self.layout.length(sequence) for sequence in sequences]
@@ -83,15 +83,15 @@ class ModelScorer:
         return PreparedBatches(requests, plans, sequences, lengths, batches)
 
     def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
-        assert isinstance(prepared, PreparedBatches), "prepared by another scorer: a bug"
-        logits, reasons, left = self.forward.run(prepared.batches, len(prepared.sequences), should_stop)
+        assert isinstance(prepared, PreparedBatches), "bug: prepared by another scorer"
+        logits, reasons, not_run = self.forward.run(prepared.batches, len(prepared.sequences), should_stop)
         missing = set(np.flatnonzero(~np.isfinite(logits)).tolist()) - reasons.keys()
-        if missing and not left:
-            missing = self._score_exactly(prepared, sorted(missing), logits, reasons, should_stop)
+        if missing and not not_run:
+            missing = self._score_in_fp32(prepared, sorted(missing), logits, reasons, should_stop)
         results = [
             None
             if missing.intersection(planned.sequences)
-            else conclude(planned, logits, prepared.lengths, reasons)
+            else results_of(planned, logits, prepared.lengths, reasons)
             for planned in prepared.plans
         ]
         whole = [result for result in results if result is not None]
@@ -117,28 +117,30 @@ class ModelScorer:
         batch = self.layout.batch(sequences, indexes)
         return pinned(batch) if self._is_cuda else batch
 
-    def _score_exactly(
+    def _score_in_fp32(
         self,
         prepared: PreparedBatches,
-        lost: Sequence[int],
+        not_finite: Sequence[int],
         logits: NDArray[np.float32],
         reasons: dict[int, str],
         should_stop: Callable[[], bool],
     ) -> set[int]:
-        """Score again in fp32, one by one, what is not finite. Returns what a stop left undone."""
-        log.warning("not_finite", extra={"fields": {"num_sequences": len(lost), "dtype": self.facts.dtype}})
-        if self._exact is None and self._make_exact is not None:
-            self._exact = self._make_exact()
-        left: set[int] = set()
-        if self._exact is not None:
-            exact = Forward(self._exact, self.forward.cost, self.forward.budget)
-            batches = [self._lay_out(prepared.sequences, [index]) for index in lost]
-            ran = exact.run(batches, len(prepared.sequences), should_stop)
-            logits[list(lost)] = ran.logits[list(lost)]
+        """Scores sequences again in fp32, one by one. Returns those that a stop left unscored."""
+        log.warning(
+            "not_finite", extra={"fields": {"num_sequences": len(not_finite), "dtype": self.facts.dtype}}
+        )
+        if self._fp32_encoder is None and self._make_fp32 is not None:
+            self._fp32_encoder = self._make_fp32()
+        not_run: set[int] = set()
+        if self._fp32_encoder is not None:
+            in_fp32 = Forward(self._fp32_encoder, self.forward.cost, self.forward.budget)
+            batches = [self._lay_out(prepared.sequences, [index]) for index in not_finite]
+            ran = in_fp32.run(batches, len(prepared.sequences), should_stop)
+            logits[list(not_finite)] = ran.logits[list(not_finite)]
             reasons.update(ran.reasons)
-            left.update(ran.left)
-            self.forward.counts += exact.counts
-        for index in lost:
-            if index not in left and not np.isfinite(logits[index]):
+            not_run.update(ran.not_run)
+            self.forward.counts += in_fp32.counts
+        for index in not_finite:
+            if index not in not_run and not np.isfinite(logits[index]):
                 reasons.setdefault(index, NOT_FINITE)
-        return left
+        return not_run

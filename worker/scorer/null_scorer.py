@@ -1,6 +1,6 @@
-"""A scorer without a model: a number from the texts' content, the same everywhere, at once.
+"""A scorer without a model: it makes a number of the texts' content, at once and the same everywhere.
 
-For testing and measuring stores and queues. Knows no torch.
+For testing and measuring stores and queues. Imports no torch.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ def _score(request: PairTexts) -> PairResults:
 
 
 def _logit(query_checksum: int, document_checksum: int) -> float:
-    """Mix two checksums; 24 bits only, so that the number is the same as float32 and as float64."""
+    """Mixes two checksums. Only 24 bits, so that float32 and float64 hold the same number."""
     mixed = ((query_checksum * 0x9E3779B1) ^ document_checksum) * 0x85EBCA6B & 0xFFFFFFFF
     mixed ^= mixed >> 15
     return (mixed >> 8) / 2**20 - 8.0

@@ -1,6 +1,6 @@
 """A request on both sides of the model: its pairs as sequences to read, their logits as scores.
 
-Knows token counts and numbers; knows no model and no store.
+Knows token counts and numbers; knows no model.
 """
 
 import math
@@ -59,13 +59,13 @@ def plan(
     return PlannedRequest(planned, refused, range(first, len(sequences)))
 
 
-def conclude(
+def results_of(
     planned: PlannedRequest, logits: NDArray[np.float32], lengths: Sequence[int], reasons: Mapping[int, str]
 ) -> PairResults:
     """The request's scores, from the logits of all sequences that were prepared with it.
 
-    `reasons` say, by sequence, why one has none. A pair with such a window fails: the best of the
-    others would be a guess.
+    `reasons` says of sequences without a logit why they have none. A pair with such a window fails: the best
+    of its other windows would be a guess.
     """
     scores: list[PairScore] = []
     failures = list(planned.refused)
@@ -77,7 +77,7 @@ def conclude(
             continue
         best = max(windows, key=lambda index: logits[index])
         logit = float(logits[best])
-        assert math.isfinite(logit), "a logit that is not finite came past its check: a bug"
+        assert math.isfinite(logit), "bug: a logit that is not finite passed its check"
         start, end = document.span(*reading.windows[best - first])
         num_tokens = sum(lengths[index] for index in windows)
         scores.append(

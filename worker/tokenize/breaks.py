@@ -1,4 +1,4 @@
-"""Which tokens begin a sentence or a clause. Knows offsets and no tokenizer."""
+"""Finds the tokens that begin a sentence or a clause. Knows offsets; knows no tokenizer."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ IntArray = NDArray[np.int32]
 
 
 class Breaks(NamedTuple):
-    """Tokens that begin a sentence or a clause, in ascending order: there a document is cut gladly."""
+    """Tokens that begin a sentence or a clause, in ascending order: windows should start and end there."""
 
     sentences: IntArray
     clauses: IntArray
@@ -34,14 +34,15 @@ class Breaks(NamedTuple):
         return None
 
 
-ANYWHERE = Breaks(np.empty(0, np.int32), np.empty(0, np.int32))
-"""No boundary is known: windows are cut by count alone."""
+NO_BREAKS = Breaks(np.empty(0, np.int32), np.empty(0, np.int32))
+"""No boundary is known: the token count alone decides where windows end."""
 
 
 def find_breaks(text: str, starts: IntArray) -> Breaks:
-    """The tokens that begin a sentence or a clause; `starts` says where each token begins, in code points.
+    """The tokens that begin a sentence or a clause. `starts` says where each token begins, in code points.
 
-    The first token is none of them. A token over a mark belongs to what stands before the mark.
+    The first token is never among them. A token that contains a punctuation mark belongs to the text before
+    it.
     """
     sentences: list[int] = []
     clauses: list[int] = []
@@ -51,7 +52,7 @@ def find_breaks(text: str, starts: IntArray) -> Breaks:
 
 
 def _tokens_from(places: Sequence[int], starts: IntArray) -> IntArray:
-    """The first token that begins at or after each place, each once; none for the text's two ends."""
-    # Offsets of the odd tokenizer step back by a character; places are looked up in what never does.
+    """The first token that begins at or after each place, each once; never the text's first token."""
+    # Some tokenizers' offsets step back by a character; searching needs numbers that never fall.
     found = np.unique(np.searchsorted(np.maximum.accumulate(starts), places, side="left"))
     return found[(found > 0) & (found < len(starts))].astype(np.int32)

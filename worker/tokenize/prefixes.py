@@ -1,11 +1,9 @@
 """Where a long text may be cut so that its first tokens are those of the whole text.
 
-Knows white space and offsets, no tokenizer.
-
-Of a tokenizer that splits words before its model sees them, what stands behind a piece of white space changes
-no token before it. The cut is made before white space, and the words within MARGIN_CHARS of it
-are not trusted: a token over several words, or a normalizer that looks ahead, would have to reach across all
-of them. ASCII white space only: it composes with nothing before it, in any script.
+If a tokenizer splits words before its model sees them, text behind white space changes no token before it. So
+the text is cut before white space. The words within MARGIN_CHARS of the cut are not trusted, in case a token
+spans several words or a normalizer looks ahead. Only ASCII white space counts: in no script does it compose
+with the character before it. Knows white space and offsets; knows no tokenizer.
 """
 
 import re
@@ -13,25 +11,27 @@ from typing import NamedTuple
 
 CHARS_PER_TOKEN = 8
 MARGIN_CHARS = 256
-# White space after none: within a run, or between CR and LF, nothing is cut.
+# White space that follows something else: a run of white space, or CR and LF, is never cut in two.
 BOUNDARY = re.compile(r"(?<=\S)[ \t\r\n]")
 
 
 class Prefix(NamedTuple):
-    """The text's first `end` code points; tokens that end at or before `trusted_end` are the whole text's."""
+    """A text's first `end` code points. Tokens that end by `trusted_end` are the whole text's tokens."""
 
     end: int
     trusted_end: int
 
 
-def first_length(num_tokens: int) -> int:
-    """How many code points most texts need for this many tokens, and for the words that are not trusted."""
+def usual_length(num_tokens: int) -> int:
+    """How many code points hold this many tokens in most texts, with the words that are not trusted."""
     return CHARS_PER_TOKEN * num_tokens + 2 * MARGIN_CHARS
 
 
 def prefix_within(text: str, num_chars: int) -> Prefix | None:
-    """The longest prefix of at most `num_chars` that can be cut off; None when the text must be read whole:
-    it is hardly longer, or has too little white space."""
+    """The longest prefix of at most `num_chars` code points.
+
+    None when the text must be read whole: it is hardly longer, or has too little white space.
+    """
     if len(text) <= 2 * num_chars:
         return None
     end = _last_boundary(text, num_chars)
@@ -40,7 +40,7 @@ def prefix_within(text: str, num_chars: int) -> Prefix | None:
 
 
 def _last_boundary(text: str, num_chars: int) -> int:
-    """The last place within `num_chars` where the text can be cut; 0 when there is none."""
+    """The last place within `num_chars` code points where the text may be cut; 0 when there is none."""
     for start in (max(0, num_chars - 4 * MARGIN_CHARS), 0):
         places = [found.start() for found in BOUNDARY.finditer(text, start, max(0, num_chars))]
         if places:

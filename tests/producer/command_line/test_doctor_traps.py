@@ -9,7 +9,7 @@ import pytest
 
 from rankmill.db.records.pairs import PairResults, PairScore, PairTexts
 from rankmill.producer.diagnostics.doctor import smoke_check_words
-from rankmill.worker.checks.smoke_pairs import PAIRS, run_smoke_checks
+from rankmill.worker.checks.smoke_checks import PAIRS, run_smoke_checks
 from rankmill.worker.scorer.null_scorer import NullScorer
 from rankmill.worker.scorer.protocol import Prepared
 from tests.support.processes.rankmill_command import Rankmill

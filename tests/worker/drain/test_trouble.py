@@ -72,7 +72,7 @@ def test_a_store_that_stays_away_ends_the_drain_and_the_next_one_goes_on(postgre
         assert num_scores(store) == 12
 
 
-def test_patience_tries_again_until_the_deadline_and_then_says_why() -> None:
+def test_a_refused_call_is_tried_again_until_the_deadline_and_then_says_why() -> None:
     refusals = iter([StoreBusy("locked"), StoreUnavailable("sqlite:///x", "gone")])
 
     def call() -> str:
@@ -153,7 +153,7 @@ def test_a_problem_that_is_over_leaves_the_workers_row(store: Store) -> None:
 
     with desk(store, load) as worker:
         assert "MemoryError: no room" in str(worker.drain().problem)
-        worker.scorer_cache._troubles[1].until = 0.0  # its rest is over
+        worker.scorer_cache._backoffs[1].until = 0.0  # its rest is over
         assert worker.drain().problem is None
         [row] = workers.workers(store)
         assert (row.problem, row.device) == (None, "cpu float32")

@@ -12,7 +12,7 @@ from rankmill.db.queue.workers import has_landed, note_landing, register
 from rankmill.db.runtime.process_identity import identity_of, is_alive
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.worker.health.crash_loop import MAX_LOSSES, CrashLoop
+from rankmill.worker.health.crash_loop import MAX_CRASHES, CrashLoopWatch
 from tests.support.jobs.drains import desk, states
 from tests.support.jobs.small_jobs import submit
 from tests.support.processes.rankmill_command import Rankmill, write_inputs
@@ -48,7 +48,7 @@ def test_a_worker_whose_child_dies_while_loading_gives_up(
         worker = WorkerProcess(sqlite_url, redis_url, tmp_path / "log", rescue_s=0.5)
         assert worker.wait_until_ended(SOON_S) == 4
         last = worker.words().strip().splitlines()[-1]
-        assert last.startswith(f"The scoring process of this worker ended {MAX_LOSSES} times in a row")
+        assert last.startswith(f"The scoring process of this worker ended {MAX_CRASHES} times in a row")
         assert "memory" in last
         assert states(store) == {"ready": 3}
 
@@ -58,16 +58,16 @@ def test_a_run_whose_worker_gives_up_ends_with_its_words(tmp_path: Path) -> None
     run = Rankmill(tmp_path)
     flags = write_inputs(tmp_path, num_documents=2, num_queries=1)
     ended = run("run", *flags, "--output", "out.jsonl", exit_code=4, PYTHONPATH=os.environ["PYTHONPATH"])
-    assert f"ended {MAX_LOSSES} times in a row before it had scored anything" in ended.stderr
+    assert f"ended {MAX_CRASHES} times in a row before it had scored anything" in ended.stderr
 
 
 pids: list[int] = []
 
 
-def dead_child(store: Store, losses: CrashLoop, *, lands: bool) -> None:
+def dead_child(store: Store, watch: CrashLoopWatch, *, lands: bool) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         pids.append(child.pid)
-        losses.look()
+        watch.look()
         if lands:
             worker_id = register(store, "null")
             with store.writing() as connection:
@@ -78,15 +78,15 @@ def dead_child(store: Store, losses: CrashLoop, *, lands: bool) -> None:
         child.send_signal(signal.SIGKILL)
         child.wait()
         pids.remove(child.pid)
-    losses.look()
+    watch.look()
 
 
 def test_a_process_that_had_scored_makes_up_for_those_before_it(sqlite_url: str) -> None:
     with open_store(sqlite_url) as store:
-        losses = CrashLoop(store, lambda: pids, lambda _: None)
+        watch = CrashLoopWatch(store, lambda: pids, lambda _: None)
         for lands in (False, False, True, False):
-            dead_child(store, losses, lands=lands)
-        assert losses._num_lost == 1
+            dead_child(store, watch, lands=lands)
+        assert watch._num_crashes == 1
 
 
 def test_a_drain_that_lands_says_so_of_its_process(store: Store) -> None:

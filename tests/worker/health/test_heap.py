@@ -28,17 +28,17 @@ def test_freed_blocks_between_used_ones_go_back_to_the_system() -> None:
             library.free(ctypes.c_void_p(block))
     memory = psutil.Process().memory_info
     before = memory().rss
-    Heap(pause_s=0).tidy()
+    Heap(pause_s=0).trim()
     given_back = before - memory().rss
     for block in blocks[::16]:
         library.free(ctypes.c_void_p(block))
     assert given_back > BLOCK * NUM_BLOCKS / 2
 
 
-def test_a_heap_is_tidied_once_in_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heap_is_trimmed_once_in_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(heap, "give_back", lambda: calls.append(1))
-    Heap(pause_s=3600).tidy()
+    monkeypatch.setattr(heap, "trim", lambda: calls.append(1))
+    Heap(pause_s=3600).trim()
     assert calls == []
-    Heap(pause_s=0).tidy()
+    Heap(pause_s=0).trim()
     assert calls == [1]

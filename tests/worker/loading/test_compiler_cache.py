@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rankmill.worker.loading.compiler_cache import GPU_SETTING, SETTING, use_own_folder
+from rankmill.worker.loading.compiler_cache import GPU_SETTING, SETTING, use_private_folder
 from tests.support.repository import ROOT
 
 
@@ -17,9 +17,9 @@ from tests.support.repository import ROOT
 def settings_come_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for setting in (SETTING, GPU_SETTING):
         monkeypatch.setenv(setting, "/somewhere/else")
-    use_own_folder.cache_clear()
+    use_private_folder.cache_clear()
     yield
-    use_own_folder.cache_clear()
+    use_private_folder.cache_clear()
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
@@ -28,7 +28,7 @@ def test_a_folder_that_others_can_write_to_gives_way_to_a_new_one_with_a_warning
 ) -> None:
     tmp_path.chmod(mode)
     monkeypatch.setenv(SETTING, str(tmp_path))
-    use_own_folder()
+    use_private_folder()
     folder = Path(os.environ[SETTING])
     assert folder != tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -41,9 +41,9 @@ def test_where_none_is_chosen_there_is_a_new_one_and_it_stays_for_the_whole_proc
 ) -> None:
     monkeypatch.delenv(SETTING)
     caplog.set_level(logging.WARNING)
-    use_own_folder()
+    use_private_folder()
     first = os.environ[SETTING]
-    use_own_folder()
+    use_private_folder()
     assert os.environ[SETTING] == first
     assert Path(first).is_dir()
     assert caplog.messages == []
@@ -52,8 +52,8 @@ def test_where_none_is_chosen_there_is_a_new_one_and_it_stays_for_the_whole_proc
 def test_what_pytorch_chose_when_it_was_imported_was_chosen_by_nobody() -> None:
     program = (
         "import os, rankmill.worker.loading.assemble\n"
-        "from rankmill.worker.loading.compiler_cache import SETTING, use_own_folder\n"
-        "print(os.environ.get(SETTING)); use_own_folder(); print(os.environ[SETTING])"
+        "from rankmill.worker.loading.compiler_cache import SETTING, use_private_folder\n"
+        "print(os.environ.get(SETTING)); use_private_folder(); print(os.environ[SETTING])"
     )
     surroundings = {name: value for name, value in os.environ.items() if name not in (SETTING, GPU_SETTING)}
     done = subprocess.run(
@@ -74,7 +74,7 @@ def test_a_folder_of_the_user_s_own_is_taken_and_made_where_it_is_missing(
 ) -> None:
     chosen = tmp_path / "compiled"
     monkeypatch.setenv(SETTING, str(chosen))
-    assert use_own_folder() is None
+    assert use_private_folder() is None
     assert os.environ[SETTING] == str(chosen)
     assert Path(os.environ[GPU_SETTING]).is_relative_to(chosen)
     assert chosen.stat().st_mode & 0o777 == 0o700
@@ -85,5 +85,5 @@ def test_a_folder_that_cannot_be_made_gives_way_to_a_new_one(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(SETTING, str(tmp_path / "file" / "compiled"))
-    use_own_folder()
+    use_private_folder()
     assert Path(os.environ[SETTING]).is_dir()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rankmill.worker.loading.memory_fit import tokens_within
-from rankmill.worker.loading.probes import longest_sequences
+from rankmill.worker.loading.probes import longest_batch
 from tests.worker.conftest import LoadScorer
 
 MIB = 2**20
@@ -41,10 +41,10 @@ def test_it_is_what_a_probing_batch_needs_that_says_how_many_tokens_fit(
 
 
 @pytest.mark.parametrize("num_tokens", [16_384, 1_024, 100])
-def test_the_probing_batch_is_of_the_longest_sequences(load: LoadScorer, num_tokens: int) -> None:
+def test_the_probing_batch_is_of_the_longest_batch(load: LoadScorer, num_tokens: int) -> None:
     scorer = load("bert")
-    probe = scorer.tokenization.encode({0: "What ends the contract?"})[0]
-    batch = longest_sequences(scorer.layout, probe, scorer.limits.max_length, num_tokens)
+    probe = scorer.tokenizer.encode({0: "What ends the contract?"})[0]
+    batch = longest_batch(scorer.layout, probe, scorer.limits.max_length, num_tokens)
     assert len(set(batch.lengths.tolist())) == 1
     assert batch.num_tokens <= max(num_tokens, 104)
     assert batch.num_tokens > num_tokens / 2

@@ -17,12 +17,12 @@ from rankmill.worker.errors import (
     BrokenWeights,
     DecoderUnsupported,
     DeviceUnavailable,
+    FilesMismatch,
     LengthUnsupported,
     ModelError,
     ModelNotFound,
     NotACrossEncoder,
     NotAModel,
-    OtherFiles,
     PickleWeightsOnly,
     RemoteCodeRefused,
     TokenizerUnsupported,
@@ -162,7 +162,7 @@ def test_files_other_than_those_the_job_was_submitted_with_are_refused(copied: P
     digest = files_digest(copied)
     assert load_scorer(spec(copied, files_digest=digest), device="cpu")
     set_config(copied, hidden_dropout_prob=0.5)
-    refused(copied, OtherFiles, f"the job was submitted with {digest[:12]}", files_digest=digest)
+    refused(copied, FilesMismatch, f"the job was submitted with {digest[:12]}", files_digest=digest)
 
 
 def test_more_tokens_than_positions_are_refused(copied: Path) -> None:

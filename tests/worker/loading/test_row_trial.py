@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from rankmill.db.records.scorers import Precision
-from rankmill.worker.loading.row_trial import fewest_rows, kind, steps
+from rankmill.worker.loading.row_trial import find_min_rows, row_operations, shape_of
 from rankmill.worker.model.encoders import PackedEncoder
-from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS, CPU_ROW_STEP
+from rankmill.worker.model.layers.batch_invariance import CPU_ROW_STEP, CPU_SAFE_ROWS
 from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 from rankmill.worker.model.layers.int8 import QuantizedLinear
 from rankmill.worker.model.layers.packed import PackedLayer
@@ -46,17 +46,17 @@ class Lonely(nn.Linear):
         (CPU_ROW_STEP, CPU_ROW_STEP),
         (CPU_ROW_STEP + 1, 2 * CPU_ROW_STEP),
         (300, 320),
-        (CPU_LEAST_ROWS, CPU_LEAST_ROWS),
-        (2 * CPU_LEAST_ROWS, CPU_LEAST_ROWS),
+        (CPU_SAFE_ROWS, CPU_SAFE_ROWS),
+        (2 * CPU_SAFE_ROWS, CPU_SAFE_ROWS),
     ],
 )
 def test_the_most_fickle_layer_decides(num_rows: int, expected: int) -> None:
     layers = [nn.Linear(8, 4), Fickle(num_rows), nn.Linear(4, 8)]
-    assert fewest_rows(layers, torch.float32) == expected
+    assert find_min_rows(layers, torch.float32) == expected
 
 
 def test_a_row_that_depends_on_its_place_is_found_out() -> None:
-    assert fewest_rows([Lonely(8, 4)], torch.float32) == CPU_LEAST_ROWS
+    assert find_min_rows([Lonely(8, 4)], torch.float32) == CPU_SAFE_ROWS
 
 
 def test_nobody_else_s_random_numbers_change() -> None:
@@ -64,12 +64,12 @@ def test_nobody_else_s_random_numbers_change() -> None:
     torch.manual_seed(3)
     expected = torch.randn(4)
     torch.manual_seed(3)
-    fewest_rows(layers, torch.float32)
+    find_min_rows(layers, torch.float32)
     assert torch.equal(torch.randn(4), expected)
 
 
 def test_where_even_the_most_rows_differ_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    assert fewest_rows([Fickle(2 * CPU_LEAST_ROWS)], torch.float32) == CPU_LEAST_ROWS
+    assert find_min_rows([Fickle(2 * CPU_SAFE_ROWS)], torch.float32) == CPU_SAFE_ROWS
     assert caplog.messages == ["scores_may_depend_on_company"]
 
 
@@ -81,7 +81,7 @@ class Refusing(nn.Linear):
 
 
 def test_a_trial_that_fails_keeps_to_the_most_rows_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    assert fewest_rows([Refusing(8, 4)], torch.float32) == CPU_LEAST_ROWS
+    assert find_min_rows([Refusing(8, 4)], torch.float32) == CPU_SAFE_ROWS
     assert caplog.messages == ["row_trial_failed"]
 
 
@@ -92,7 +92,7 @@ def test_every_kind_of_layer_that_computes_all_rows_is_tried(
 ) -> None:
     encoder = load(family, precision=precision).forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    tried = steps(encoder.modules_of_rows())
+    tried = row_operations(encoder.row_modules())
     prepared = load(family, precision=precision).prepare([pair_texts(all_pairs(QUERIES, DOCUMENTS[:9]))])
     batch = prepared.batches[0]
     num_rows = encoder.num_computed_tokens(batch)
@@ -100,7 +100,7 @@ def test_every_kind_of_layer_that_computes_all_rows_is_tried(
 
     def note(linear: Any, inputs: tuple[torch.Tensor, ...]) -> None:
         if inputs[0].numel() == num_rows * linear.in_features:
-            seen.add(kind(linear))
+            seen.add(shape_of(linear))
 
     hooks = [
         part.register_forward_pre_hook(note)

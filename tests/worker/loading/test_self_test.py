@@ -10,8 +10,7 @@ import torch
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.worker.loading import self_test
 from rankmill.worker.loading.assemble import assemble
-from rankmill.worker.model import families
-from rankmill.worker.model.attention.packed import Segments, run_by_run
+from rankmill.worker.model.attention.packed import Segments, dense_by_length
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from tests.support.inputs.pair_texts import all_pairs, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
@@ -27,13 +26,13 @@ def across_documents(
     """What "sdpa" silently does to a flattened batch: everything attends to everything."""
     total = sum(length * count for _, length, count in segments.runs)
     everything = Segments(segments.bounds, [(0, total, 1)], total, segments.kernel)
-    return run_by_run(query, key, value, everything, scale, reach)
+    return dense_by_length(query, key, value, everything, scale, reach)
 
 
 def blind_to_locality(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments, scale: float, _: Any
 ) -> torch.Tensor:
-    return run_by_run(query, key, value, segments, scale, None)
+    return dense_by_length(query, key, value, segments, scale, None)
 
 
 def failing(*_: Any) -> torch.Tensor:
@@ -65,10 +64,10 @@ def test_a_wrong_kernel_makes_the_model_run_padded_with_a_warning_and_right_logi
 def test_a_kernel_blind_to_sliding_windows_is_found_out(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(self_test, "kernels_for", lambda *_: [blind_to_locality, run_by_run])
+    monkeypatch.setattr(self_test, "kernels_for", lambda *_: [blind_to_locality, dense_by_length])
     encoder = load(model_directory, "modernbert").forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    assert encoder.kernel is run_by_run
+    assert encoder.kernel is dense_by_length
     assert "fast_path_disagrees" in caplog.messages
 
 
@@ -77,7 +76,7 @@ def test_a_kernel_blind_to_sliding_windows_is_found_out(
 def test_positions_counted_from_the_wrong_number_are_found_out(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, family: str, precision: Precision
 ) -> None:
-    monkeypatch.setattr(families, "first_position", lambda *_: 0)
+    monkeypatch.setattr("rankmill.worker.loading.assemble.first_position", lambda *_: 0)
     assert isinstance(load(model_directory, family, precision).forward.encoder, PaddedEncoder)
 
 

@@ -10,9 +10,9 @@ from torch._dynamo.utils import counters
 
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
-from rankmill.worker.loading.compile import compiled
-from rankmill.worker.model.attention.packed import run_by_run
-from rankmill.worker.model.attention.varlen import efficient, flash_3_is_there, varlen, varlen_by_flash_3
+from rankmill.worker.loading.compile_layers import compiled_after_attention
+from rankmill.worker.model.attention.packed import dense_by_length
+from rankmill.worker.model.attention.varlen import has_flash_3, memory_efficient, varlen, varlen_flash_3
 from rankmill.worker.model.encoders import PackedEncoder
 from rankmill.worker.scorer.model_scorer import ModelScorer
 from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
@@ -55,14 +55,14 @@ def test_auto_is_fp16_through_the_fast_kernel(model_directory: ModelDirectory) -
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder)
     capability = torch.cuda.get_device_capability()
-    flash = varlen_by_flash_3 if capability[0] == 9 and flash_3_is_there() else varlen
-    assert encoder.kernel is (flash if capability >= (8, 0) else efficient)
+    flash = varlen_flash_3 if capability[0] == 9 and has_flash_3() else varlen
+    assert encoder.kernel is (flash if capability >= (8, 0) else memory_efficient)
 
 
 def test_in_fp32_the_kernel_is_not_the_slow_one(model_directory: ModelDirectory) -> None:
     encoder = on_gpu(model_directory("bert"), Precision.FP32).forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    assert encoder.kernel is not run_by_run
+    assert encoder.kernel is not dense_by_length
 
 
 def test_compiled_layers_give_the_same_logits_by_one_graph_for_all_numbers_of_tokens(
@@ -73,7 +73,7 @@ def test_compiled_layers_give_the_same_logits_by_one_graph_for_all_numbers_of_to
     assert isinstance(encoder, PackedEncoder)
     expected = [score.logit for score in score_pairs(scorer, PAIRS)]
     counters.clear()
-    encoder.compute_after_attention_by(compiled())
+    encoder.use_after_attention(compiled_after_attention())
     for pairs in (PAIRS, PAIRS[:1], PAIRS[:7], PAIRS * 20):
         found = [score.logit for score in score_pairs(scorer, pairs)]
         spread = max(1.0, max(map(abs, expected)))

@@ -13,7 +13,7 @@ from rankmill.worker.errors import PrecisionUnsupported, QuantizationRefused
 from rankmill.worker.loading import swap_layers
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.loading.precision import choose_dtype
-from rankmill.worker.model.attention.packed import run_by_run
+from rankmill.worker.model.attention.packed import dense_by_length
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 from rankmill.worker.model.layers.int8 import QuantizedLinear
@@ -80,7 +80,7 @@ def test_a_product_that_is_wrong_is_found_out_at_start(
     right = QuantizedLinear._multiply
     monkeypatch.setattr(QuantizedLinear, "_multiply", lambda layer, steps: right(layer, steps).flip(-1))
     spec = ScorerSpec(model=str(model_directory(WIDE)), precision=Precision.INT8)
-    with pytest.raises(QuantizationRefused, match=r"does not bear int8.*--precision auto"):
+    with pytest.raises(QuantizationRefused, match=r"is too inexact with int8: .*--precision auto"):
         assemble(spec, None, "cpu")
 
 
@@ -88,14 +88,14 @@ def test_attention_in_bf16_that_is_wrong_is_not_used(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def wrong(query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> Tensor:
-        return run_by_run(query, key, value.flip(0), *rest)
+        return dense_by_length(query, key, value.flip(0), *rest)
 
-    monkeypatch.setattr(swap_layers, "multiplies_bf16_blocks", lambda: True)
-    monkeypatch.setattr(swap_layers, "by_query_blocks_in_bf16", wrong)
+    monkeypatch.setattr(swap_layers, "has_bf16_without_amx", lambda: True)
+    monkeypatch.setattr(swap_layers, "query_blocks_in_bf16", wrong)
     scorer = assemble(ScorerSpec(model=str(model_directory(WIDE)), precision=Precision.INT8), None, "cpu")
     assert "fast_path_disagrees" in caplog.messages
     assert isinstance(scorer.forward.encoder, PackedEncoder)
-    assert scorer.forward.encoder.kernel is run_by_run
+    assert scorer.forward.encoder.kernel is dense_by_length
     assert linears_of(scorer) == {QuantizedLinear}
 
 

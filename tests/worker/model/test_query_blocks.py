@@ -10,11 +10,11 @@ import torch
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.worker.loading import self_test
 from rankmill.worker.loading.assemble import assemble
-from rankmill.worker.model.attention.packed import Kernel, Segments, find_runs, run_by_run
+from rankmill.worker.model.attention.packed import Kernel, Segments, dense_by_length, find_runs
 from rankmill.worker.model.attention.query_blocks import (
-    LEAST_LENGTH,
-    by_query_blocks,
-    by_query_blocks_in_bf16,
+    MIN_LENGTH,
+    in_query_blocks,
+    query_blocks_in_bf16,
 )
 from rankmill.worker.model.encoders import PackedEncoder
 from tests.support.inputs.pair_texts import all_pairs, score_pairs
@@ -31,7 +31,7 @@ def make_states(lengths: list[int], dtype: torch.dtype = torch.float32) -> tuple
     torch.manual_seed(sum(lengths))
     bounds = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32)
     projected = torch.randn(sum(lengths) + IDLE, 3, HEADS, HEAD_SIZE).to(dtype)
-    return projected.unbind(1), Segments(bounds, find_runs(lengths), max(lengths), by_query_blocks)
+    return projected.unbind(1), Segments(bounds, find_runs(lengths), max(lengths), in_query_blocks)
 
 
 def attended(
@@ -45,7 +45,7 @@ def attended(
     "lengths",
     [
         [1],
-        [LEAST_LENGTH - 1, LEAST_LENGTH, LEAST_LENGTH + 1],
+        [MIN_LENGTH - 1, MIN_LENGTH, MIN_LENGTH + 1],
         [130, 130, 130, 7, 7, 300],
         [511, 512, 513],
         [2048],
@@ -54,41 +54,41 @@ def attended(
 )
 def test_results_are_those_of_dense_attention(lengths: list[int]) -> None:
     states, segments = make_states(lengths)
-    expected = attended(run_by_run, states, segments, None)
-    torch.testing.assert_close(attended(by_query_blocks, states, segments, None), expected)
+    expected = attended(dense_by_length, states, segments, None)
+    torch.testing.assert_close(attended(in_query_blocks, states, segments, None), expected)
     assert not expected[-IDLE:].any()
 
 
 @pytest.mark.parametrize("reach", [0, 64, 200])
 def test_tokens_see_no_farther_than_they_may(reach: int) -> None:
     states, segments = make_states([150, 400])
-    expected = attended(run_by_run, states, segments, reach)
-    torch.testing.assert_close(attended(by_query_blocks, states, segments, reach), expected)
+    expected = attended(dense_by_length, states, segments, reach)
+    torch.testing.assert_close(attended(in_query_blocks, states, segments, reach), expected)
 
 
 def test_in_bf16_results_are_near_those_in_fp32() -> None:
     states, segments = make_states([260, 700], torch.bfloat16)
-    exact = attended(run_by_run, [part.float() for part in states], segments, None)
+    exact = attended(dense_by_length, [part.float() for part in states], segments, None)
     torch.testing.assert_close(
-        attended(by_query_blocks, states, segments, None).float(), exact, rtol=0.02, atol=0.02
+        attended(in_query_blocks, states, segments, None).float(), exact, rtol=0.02, atol=0.02
     )
 
 
 def test_broken_neighbours_break_nothing_but_themselves() -> None:
     states, segments = make_states([100, 130, 140])
-    expected = attended(by_query_blocks, states, segments, None)
+    expected = attended(in_query_blocks, states, segments, None)
     for part in states:
         part[:100] = torch.nan
         part[230:] = torch.nan
-    found = attended(by_query_blocks, states, segments, None)
+    found = attended(in_query_blocks, states, segments, None)
     assert torch.equal(found[100:230], expected[100:230])
     assert not found[-IDLE:].any()
 
 
 def test_states_in_fp32_may_be_attended_to_in_bf16() -> None:
     states, segments = make_states([50, 260, 700])
-    exact = attended(run_by_run, states, segments, None)
-    found = attended(by_query_blocks_in_bf16, states, segments, None)
+    exact = attended(dense_by_length, states, segments, None)
+    found = attended(query_blocks_in_bf16, states, segments, None)
     assert found.dtype is torch.float32
     assert torch.equal(found[:50], exact[:50]), "short ones are left in fp32"
     torch.testing.assert_close(found, exact, rtol=0.02, atol=0.02)
@@ -101,12 +101,12 @@ def test_a_sequence_s_result_does_not_depend_on_the_others(dtype: torch.dtype, n
     states, segments = make_states(lengths, dtype)
     torch.set_num_threads(num_threads)
     try:
-        together = attended(by_query_blocks, states, segments, None)
+        together = attended(in_query_blocks, states, segments, None)
         start = 0
         for length in lengths:
             rows = slice(start, start + length)
-            own = Segments(torch.tensor([0, length]), [(0, length, 1)], length, by_query_blocks)
-            alone = attended(by_query_blocks, [part[rows] for part in states], own, None)
+            own = Segments(torch.tensor([0, length]), [(0, length, 1)], length, in_query_blocks)
+            alone = attended(in_query_blocks, [part[rows] for part in states], own, None)
             assert torch.equal(alone, together[rows]), length
             start += length
     finally:
@@ -117,7 +117,7 @@ def test_a_sequence_s_result_does_not_depend_on_the_others(dtype: torch.dtype, n
 def test_logits_equal_a_plain_padded_run(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
-    monkeypatch.setattr(self_test, "kernels_for", lambda *_: [by_query_blocks])
+    monkeypatch.setattr(self_test, "kernels_for", lambda *_: [in_query_blocks])
     spec = ScorerSpec(model=str(model_directory(family)), precision=Precision.FP32)
     scorer = assemble(spec, None, "cpu")
     assert isinstance(scorer.forward.encoder, PackedEncoder)

@@ -7,7 +7,7 @@ from rankmill.db.records.pairs import PairTexts
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.model.layers import packed
-from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS
+from rankmill.worker.model.layers.batch_invariance import CPU_SAFE_ROWS
 from rankmill.worker.scorer.model_scorer import ModelScorer
 from rankmill.worker.scorer.protocol import score_once
 from tests.support.inputs.models import WIDE
@@ -61,8 +61,8 @@ def test_so_it_has_whether_a_layer_goes_in_parts_or_as_a_whole(
 ) -> None:
     scorer = load("bert", precision=precision, batch_tokens=20_000)
     as_a_whole = [score.logit for score in score_pairs(scorer, MANY)]
-    assert scorer.prepare([pair_texts(MANY)]).batches[0].num_tokens > 2 * CPU_LEAST_ROWS, "two parts at least"
-    monkeypatch.setattr(packed, "LARGEST_KEPT", 1000)
+    assert scorer.prepare([pair_texts(MANY)]).batches[0].num_tokens > 2 * CPU_SAFE_ROWS, "two parts at least"
+    monkeypatch.setattr(packed, "MAX_KEPT_BYTES", 1000)
     assert [score.logit for score in score_pairs(scorer, MANY)] == as_a_whole
 
 

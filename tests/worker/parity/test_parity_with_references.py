@@ -79,7 +79,7 @@ def test_logits_equal_those_that_the_reference_gives(
 
 def test_composed_and_decomposed_letters_are_kept_as_given(load: LoadScorer) -> None:
     texts = {0: unicodedata.normalize("NFC", ACCENTS), 1: unicodedata.normalize("NFD", ACCENTS)}
-    found = load("modernbert").tokenization.encode(texts)
+    found = load("modernbert").tokenizer.encode(texts)
     assert [int(found[no].ends[-1]) for no in texts] == [len(text) for text in texts.values()]
     assert found[0].ids.tolist() != found[1].ids.tolist()
 

@@ -11,7 +11,7 @@ from rankmill.db.records.scorers import Precision, ScorerSpec, WindowEnds
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.scorer.model_scorer import ModelScorer
 from rankmill.worker.scorer.protocol import score_once
-from rankmill.worker.tokenize.tokenizer import Key, TokenizedText
+from rankmill.worker.tokenize.tokenizer import CacheKey, TokenizedText
 from tests.support.inputs.pair_texts import pair_texts
 from tests.support.inputs.texts import DOCUMENTS
 from tests.worker.conftest import ModelDirectory
@@ -34,7 +34,7 @@ def scorer(model_directory: ModelDirectory) -> ModelScorer:
 def contract(scorer: ModelScorer) -> str:
     """English sentences, as many as make 64,000 tokens."""
     sentences = [document for document in DOCUMENTS if document.isascii()]
-    one_round = len(scorer.tokenization.encode({0: " ".join(sentences)})[0])
+    one_round = len(scorer.tokenizer.encode({0: " ".join(sentences)})[0])
     return " ".join(sentences * (NUM_TOKENS // one_round + 1))
 
 
@@ -48,13 +48,13 @@ def test_a_contract_of_64_000_tokens_is_tokenised_once_and_memory_stays_flat(
 ) -> None:
     text = contract(scorer)
     encoded: list[int] = []
-    encode = scorer.tokenization._encode_whole
+    encode = scorer.tokenizer._encode_whole
 
-    def counting(texts: Mapping[Key, str]) -> dict[Key, TokenizedText]:
+    def counting(texts: Mapping[CacheKey, str]) -> dict[CacheKey, TokenizedText]:
         encoded.extend(map(len, texts.values()))
         return encode(texts)
 
-    monkeypatch.setattr(scorer.tokenization, "_encode_whole", counting)
+    monkeypatch.setattr(scorer.tokenizer, "_encode_whole", counting)
     memory: list[int] = []
     for request in requests(text):
         (score,) = score_once(scorer, request).scores
@@ -62,5 +62,5 @@ def test_a_contract_of_64_000_tokens_is_tokenised_once_and_memory_stays_flat(
         assert not score.truncated
         memory.append(psutil.Process().memory_info().rss)
     assert encoded.count(len(text)) == 1
-    assert len(scorer.tokenization.encode({0: text})[0]) >= NUM_TOKENS
+    assert len(scorer.tokenizer.encode({0: text})[0]) >= NUM_TOKENS
     assert max(memory[3:]) - memory[2] < MAX_GROWTH_BYTES

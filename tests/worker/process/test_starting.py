@@ -94,7 +94,7 @@ def test_a_worker_without_its_prerequisites_ends_with_code_3_and_the_remedy(
         client.config_set("requirepass", "right")
     try:
         expected = {
-            ("no broker", sqlite_url, ""): "A worker needs a broker and none is named.",
+            ("no broker", sqlite_url, ""): "A worker needs a broker and none is given.",
             ("nobody there", sqlite_url, f"redis://:hush@{nobody}/0"): "Check that it runs and that --broker",
             ("wrong password", sqlite_url, redis_url.replace("//", "//:hush@")): "with its password.",
             ("empty store", empty, _with_password(redis_url)): "Run: rankmill migrate",

@@ -3,7 +3,7 @@
 import pytest
 
 from rankmill.worker.model.encoders import PackedEncoder
-from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS
+from rankmill.worker.model.layers.batch_invariance import CPU_SAFE_ROWS
 from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
 from tests.worker.conftest import LoadScorer
@@ -26,8 +26,8 @@ def test_without_padding_only_idle_rows_of_a_small_batch_are_computed_in_vain(lo
     scorer = load("bert")
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    least = encoder.least_rows
-    assert 64 <= least <= CPU_LEAST_ROWS
+    least = encoder.min_rows
+    assert 64 <= least <= CPU_SAFE_ROWS
     scorer.take_counts()
     (alone,) = score_pairs(scorer, PAIRS[:1])
     assert alone.num_tokens <= 64

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankmill.worker.batching.windows import Window, cut_windows, reach
+from rankmill.worker.batching.windows import Window, reach, split_into_windows
 from rankmill.worker.tokenize.breaks import Breaks, find_breaks
 from rankmill.worker.tokenize.tokenizer import TokenizedText
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
@@ -30,7 +30,7 @@ def cuts_at_breaks(draw: st.DrawFn) -> tuple[int, int, int, Breaks]:
 @given(cuts_at_breaks())
 def test_windows_at_boundaries_cover_every_token(cut: tuple[int, int, int, Breaks]) -> None:
     num_tokens, window, stride, breaks = cut
-    windows = cut_windows(num_tokens, window, stride, breaks)
+    windows = split_into_windows(num_tokens, window, stride, breaks)
     assert (windows[0].start, windows[-1].end) == (0, num_tokens)
     assert set(range(num_tokens)) == {token for start, end in windows for token in range(start, end)}
 
@@ -39,7 +39,7 @@ def test_windows_at_boundaries_cover_every_token(cut: tuple[int, int, int, Break
 def test_windows_share_what_the_stride_leaves_and_hardly_more(cut: tuple[int, int, int, Breaks]) -> None:
     num_tokens, window, stride, breaks = cut
     near = reach(window, stride)
-    windows = cut_windows(num_tokens, window, stride, breaks)
+    windows = split_into_windows(num_tokens, window, stride, breaks)
     shared = [before.end - after.start for before, after in pairwise(windows)]
     assert all(window - stride <= number <= window - stride + near for number in shared[:-1])
     assert all(window - stride <= number for number in shared[-1:])
@@ -50,7 +50,7 @@ def test_windows_share_what_the_stride_leaves_and_hardly_more(cut: tuple[int, in
 def test_windows_at_boundaries_are_at_most_a_reach_shorter(cut: tuple[int, int, int, Breaks]) -> None:
     num_tokens, window, stride, breaks = cut
     near = reach(window, stride)
-    windows = cut_windows(num_tokens, window, stride, breaks)
+    windows = split_into_windows(num_tokens, window, stride, breaks)
     if len(windows) > 1:
         assert all(window - near <= end - start <= window for start, end in windows)
         assert len(windows) <= 1 + -(-(num_tokens - window) // (stride - 2 * near))
@@ -61,15 +61,15 @@ def test_a_window_that_ends_elsewhere_has_no_boundary_near(cut: tuple[int, int, 
     num_tokens, window, stride, breaks = cut
     near = reach(window, stride)
     known = set(breaks.sentences.tolist()) | set(breaks.clauses.tolist())
-    for start, end in cut_windows(num_tokens, window, stride, breaks)[:-1]:
+    for start, end in split_into_windows(num_tokens, window, stride, breaks)[:-1]:
         wanted = range(start + window - near, start + window + 1)
         assert end in known or (end == start + window and known.isdisjoint(wanted))
 
 
 def test_a_sentence_is_preferred_to_a_nearer_clause() -> None:
     breaks = Breaks(ascending({92, 130}), ascending({98, 120}))
-    assert cut_windows(180, 100, 80, breaks)[:2] == [Window(0, 92), Window(72, 172)]
-    assert cut_windows(180, 100, 80, breaks._replace(sentences=ascending(set())))[0] == Window(0, 98)
+    assert split_into_windows(180, 100, 80, breaks)[:2] == [Window(0, 92), Window(72, 172)]
+    assert split_into_windows(180, 100, 80, breaks._replace(sentences=ascending(set())))[0] == Window(0, 98)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_spans_of_windows_lie_in_the_text_and_decode_to_the_tokens_scored(
 ) -> None:
     text = " ".join(parts).encode(errors="replace").decode()
     scorer = load(family, window=40, stride=30, window_ends="boundaries")
-    query = scorer.tokenization.encode({0: "?"})[0]
-    document = scorer.tokenization.encode({0: text})[0]
+    query = scorer.tokenizer.encode({0: "?"})[0]
+    document = scorer.tokenizer.encode({0: text})[0]
     windows = scorer.limits.read(len(query), len(document), document.breaks).windows
     assert {token for start, end in windows for token in range(start, end)} == set(range(len(document)))
     for window in windows:
@@ -144,7 +144,7 @@ def _shares_a_character(document: TokenizedText, token: int, window: Window) -> 
 def test_a_long_texts_windows_end_with_its_sentences(load: LoadScorer) -> None:
     text = " ".join(document for document in DOCUMENTS * 6 if " " in document)
     scorer = load("bert", window=160, window_ends="boundaries")
-    document = scorer.tokenization.encode({0: text})[0]
+    document = scorer.tokenizer.encode({0: text})[0]
     windows = scorer.limits.read(10, len(document), document.breaks).windows
     ends = [text[: document.span(*window)[1]][-1] for window in windows]
     starts = [text[: document.span(*window)[0]].rstrip()[-1:] for window in windows]
@@ -154,6 +154,6 @@ def test_a_long_texts_windows_end_with_its_sentences(load: LoadScorer) -> None:
 
 def test_windows_of_a_scorer_from_before_are_cut_by_count_alone(load: LoadScorer) -> None:
     scorer = load("bert", window=160)
-    document = scorer.tokenization.encode({0: LONG})[0]
+    document = scorer.tokenizer.encode({0: LONG})[0]
     windows = scorer.limits.read(10, len(document), document.breaks).windows
     assert {160} == {end - start for start, end in windows}

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer
 
 from rankmill.db.records.scorers import LongDocuments
-from rankmill.worker.tokenize.prefixes import first_length, prefix_within
-from rankmill.worker.tokenize.tokenizer import Tokenization, TokenizedText
+from rankmill.worker.tokenize.prefixes import prefix_within, usual_length
+from rankmill.worker.tokenize.tokenizer import CachingTokenizer, TokenizedText
 from tests.support.inputs.models import families
 from tests.support.inputs.pair_texts import score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
@@ -73,12 +73,12 @@ def test_first_tokens_and_their_places_are_the_whole_texts_in_every_script(
 
 def test_of_a_long_text_only_a_small_part_is_encoded(model_directory: ModelDirectory) -> None:
     counting = CountingTokenizer(AutoTokenizer.from_pretrained(model_directory("bert")).backend_tokenizer)
-    tokenization = Tokenization(counting)  # type: ignore[arg-type]
+    tokenization = CachingTokenizer(counting)  # type: ignore[arg-type]
     texts = {number: f"{number} " + LONG * 100 for number in range(5)}
     found = tokenization.encode(texts, 65)
     assert {len(text) for text in found.values()} == {65}
     assert counting.num_chars < 10_000 < min(map(len, texts.values())) / 10
-    assert tokenization.num_kept_bytes == 5 * 65 * 12
+    assert tokenization.num_cached_bytes == 5 * 65 * 12
     tokenization.encode(texts, 65)
     assert counting.num_encoded == 5, "what was read is kept"
 
@@ -96,7 +96,7 @@ def test_a_text_without_white_space_is_read_whole() -> None:
     prefix = prefix_within("word " * 10_000, 1000)
     assert prefix is not None
     assert (prefix.end, prefix.trusted_end) == (999, 739)
-    assert first_length(64) > 512
+    assert usual_length(64) > 512
 
 
 def test_nothing_is_cut_within_white_space_or_a_line_end() -> None:
@@ -113,11 +113,11 @@ def test_a_tokenizer_that_does_not_split_words_reads_texts_whole() -> None:
     tokenizer.decoder = decoders.BPEDecoder()
     counting = CountingTokenizer(tokenizer)
     text = "abc def " * 2_000
-    assert len(Tokenization(counting).encode({1: text}, 10)[1]) == 10  # type: ignore[arg-type]
+    assert len(CachingTokenizer(counting).encode({1: text}, 10)[1]) == 10  # type: ignore[arg-type]
     assert counting.num_chars == len(text)
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     counting = CountingTokenizer(tokenizer)
-    Tokenization(counting).encode({1: text}, 10)  # type: ignore[arg-type]
+    CachingTokenizer(counting).encode({1: text}, 10)  # type: ignore[arg-type]
     assert counting.num_chars < len(text) / 10
 
 

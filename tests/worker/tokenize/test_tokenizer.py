@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer
 
 from rankmill.worker.batching.layout import Layout, PairSequence
-from rankmill.worker.tokenize.tokenizer import NoTemplate, Tokenization, derive_template
+from rankmill.worker.tokenize.tokenizer import CachingTokenizer, NoTemplate, derive_template
 from tests.support.inputs.models import families
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES, STRANGE
 from tests.worker.conftest import ModelDirectory
@@ -18,12 +18,12 @@ TEXTS = ["", *QUERIES, *DOCUMENTS, *STRANGE]
 PAIRS = [(query, document) for query in ("", *QUERIES[::3], *STRANGE) for document in TEXTS]
 
 
-def stock_and_own(directory: Path) -> tuple[Any, Tokenization, Layout]:
+def stock_and_own(directory: Path) -> tuple[Any, CachingTokenizer, Layout]:
     stock = AutoTokenizer.from_pretrained(directory)
     has_token_types = "token_type_ids" in stock.model_input_names
     template = derive_template(stock.backend_tokenizer, has_token_types=has_token_types)
     own = Tokenizer.from_str(stock.backend_tokenizer.to_str())
-    return stock, Tokenization(own), Layout(template, first_position=0)
+    return stock, CachingTokenizer(own), Layout(template, first_position=0)
 
 
 @pytest.mark.parametrize("family", families())
@@ -109,14 +109,14 @@ def counting(model_directory: ModelDirectory) -> CountingTokenizer:
 
 
 def test_a_text_is_encoded_once_whatever_ids_name_it(counting: CountingTokenizer) -> None:
-    tokenization = Tokenization(counting)  # type: ignore[arg-type]
+    tokenization = CachingTokenizer(counting)  # type: ignore[arg-type]
     tokenization.encode({1: "one text", 2: "one text", 3: "another text"})
     tokenization.encode({7: "another text"})
     assert counting.num_encoded == 2
 
 
 def test_an_id_that_comes_to_mean_another_text_is_not_confused(counting: CountingTokenizer) -> None:
-    tokenization = Tokenization(counting)  # type: ignore[arg-type]
+    tokenization = CachingTokenizer(counting)  # type: ignore[arg-type]
     before = tokenization.encode({1: "the river bank"})[1]
     after = tokenization.encode({1: "a savings bank of another kind"})[1]
     assert before.ids.tolist() != after.ids.tolist()
@@ -124,11 +124,11 @@ def test_an_id_that_comes_to_mean_another_text_is_not_confused(counting: Countin
 
 def test_what_is_kept_stays_within_its_bound_and_the_oldest_goes_first(counting: CountingTokenizer) -> None:
     texts = [f"clause number {number} of the contract" for number in range(50)]
-    size = Tokenization(counting).encode({1: texts[0]})[1].num_bytes  # type: ignore[arg-type]
-    tokenization = Tokenization(counting, max_cached_bytes=20 * size)  # type: ignore[arg-type]
+    size = CachingTokenizer(counting).encode({1: texts[0]})[1].num_bytes  # type: ignore[arg-type]
+    tokenization = CachingTokenizer(counting, max_cached_bytes=20 * size)  # type: ignore[arg-type]
     for text in texts:
         tokenization.encode({1: text, 2: texts[0]})
-    assert tokenization.num_kept_bytes <= 20 * size
+    assert tokenization.num_cached_bytes <= 20 * size
     counting.num_encoded = 0
     tokenization.encode({1: texts[0], 2: texts[-1]})
     assert counting.num_encoded == 0
@@ -137,9 +137,9 @@ def test_what_is_kept_stays_within_its_bound_and_the_oldest_goes_first(counting:
 
 
 def test_a_text_larger_than_the_bound_is_encoded_all_the_same(counting: CountingTokenizer) -> None:
-    tokenization = Tokenization(counting, max_cached_bytes=1)  # type: ignore[arg-type]
+    tokenization = CachingTokenizer(counting, max_cached_bytes=1)  # type: ignore[arg-type]
     assert len(tokenization.encode({1: LONG})[1]) > 100
-    assert tokenization.num_kept_bytes == 0
+    assert tokenization.num_cached_bytes == 0
 
 
 def test_many_threads_share_one_tokenizer(model_directory: ModelDirectory) -> None:

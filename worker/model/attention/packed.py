@@ -1,7 +1,7 @@
-"""Attention over sequences laid end to end, each attending to itself only, without padding.
+"""Attention over sequences laid end to end without padding, each attending to itself only.
 
-Registered with transformers under PACKED_ATTENTION; the model's forward hands `segments` through to
-it. Knows tensors and bounds, not models.
+Registered with transformers under PACKED_ATTENTION; the model's forward pass hands `segments` through to it.
+Knows tensors and bounds; knows no model.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-# The name must hold none of "flash", "sdpa", "flex_attention" and "/": transformers reads meaning into them.
+# The name must not contain "flash", "sdpa", "flex_attention" or "/": to transformers they mean something.
 PACKED_ATTENTION = "rankmill_packed"
 
 LOCAL_BLOCK = 512
@@ -22,7 +22,7 @@ LOCAL_BLOCK = 512
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The sequences of a batch: `bounds` on the device, and runs of equal lengths (start, length, count)."""
+    """A batch's sequences: `bounds` on the device, and runs of equal length as (start, length, count)."""
 
     bounds: Tensor
     runs: Sequence[tuple[int, int, int]]
@@ -30,8 +30,8 @@ class Segments:
     kernel: "Kernel"
 
 
-# A kernel takes queries, keys, values of shape (tokens, heads, head size), the segments, the scale and
-# how far to each side a token sees (None: its whole sequence), and returns the same shape.
+# A kernel takes queries, keys and values of shape (tokens, heads, head size), the segments, the scale, and
+# how far a token sees to each side (None: its whole sequence). It returns the same shape.
 Kernel = Callable[[Tensor, Tensor, Tensor, Segments, float, int | None], Tensor]
 
 
@@ -60,7 +60,7 @@ def register_packed_attention() -> None:
 
 
 def find_runs(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Neighbours of equal length as (first token, length, count), so that one call computes them all."""
+    """Neighbours of equal length as (first token, length, count), so that one call computes them together."""
     runs: list[tuple[int, int, int]] = []
     start = 0
     for length in lengths:
@@ -73,19 +73,19 @@ def find_runs(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
     return runs
 
 
-def run_by_run(
+def dense_by_length(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
-    """One dense attention per run of equal lengths: every device, every precision."""
+    """One dense attention for each run of equal lengths: every device, every precision."""
     output = torch.empty_like(query, memory_format=torch.contiguous_format)
     for run in segments.runs:
         attend_run(output, query, key, value, run, scale, reach)
-    clear_idle(output, segments)
+    zero_filler_rows(output, segments)
     return output
 
 
-def clear_idle(output: Tensor, segments: Segments) -> None:
-    """Zero for the tokens behind all sequences."""
+def zero_filler_rows(output: Tensor, segments: Segments) -> None:
+    """Writes zeros for the filler tokens behind all sequences."""
     start, length, count = segments.runs[-1]
     output[start + length * count :].zero_()
 

@@ -1,6 +1,6 @@
-"""Attention over variable lengths on CUDA, each sequence of a batch to itself, in one call.
+"""Attention over sequences of different lengths on CUDA, in one call for the whole batch.
 
-Knows tensors and bounds, and which of PyTorch's kernels computes them.
+Knows tensors and bounds, and PyTorch's kernels for them.
 """
 
 import importlib.util
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import attention
 
-from rankmill.worker.model.attention.packed import Segments, run_by_run
+from rankmill.worker.model.attention.packed import Segments, dense_by_length
 
-# The package that brings FlashAttention 3, and PyTorch's name for it.
+# The package that contains FlashAttention 3, and PyTorch's name for it.
 FLASH_3_PACKAGE, FLASH_3 = "flash_attn_interface", "FA3"
 
 
@@ -26,10 +26,10 @@ def varlen(
     return _varlen(query, key, value, segments, scale, reach, None)
 
 
-def varlen_by_flash_3(
+def varlen_flash_3(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
-    """FlashAttention 3 where it is installed: CUDA at sm90, half precision."""
+    """FlashAttention 3, where it is installed: CUDA at sm90, half precision."""
     return _varlen(query, key, value, segments, scale, reach, FLASH_3)
 
 
@@ -43,14 +43,14 @@ def _varlen(
     flash: str | None,
 ) -> Tensor:
     if reach is not None and "window_size" not in _varlen_options():
-        return run_by_run(query, key, value, segments, scale, reach)
+        return dense_by_length(query, key, value, segments, scale, reach)
     bounds, longest = segments.bounds, segments.max_length
-    return varlen_between(
+    return varlen_cross(
         query, key, value, (bounds, bounds), (longest, longest), scale, reach=reach, flash=flash
     )
 
 
-def varlen_between(
+def varlen_cross(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -61,7 +61,7 @@ def varlen_between(
     reach: int | None = None,
     flash: str | None = None,
 ) -> Tensor:
-    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
+    """The same, where queries and keys differ in number: `bounds` and `longest` are (queries', keys')."""
     from torch.nn.attention.varlen import varlen_attn  # absent from PyTorch without CUDA parts
 
     use_flash(flash)
@@ -75,14 +75,14 @@ def varlen_between(
     return output
 
 
-def flash_3_is_there() -> bool:
-    """Whether a package brings FlashAttention 3, and this PyTorch knows how to call it."""
+def has_flash_3() -> bool:
+    """Whether FlashAttention 3 is installed, and this PyTorch knows how to call it."""
     known: Callable[[], list[str]] = getattr(attention, "list_flash_attention_impls", list)
     return FLASH_3 in known() and importlib.util.find_spec(FLASH_3_PACKAGE) is not None
 
 
 def use_flash(wanted: str | None) -> None:
-    """Has PyTorch call that implementation from now on, in the whole process; None: its own."""
+    """Lets PyTorch use this implementation from now on, in the whole process; None is its own."""
     if getattr(attention, "current_flash_attention_impl", lambda: None)() == wanted:
         return
     if wanted is None:
@@ -98,17 +98,17 @@ def _varlen_options() -> frozenset[str]:
     return frozenset(inspect.signature(varlen_attn).parameters)
 
 
-def efficient(
+def memory_efficient(
     query: Tensor, key: Tensor, value: Tensor, segments: Segments, scale: float, reach: int | None
 ) -> Tensor:
-    """Memory-efficient attention over variable lengths: CUDA from sm50 on, also a T4, every precision."""
+    """Memory-efficient attention: CUDA from sm50 on, such as a T4, every precision."""
     if reach is not None:
-        return run_by_run(query, key, value, segments, scale, reach)
+        return dense_by_length(query, key, value, segments, scale, reach)
     bounds, longest = segments.bounds, segments.max_length
-    return efficient_between(query, key, value, (bounds, bounds), (longest, longest), scale)
+    return memory_efficient_cross(query, key, value, (bounds, bounds), (longest, longest), scale)
 
 
-def efficient_between(
+def memory_efficient_cross(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -116,7 +116,7 @@ def efficient_between(
     longest: tuple[int, int],
     scale: float,
 ) -> Tensor:
-    """The same, where queries have bounds of their own: `bounds`, `longest`: queries', keys'."""
+    """The same, where queries and keys differ in number: `bounds` and `longest` are (queries', keys')."""
     states = [state.unsqueeze(0) for state in (query, key, value)]
     output = torch.ops.aten._efficient_attention_forward(
         *states, None, *bounds, *longest, 0.0, 0, False, scale=scale

@@ -1,7 +1,6 @@
-"""Linear layers on a CPU whose weights lie in blocks, as its matrix kernel reads them.
+"""Linear layers on a CPU whose weights are stored in blocks, as its matrix kernel reads them.
 
-Of plain weights the kernel makes such blocks anew for every product. Knows linear layers; knows neither
-models nor batches.
+From plain weights the kernel makes such blocks again for every product. Knows linear layers; knows no model.
 """
 
 import copy
@@ -9,12 +8,12 @@ import copy
 import torch
 from torch import Tensor, nn
 
-# What the blocks are made for; products of fewer or more rows read the same ones.
+# The blocks are made for this number of rows; products of fewer or more rows read the same blocks.
 TYPICAL_ROWS = 4096
 
 
 class BlockedLinear(nn.Module):
-    """Stands in a linear layer's place, with its numbers: (…, in) in, (…, out) out."""
+    """Replaces a linear layer and gives the same numbers: (…, in) to (…, out)."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -27,11 +26,11 @@ class BlockedLinear(nn.Module):
         return products
 
     def __deepcopy__(self, _: object) -> nn.Linear:
-        """Blocks cannot be copied: a copy is the plain layer."""
+        """Blocks cannot be copied, so a copy is the plain layer."""
         return self.plain()
 
     def plain(self) -> nn.Linear:
-        """The layer as PyTorch has it, with weights of its own."""
+        """The layer as PyTorch has it, with its own copy of the weights."""
         weight = self._weight.to_dense()
         linear = nn.Linear(weight.shape[1], weight.shape[0], bias=self.bias is not None, device="meta")
         linear.weight = nn.Parameter(weight, requires_grad=False)
@@ -40,7 +39,7 @@ class BlockedLinear(nn.Module):
 
 
 def can_block(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether this PyTorch multiplies by blocked weights there, on this processor."""
+    """Whether this PyTorch multiplies by blocked weights on this device, in this number format."""
     if device.type != "cpu" or not torch._C._has_mkldnn:
         return False
     if dtype is torch.bfloat16:

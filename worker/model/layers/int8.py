@@ -1,25 +1,26 @@
 """Linear layers in 8-bit integers on a CPU: weights scaled by output channel, activations by row.
 
-A row's scale is its own, and integers add up exactly: what becomes of a row depends on no other of its batch.
-Knows linear layers; knows neither models nor batches.
+Each row has its own scale and integers add up exactly, so a row's result depends on no other row of its
+batch. Knows linear layers; knows no model.
 """
 
 import torch
 from torch import Tensor, nn
 
-# A processor without VNNI adds pairs of products up in 16 bits, where 2 * 255 * 63 does not overflow. So it
-# is everywhere: all processors multiply the same integers. Rows need the eighth bit more than weights do:
-# they have outliers.
+# A processor without VNNI adds up pairs of products in 16 bits, where 2 * 255 * 63 does not overflow. All
+# processors use these steps, so that all multiply the same integers. Rows need the eighth bit more than
+# weights, because they have outliers.
 ROW_STEPS, WEIGHT_STEPS = 255, 63
 TINY = 1e-30
-# What a product is made from and what is made of it stay in the caches meanwhile.
+# So few that a product's inputs and results stay in the caches.
 ROWS_AT_ONCE = 512
 
 
 class QuantizedLinear(nn.Module):
-    """Stands in a linear layer's place: float32 in and out, integers between.
+    """Replaces a linear layer: float32 in and out, integers between.
 
-    A row is its least value and so many steps above it; what the least value alone gives is added apart.
+    A row is stored as its smallest value and steps above it; the part of the product that the smallest value
+    gives is added separately.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -48,12 +49,12 @@ class QuantizedLinear(nn.Module):
         density = ROW_STEPS / extent
         # addcmul would be slow here, where what is added is one number a row.
         steps = torch.mul(rows, density).sub_(least * density + 128).round_().to(torch.int8)
-        # As they are without a sign; that conversion itself would take several times as long.
+        # The same steps without a sign; converting the numbers would take several times as long.
         products = self._multiply(steps.view(torch.uint8).bitwise_xor_(128))
         torch.addcmul(self.bias, products, extent, out=output).addcmul_(least, self._sums)
 
     def _multiply(self, steps: Tensor) -> Tensor:
-        """What rows between 0 and 1 give, from their steps."""
+        """The product of rows between 0 and 1, given as steps."""
         products: Tensor = torch.ops.onednn.qlinear_pointwise(
             *(steps, 1 / ROW_STEPS, 0),
             *(self._weight, self._scales, self._zeros),
@@ -65,5 +66,5 @@ class QuantizedLinear(nn.Module):
 
 
 def can_quantize() -> bool:
-    """Whether this PyTorch multiplies 8-bit integers: builds without oneDNN do not."""
+    """Whether this PyTorch multiplies 8-bit integers; builds without oneDNN do not."""
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")

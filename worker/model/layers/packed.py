@@ -1,7 +1,7 @@
 """One layer over sequences laid end to end, with the stock layer's weights and numbers and fewer tensors.
 
-Sums and activations are written over what they are made of: each tensor less is memory not cleared, filled
-and read once more. Knows BERT's kind of layer and segments.
+Sums and activations overwrite their inputs: each tensor saved is memory that need not be cleared, filled and
+read once more. Knows BERT's kind of layer and segments.
 """
 
 from collections.abc import Callable
@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn, ops
 from torch.nn.functional import gelu
 
-from rankmill.worker.health.heap import LARGEST_KEPT
+from rankmill.worker.health.heap import MAX_KEPT_BYTES
 from rankmill.worker.model.attention.packed import Segments
-from rankmill.worker.model.layers.batch_invariance import CPU_LEAST_ROWS
+from rankmill.worker.model.layers.batch_invariance import CPU_SAFE_ROWS
 from rankmill.worker.model.layers.fused_qkv import FusedSelfAttention
 
 
 class PackedLayer(nn.Module):
-    """Stands in a stock layer's place; (1, tokens, hidden) in and out.
+    """Replaces a stock layer: (1, tokens, hidden) to (1, tokens, hidden).
 
-    `after_attention` gives its output from what its tokens attended to and its input.
+    `after_attention` makes the layer's output of attention's result and the layer's input.
     """
 
     after_attention: "AfterAttention"
@@ -45,14 +45,14 @@ class PackedLayer(nn.Module):
         return torch.cat([self.after_attention(self, *part) for part in parts]).unsqueeze(0)
 
     def _num_parts(self, rows: Tensor) -> int:
-        """On a CPU as many as keep the intermediate tensor within what the process keeps of freed memory."""
+        """On a CPU so many that the intermediate tensor fits into the freed memory that the process keeps."""
         if rows.device.type != "cpu":
             return 1
-        wanted = len(rows) * self._num_wide * rows.element_size() // LARGEST_KEPT + 1
-        return max(1, min(wanted, len(rows) // CPU_LEAST_ROWS))
+        wanted = len(rows) * self._num_wide * rows.element_size() // MAX_KEPT_BYTES + 1
+        return max(1, min(wanted, len(rows) // CPU_SAFE_ROWS))
 
 
-# The layer, (tokens, hidden) attended to, (tokens, hidden) of its input.
+# Takes the layer, attention's result and the layer's input, both (tokens, hidden); gives (tokens, hidden).
 AfterAttention = Callable[[PackedLayer, Tensor, Tensor], Tensor]
 
 
@@ -64,7 +64,7 @@ def after_attention(layer: PackedLayer, context: Tensor, rows: Tensor) -> Tensor
 
 
 def in_place(activation: Any) -> Callable[[Tensor], Tensor]:
-    """The activation, written over its argument where that is known to give the same."""
+    """The activation, which overwrites its argument where that is known to give the same numbers."""
     is_gelu = getattr(activation, "act", None) is gelu
     write_over: Callable[[Tensor], Tensor] = ops.aten.gelu_
     return write_over if is_gelu else activation

@@ -1,6 +1,6 @@
 """A stock encoder with exact shortcuts: layers of fewer steps, and a last layer for first tokens only.
 
-The stock model keeps its modules and shares its weights; it can run plainly beside. Knows BERT's layout.
+The stock model keeps its modules and shares its weights, so it can still run. Knows BERT's layout.
 """
 
 import copy
@@ -13,16 +13,16 @@ from rankmill.worker.model.layers.packed import PackedLayer
 
 
 def with_shortcuts(base: Any) -> Any:
-    """The encoder, giving (1, sequences, hidden): the first tokens' rows of its last layer."""
-    shortened, encoder = own_modules(base), own_modules(base.encoder)
+    """The encoder with shortcuts. It gives (1, sequences, hidden): its last layer's rows of first tokens."""
+    shortened, encoder = shallow_copy(base), shallow_copy(base.encoder)
     stock = list(base.encoder.layer)
     encoder.layer = nn.ModuleList([*map(PackedLayer, stock[:-1]), FirstTokenLayer(stock[-1])])
     shortened.encoder = encoder
     return shortened
 
 
-def own_modules(module: Any) -> Any:
-    """The same module, whose parts can be exchanged without touching the original's."""
+def shallow_copy(module: Any) -> Any:
+    """The same module, whose parts can be replaced without touching the original's."""
     twin = copy.copy(module)
     twin._modules = dict(module._modules)
     return twin

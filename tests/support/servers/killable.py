@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 SOON_S = 30.0
 
 
-class MortalRedis:
+class KillableRedis:
     """A Redis that keeps nothing: killed, it comes back empty."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class MortalRedis:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class MortalPostgres:
+class KillablePostgres:
     """A running test server of ours, killed as a whole by SIGKILL and started again over the same files."""
 
     def __init__(self, server: PostgresServer) -> None:

@@ -11,9 +11,8 @@ import torch
 from torch._dynamo.utils import counters
 
 from rankmill.db.records.scorers import Precision, ScorerSpec
-from rankmill.worker.loading import compile
 from rankmill.worker.loading.assemble import assemble
-from rankmill.worker.loading.compile import compile_layers
+from rankmill.worker.loading.compile_layers import compile_layers
 from rankmill.worker.model.encoders import PackedEncoder
 from rankmill.worker.model.layers.batch_invariance import CPU_ROW_STEP
 from rankmill.worker.model.layers.packed import AfterAttention, PackedLayer, after_attention
@@ -27,20 +26,19 @@ from tests.worker.parity.plain import plain_logits
 PAIRS = all_pairs(QUERIES[:4], [*DOCUMENTS, LONG[:3000]])
 
 ASSEMBLE = "rankmill.worker.loading.assemble"
+COMPILE = "rankmill.worker.loading.compile_layers"
 
 
 @pytest.fixture(autouse=True)
 def on_a_cpu_and_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers are compiled though this is no GPU, and are timed as faster than plain ones."""
-    monkeypatch.setattr(
-        "rankmill.worker.loading.assemble.lay_in_blocks", partial(compile_layers, batch_tokens=None)
-    )
-    monkeypatch.setattr(f"{ASSEMBLE}.fewest_rows", lambda *_: CPU_ROW_STEP)
+    monkeypatch.setattr(f"{ASSEMBLE}.block_weights", partial(compile_layers, batch_tokens=None))
+    monkeypatch.setattr(f"{ASSEMBLE}.find_min_rows", lambda *_: CPU_ROW_STEP)
     say_seconds(monkeypatch, plain=2.0, compiled=1.0)
 
 
 def say_seconds(monkeypatch: pytest.MonkeyPatch, *, plain: float, compiled: float) -> None:
-    monkeypatch.setattr(compile, "_medians", lambda *_: [plain, compiled])
+    monkeypatch.setattr(f"{COMPILE}._median_seconds", lambda *_: [plain, compiled])
 
 
 def load(model_directory: ModelDirectory, family: str = "xlm-roberta") -> ModelScorer:
@@ -90,7 +88,7 @@ def test_where_they_are_wrong_or_fail_plain_layers_are_used_with_a_warning(
     way: AfterAttention,
     event: str,
 ) -> None:
-    monkeypatch.setattr(compile, "compiled", lambda: way)
+    monkeypatch.setattr(f"{COMPILE}.compiled_after_attention", lambda: way)
     scorer = load(model_directory)
     assert f"fast_path_{event}" in caplog.messages
     assert ways(scorer) == {after_attention}
@@ -118,7 +116,7 @@ def as_plain(layer: PackedLayer, context: torch.Tensor, rows: torch.Tensor) -> t
 def test_they_are_kept_only_where_they_are_faster(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: AfterAttention
 ) -> None:
-    monkeypatch.setattr(compile, "compiled", lambda: as_plain)
+    monkeypatch.setattr(f"{COMPILE}.compiled_after_attention", lambda: as_plain)
     say_seconds(monkeypatch, plain=2.0, compiled=seconds)
     assert ways(load(model_directory)) == {expected}
 
@@ -127,31 +125,29 @@ def test_time_is_measured_both_ways(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(
-        "rankmill.worker.loading.assemble.lay_in_blocks", partial(compile_layers, batch_tokens=100)
-    )
-    monkeypatch.setattr(compile, "compiled", lambda: failing)
+    monkeypatch.setattr(f"{ASSEMBLE}.block_weights", partial(compile_layers, batch_tokens=100))
+    monkeypatch.setattr(f"{COMPILE}.compiled_after_attention", lambda: failing)
     assert ways(load(model_directory)) == {after_attention}
     assert "fast_path_failed" in caplog.messages
-    monkeypatch.setattr(compile, "compiled", lambda: slow)
+    monkeypatch.setattr(f"{COMPILE}.compiled_after_attention", lambda: slow)
     assert ways(load(model_directory)) == {after_attention}
 
 
 def test_what_is_scored_again_in_fp32_is_computed_by_plain_layers(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compile, "compiled", lambda: as_plain)
+    monkeypatch.setattr(f"{COMPILE}.compiled_after_attention", lambda: as_plain)
     scorer = load(model_directory)
     encoder = scorer.forward.encoder
     assert isinstance(encoder, PackedEncoder)
-    scorer.forward.encoder = encoder.exact()
+    scorer.forward.encoder = encoder.in_fp32()
     assert ways(scorer) == {after_attention}
 
 
 def test_a_family_with_layers_of_another_kind_is_left_alone(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compile, "compiled", failing)
+    monkeypatch.setattr(f"{COMPILE}.compiled_after_attention", failing)
     encoder = load(model_directory, "modernbert").forward.encoder
     assert isinstance(encoder, PackedEncoder)
     assert not encoder.has_packed_layers

@@ -1,7 +1,8 @@
-"""Smoke pairs: questions with a right answer and one that only shares their words. A model that reads ranks
-the right one first; what it fails says for which language or subject not to trust it.
+"""Smoke checks: questions with a right answer, and a wrong one that mostly shares more of their words.
 
-The pairs are written for this project and lie beside this file; knows the door to scorers.
+A model that understands them ranks the right answer first. A check that it fails shows a language or a
+subject for which it should not be trusted. The pairs were written for this project; they are in the file
+beside this one. Knows the door to scorers.
 """
 
 import json
@@ -15,7 +16,7 @@ PAIRS = Path(__file__).with_name("smoke_pairs.json")
 
 
 class SmokeCheck(NamedTuple):
-    """A question and the logits of both its answers."""
+    """A question and the logits of its right and its wrong answer."""
 
     name: str
     language: str
@@ -29,7 +30,7 @@ class SmokeCheck(NamedTuple):
 
 
 def run_smoke_checks(scorer: Scorer) -> list[SmokeCheck]:
-    """Scores every smoke pair; one that cannot be scored counts as failed, with no logit at all."""
+    """Scores every smoke pair. One that cannot be scored has the logit -inf, so that its check fails."""
     rows = json.loads(PAIRS.read_text(encoding="utf-8"))
     texts: dict[int, str] = {}
     pairs: list[TextPair] = []
@@ -39,14 +40,14 @@ def run_smoke_checks(scorer: Scorer) -> list[SmokeCheck]:
         pairs += [TextPair(query_id, query_id + 1), TextPair(query_id, query_id + 2)]
     result = score_once(scorer, PairTexts(pairs=pairs, texts=texts))
     logits = {(score.query_text_id, score.document_text_id): score.logit for score in result.scores}
-    lost = float("-inf")
+    no_logit = float("-inf")
     return [
         SmokeCheck(
             row["name"],
             row["language"],
             row["query"],
-            logits.get((3 * number, 3 * number + 1), lost),
-            logits.get((3 * number, 3 * number + 2), lost),
+            logits.get((3 * number, 3 * number + 1), no_logit),
+            logits.get((3 * number, 3 * number + 2), no_logit),
         )
         for number, row in enumerate(rows)
     ]
