@@ -9,7 +9,7 @@ from rankmill.producer.command_line import options
 
 if TYPE_CHECKING:
     from rankmill.db.results.explanation import Explanation, StoredScore
-    from rankmill.producer.diagnostics.rescore import Recomputed
+    from rankmill.producer.diagnostics.rescore import RescoreResult
 
 _MAX_SPAN_CHARS = 2_000
 
@@ -31,7 +31,7 @@ def explain(
     from rankmill.producer.command_line.exit_codes import FAILURE, MISSING
     from rankmill.producer.command_line.output.opening import print_json
     from rankmill.producer.command_line.output.progress import SlowStep, diagnostics
-    from rankmill.producer.diagnostics.rescore import Verdict, recompute
+    from rankmill.producer.diagnostics.rescore import Verdict, rescore
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
 
@@ -40,7 +40,7 @@ def explain(
         explanation = stored(opened, find_job(opened, job), query, document)
         waiting = SlowStep(diagnostics(), "scoring the pair again")
         try:
-            now = recompute(explanation, settings)
+            now = rescore(explanation, settings)
         finally:
             waiting.done()
     if json_:
@@ -54,7 +54,7 @@ def explain(
         raise typer.Exit(MISSING)
 
 
-def _facts(explanation: "Explanation", now: "Recomputed") -> dict[str, object]:
+def _facts(explanation: "Explanation", now: "RescoreResult") -> dict[str, object]:
     """Everything, for programs; spans count in the document's own text, as in results."""
     from rankmill.db.records.sigmoid import sigmoid
 
@@ -79,7 +79,7 @@ def _own_span(explanation: "Explanation", score: "StoredScore") -> tuple[int, in
     return start, end, explanation.document_text[offset:][start:end]
 
 
-def _lines(explanation: "Explanation", now: "Recomputed") -> list[tuple[str, str]]:
+def _lines(explanation: "Explanation", now: "RescoreResult") -> list[tuple[str, str]]:
     from rankmill.producer.command_line.output.excerpts import printable
 
     scorer = explanation.scorer
@@ -136,7 +136,7 @@ def _score_lines(explanation: "Explanation", score: "StoredScore") -> list[tuple
     ]
 
 
-def _now_lines(explanation: "Explanation", now: "Recomputed") -> list[tuple[str, str]]:
+def _now_lines(explanation: "Explanation", now: "RescoreResult") -> list[tuple[str, str]]:
     from rankmill.producer.command_line.output.excerpts import printable
 
     said = now.verdict.value

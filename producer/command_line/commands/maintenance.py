@@ -107,7 +107,7 @@ def doctor(
     from rankmill.producer.command_line.exit_codes import MISSING
     from rankmill.producer.command_line.output.opening import print_json, standard_output
     from rankmill.producer.command_line.output.tables import findings_table, smoke_checks_table
-    from rankmill.producer.diagnostics.doctor import examine, smoke_check_words
+    from rankmill.producer.diagnostics.doctor import examine, smoke_check_sentence
     from rankmill.producer.settings import settings_from
 
     settings = settings_from({"model": model, "store": store, "broker": broker})
@@ -121,7 +121,7 @@ def doctor(
         for finding in findings:
             if finding.traps:
                 console.print(smoke_checks_table(finding.traps))
-                console.print(smoke_check_words(finding.traps))
+                console.print(smoke_check_sentence(finding.traps))
     if not is_fit:
         raise typer.Exit(MISSING)
 
