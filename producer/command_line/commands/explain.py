@@ -1,4 +1,4 @@
-"""The command that explains a score: what made it, its span's words, and whether it comes out again."""
+"""The command that explains a score: what computed it, the text of its span, and whether it is repeatable."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -16,12 +16,12 @@ _MAX_SPAN_CHARS = 2_000
 
 def explain(
     job: options.Job,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="The query's id.")],
-    document: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's id.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The id of the query.")],
+    document: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The id of the document.")],
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Show what made a pair's score, and score the pair again: exit code 6 when another number comes out.
+    """Show how a pair's score was computed, and compute it again; the exit code is 6 if it differs.
 
     Example: rankmill explain tonight q03 licence-tessera-brightmoor
     """
@@ -29,8 +29,8 @@ def explain(
     from rankmill.db.results.explanation import explain as stored
     from rankmill.db.store.opening import open_store
     from rankmill.producer.command_line.exit_codes import FAILURE, MISSING
-    from rankmill.producer.command_line.output.opening import print_json
-    from rankmill.producer.command_line.output.progress import SlowStep, diagnostics
+    from rankmill.producer.command_line.output.opening import print_json, standard_error
+    from rankmill.producer.command_line.output.progress import SlowStep
     from rankmill.producer.diagnostics.rescore import Verdict, rescore
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
@@ -38,7 +38,7 @@ def explain(
     settings = settings_from({"store": store})
     with Interruption(), open_store(settings.store) as opened:
         explanation = stored(opened, find_job(opened, job), query, document)
-        waiting = SlowStep(diagnostics(), "scoring the pair again")
+        waiting = SlowStep(standard_error(), "scoring the pair again")
         try:
             now = rescore(explanation, settings)
         finally:
@@ -55,7 +55,7 @@ def explain(
 
 
 def _facts(explanation: "Explanation", now: "RescoreResult") -> dict[str, object]:
-    """Everything, for programs; spans count in the document's own text, as in results."""
+    """Everything, for programs. Spans are offsets in the document's own text, as in results."""
     from rankmill.db.records.sigmoid import sigmoid
 
     facts = asdict(explanation)
@@ -73,7 +73,7 @@ def _facts(explanation: "Explanation", now: "RescoreResult") -> dict[str, object
 
 
 def _own_span(explanation: "Explanation", score: "StoredScore") -> tuple[int, int, str]:
-    """Where the best window begins and ends in the document's own text, without its title; and its words."""
+    """Start, end and text of the best window in the document's own text, without its title."""
     offset = explanation.text_offset
     start, end = max(score.span_start - offset, 0), max(score.span_end - offset, 0)
     return start, end, explanation.document_text[offset:][start:end]
