@@ -1,5 +1,6 @@
-"""The side of the person with the corpus: reads it, records jobs, rings the doorbell, hands out results.
+"""The side of the person with the corpus: reads inputs, records jobs, tells workers, and gives out results.
 
-Stands on db and knows nothing of worker, models or tensors. Four doors lead in: Python (api), the command
-line, HTTP, and the beat.
+Three ways in: Python (`api`), the command line (`command_line`) and Celery beat (`beat`). They lead to
+`submission`, which takes `sources` and records a job; `running` scores it here; `results` and `downstream`
+are what comes out. Stands on db; knows nothing of worker, models or tensors.
 """

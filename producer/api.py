@@ -1,7 +1,7 @@
-"""The same jobs from Python: run, submit, watch and results, on files or on values at hand.
+"""The way in from Python: run, submit, watch and results, with files or values as inputs.
 
 Settings left out come from RANKMILL_* variables, `.env` and the defaults, as on the command line. Errors are
-those of rankmill.producer.errors and rankmill.db.errors, each with a sentence that says what to do.
+those of rankmill.producer.errors and rankmill.db.errors; each says what to do.
 """
 
 import os
@@ -27,7 +27,7 @@ from rankmill.producer.submission.submit import submit_job
 
 
 class SettingsGiven(TypedDict, total=False):
-    """Settings a call may give; see `rankmill run --help` for what they mean."""
+    """Settings that a call may give; `rankmill run --help` says what they mean."""
 
     model: str | os.PathLike[str]
     revision: str
@@ -42,9 +42,9 @@ class SettingsGiven(TypedDict, total=False):
 
 
 class Ranking:
-    """A job's results by query (input order), then rank; each iteration streams them from the store.
+    """A job's results by query, in the order of the input, then by rank. Each iteration reads the store anew.
 
-    Failed pairs have no rank and say why in `error`; pairs that are not scored yet are left out.
+    Failed pairs have no rank and the reason in `error`. Pairs that are not scored yet are left out.
     """
 
     def __init__(self, store: str, job_id: int, top_k: int | None, min_score: float | None) -> None:
@@ -69,14 +69,14 @@ def run(
     on_progress: Callable[[JobProgress], None] | None = None,
     **settings: Unpack[SettingsGiven],
 ) -> Ranking:
-    """Ranks here and now, as `rankmill run` does, and returns the results once all is scored.
+    """Ranks here and now, as `rankmill run` does, and returns the results when every pair has been scored.
 
-    `corpus`, `queries` and `candidates` are paths, or Python values: documents and queries as mappings,
+    `corpus`, `queries` and `candidates` are paths or Python values: documents and queries as mappings,
     tuples or a dict of texts by id; candidates as (query id, document id). No candidates means all pairs.
-    `spans=N` also finds the best clauses of each query's best N documents: each result's `spans`.
-    `publish` names a ranking whose state the results become.
-    `Collection("kb")` and `QuerySet("faq")` are those that the store keeps under these names.
-    The same call again continues what was interrupted. Raises InputError, MissingPrerequisite,
+    `Collection("kb")` and `QuerySet("faq")` are what the store has under these names.
+    `spans=N` also finds the best clauses of each query's best N documents, as each result's `spans`.
+    `publish` names the ranking in which the results are published.
+    The same call again continues what was interrupted. Raises UsageError, InputError, MissingPrerequisite,
     RuntimeFailure and the store's errors; KeyboardInterrupt when asked to stop.
     """
     chosen = _settings(settings)
@@ -88,7 +88,7 @@ def run(
                 _options(name, None, top_k, min_score, spans, publish),
                 chosen,
                 interruption=interruption,
-                observer=_Listener(on_progress),
+                observer=_ProgressCallback(on_progress),
             )
     except Interrupted as interrupted:
         raise KeyboardInterrupt from interrupted
@@ -108,10 +108,11 @@ def submit(
     publish: str | None = None,
     **settings: Unpack[SettingsGiven],
 ) -> Submission:
-    """Records a job for the workers behind the broker, and rings for them. Inputs as for `run`.
+    """Records a job and tells the workers behind the broker. Inputs are those of `run`.
 
-    The same inputs with the same scorer are the same job (`is_new` is False then). Raises InputError,
-    MissingPrerequisite (no broker, no model directory) and the store's errors; nothing is recorded then.
+    The same inputs with the same scorer are the same job: then `is_new` is False. Raises UsageError,
+    InputError, MissingPrerequisite (no broker, no model directory) and the store's errors; then nothing is
+    recorded.
     """
     chosen = _settings(settings)
     urgency = None if priority is None else Priority(priority)
@@ -122,7 +123,7 @@ def submit(
 
 
 def watch(job: int | str, *, every_s: float = 1.0, store: str | None = None) -> Iterator[JobProgress]:
-    """Yields where the job stands, at once and then every `every_s` seconds, last when it has ended.
+    """Yields the job's progress at once, then every `every_s` seconds until it has ended.
 
     `job` is an id or a name. Raises UnknownJob and the store's other errors.
     """
@@ -134,7 +135,7 @@ def watch(job: int | str, *, every_s: float = 1.0, store: str | None = None) -> 
 def results(
     job: int | str, *, top_k: int | None = None, min_score: float | None = None, store: str | None = None
 ) -> Ranking:
-    """The job's ranking as far as it is scored. Raises UnknownJob and the store's other errors."""
+    """The job's results, as far as it is scored. Raises UnknownJob and the store's other errors."""
     url = settings_from({"store": store}).store
     with open_store(url) as opened:
         return Ranking(url, find_job(opened, job), top_k, min_score)
@@ -148,16 +149,16 @@ def _options(
     spans: int | None,
     publish: str | None,
 ) -> JobOptions:
-    """What is wished of a job, for `record`. Raises UsageError."""
+    """The options of a job for `record`. Raises UsageError."""
     if spans is not None and spans < 1:
-        raise UsageError(f"spans={spans} asks for nothing: give the number of documents of each query.")
+        raise UsageError(f"spans={spans} must be 1 or more: it is a number of documents of each query.")
     publishing = None if publish is None else Publishing(ranking=publish, keep=None)
     return JobOptions(
         name=name, priority=priority, top_k=top_k, min_score=min_score, spans=spans, publishing=publishing
     )
 
 
-class _Listener(RunObserver):
+class _ProgressCallback(RunObserver):
     def __init__(self, on_progress: Callable[[JobProgress], None] | None) -> None:
         self._on_progress = on_progress
 

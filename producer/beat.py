@@ -1,7 +1,7 @@
-"""The beat: Celery's, with a scheduler that keeps nothing itself and asks the store what is due.
+"""Celery beat with a scheduler that keeps no state: it asks the store what is due and submits it here.
 
-`rankmill beat`, or `celery -A rankmill.producer.beat beat`. Any number may run; none of them matters for
-longer than until the next one asks. Submits in this process: no message is needed for that.
+Started by `rankmill beat` or `celery -A rankmill.producer.beat beat`. Any number may run, and each may be
+stopped at any time: the next one that asks does its work.
 """
 
 import logging
@@ -18,7 +18,7 @@ from rankmill.db.schedules.catalog import next_due
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from rankmill.producer.broker.loader import InstalledOnlyLoader
-from rankmill.producer.schedules.due import ask
+from rankmill.producer.schedules.due import submit_due
 
 EVERY_S = 60.0
 _SOON_S = 1.0
@@ -27,7 +27,7 @@ log = logging.getLogger("rankmill.beat")
 
 
 class StoreScheduler(Scheduler):  # type: ignore[misc]
-    """Asks once a minute, and at the very moment of the next schedule that it has seen. No error ends it."""
+    """Asks once a minute, and at the moment when the next schedule is due. No error ends it."""
 
     store: Store | None = None
 
@@ -44,13 +44,13 @@ class StoreScheduler(Scheduler):  # type: ignore[misc]
         return EVERY_S
 
     def round(self) -> float:
-        """Asks once; returns the seconds until it is to be asked again."""
+        """Submits what is due; returns the seconds until the next round."""
         if self.store is None:
             self.store = open_store(self.settings.store)
             log.info("beat_ready", extra={"fields": {"store": self.store.safe_url}})
         now = self.store.now()
         started = time.monotonic()
-        ask(self.store, self.settings, now)
+        submit_due(self.store, self.settings, now)
         moment = next_due(self.store)
         left_s = EVERY_S if moment is None else moment - now - (time.monotonic() - started)
         return min(EVERY_S, max(_SOON_S, left_s))
@@ -81,5 +81,5 @@ signals.setup_logging.connect(_set_up_logging, weak=False)
 
 
 def run() -> None:
-    """Beats in this process until it is stopped."""
+    """Runs the beat in this process until it is stopped."""
     app.Beat(quiet=True).run()

@@ -1,7 +1,7 @@
-"""What can go wrong on the producer's side, as names, sentences and exit codes.
+"""What can go wrong on the producer's side, with exit codes. Each message tells a person what to do.
 
-Each message tells a person what to do. Separate from the code that raises them, so that the command line
-can turn any of them into its exit code without importing that code.
+Separate from the code that raises them, so that the command line can turn each into an exit code without
+importing that code.
 """
 
 import os
@@ -9,19 +9,19 @@ from typing import ClassVar
 
 
 class RankmillError(Exception):
-    """Something stopped the producer; `exit_code` is what the command line ends with."""
+    """An error of the producer; the command line ends with its `exit_code`."""
 
     exit_code: ClassVar[int] = 6
 
 
 class UsageError(RankmillError):
-    """The command or call was asked for in a way that cannot work."""
+    """The command or call cannot work as it was given."""
 
     exit_code: ClassVar[int] = 2
 
 
 class MissingPrerequisite(RankmillError):
-    """Something that must be installed, started or set up is not there."""
+    """Something must be installed, started or set up first."""
 
     exit_code: ClassVar[int] = 3
 
@@ -33,10 +33,10 @@ class ResourceExhausted(RankmillError):
 
 
 class InputError(RankmillError):
-    """An input is wrong, at a place a person can look at.
+    """An input is wrong, at a place where a person can look.
 
-    `path` is the file as it was named, or `<documents>` and the like for an iterable;
-    `line` counts from 1 (an iterable's position from 1) and is None where the whole input is meant.
+    `path` is the file as it was given, or words in angle brackets such as `<documents>`. `line` is the line
+    of a file or the position of a value, from 1; None means the whole input.
     """
 
     exit_code: ClassVar[int] = 5
@@ -52,6 +52,6 @@ class InputError(RankmillError):
 
 
 class RuntimeFailure(RankmillError):
-    """A part that was there stopped working."""
+    """Something that worked stopped working."""
 
     exit_code: ClassVar[int] = 6

@@ -1,6 +1,6 @@
-"""Choices: what a person asked for, over RANKMILL_* variables, over .env, over defaults.
+"""Settings of one call: options given, then RANKMILL_* variables, then .env, then defaults.
 
-Knows names of flags and of settings; knows nothing of what they are used for.
+Knows the names of options and settings; knows nothing of what they are used for.
 """
 
 import os
@@ -14,9 +14,9 @@ from rankmill.producer.errors import UsageError
 
 
 def settings_from(flags: Mapping[str, object]) -> Settings:
-    """Settings with every flag that is not None laid over them.
+    """The settings, with every flag that is not None in place of its setting.
 
-    Raises UsageError naming each wrong one; values are not repeated, they may be passwords.
+    Raises UsageError with the name of each wrong one, and without its value, which may be a password.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
@@ -31,8 +31,8 @@ def settings_from(flags: Mapping[str, object]) -> Settings:
         problems = []
         for error in cause.errors(include_url=False, include_input=False, include_context=False):
             name = str(error["loc"][0]) if error["loc"] else "settings"
-            said = _flag(name) if name in given else f"RANKMILL_{name.upper()}"
-            problems.append(f"{said}: {error['msg']}")
+            source = _flag(name) if name in given else f"RANKMILL_{name.upper()}"
+            problems.append(f"{source}: {error['msg']}")
         raise UsageError("Wrong settings. " + "; ".join(problems) + ".") from cause
 
 
@@ -41,8 +41,10 @@ def _flag(name: str) -> str:
 
 
 def child_environment(settings: Settings, **overlay: str | int | None) -> dict[str, str]:
-    """The environment of a child process that must see exactly `settings`; passwords travel nowhere else."""
-    environment = dict(os.environ) | {"PYTHONSAFEPATH": "1"}  # nor may its own children look into this folder
+    """The environment that gives a child process exactly `settings`; passwords are passed nowhere else."""
+    environment = dict(os.environ) | {
+        "PYTHONSAFEPATH": "1"
+    }  # its own children import nothing from this folder
     for name in Settings.model_fields:
         value = getattr(settings, name)
         environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)

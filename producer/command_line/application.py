@@ -1,6 +1,6 @@
 """The application: every command under its name, and `main`, which turns errors into exit codes.
 
-Imports nothing heavy, so that help answers at once; commands import what they need when they run.
+Imports nothing heavy, so that help answers at once.
 """
 
 import os
@@ -17,15 +17,17 @@ from rankmill.producer.command_line.commands.jobs import results, status, watch
 from rankmill.producer.command_line.commands.maintenance import doctor, migrate, monitor, prune, worker
 from rankmill.producer.command_line.commands.rankings import changes, deliver, rankings, rollback
 from rankmill.producer.command_line.commands.run import run, submit
-from rankmill.producer.command_line.exit_codes import ended
+from rankmill.producer.command_line.exit_codes import exit_code_of
 
 _HELP = "Cross-encoder scores for every query and document, in a SQL table by the morning."
 _EPILOG = """
 Example: rankmill run --corpus corpus.jsonl --queries queries.jsonl --all-pairs --model demo
 
-In parts: rankmill migrate · rankmill worker · rankmill submit … · rankmill watch JOB · rankmill results JOB
+Step by step: rankmill migrate · rankmill worker · rankmill submit … · rankmill watch JOB · rankmill results
+JOB
 
-Options win over RANKMILL_* variables, those over a .env file here, those over defaults.
+Options override RANKMILL_* variables, which override a .env file in the current folder, which overrides
+defaults.
 
 Exit codes: 0 done, 2 usage, 3 missing prerequisite, 4 resource exhausted, 5 invalid input, 6 runtime
 failure, 7 finished with some pairs failed, 130 interrupted.
@@ -64,17 +66,17 @@ def _options(
 
 
 def _add(command: Callable[..., None], to: typer.Typer = application, name: str | None = None) -> None:
-    """Adds a command whose docstring is its help; the paragraphs that begin with Example stand at the end."""
+    """Adds a command whose docstring is its help; paragraphs that begin with Example are at the end."""
     paragraphs = [" ".join(part.split()) for part in (command.__doc__ or "").split("\n\n")]
     examples = [part for part in paragraphs if part.startswith("Example")]
-    words = [part for part in paragraphs if part not in examples]
-    to.command(name, help="\n\n".join(words), epilog="\n\n".join(examples))(command)
+    text = [part for part in paragraphs if part not in examples]
+    to.command(name, help="\n\n".join(text), epilog="\n\n".join(examples))(command)
 
 
-def _add_group(name: str, commands: Mapping[str, Callable[..., None]], words: str, example: str) -> None:
-    """Adds commands under a common first word."""
+def _add_group(name: str, commands: Mapping[str, Callable[..., None]], text: str, example: str) -> None:
+    """Adds commands under a common first word, with `text` as its help."""
     group = typer.Typer(
-        help=words,
+        help=text,
         epilog=f"Example: {example}",
         no_args_is_help=True,
         rich_markup_mode="rich",
@@ -108,7 +110,7 @@ _add_group(
 _add_group(
     "schedule",
     schedules.SCHEDULE,
-    "Have rankings made every night.",
+    "Make rankings at set times, such as every night.",
     'rankmill schedule add kb --cron "0 2 * * *" --collection kb --query-set faq --all-pairs',
 )
 _add(schedules.beat)
@@ -118,7 +120,7 @@ _add(prune)
 def main() -> None:
     """The `rankmill` command. Ends the process with one of the exit codes above."""
     arguments = sys.argv[1:]
-    if "--debug" in arguments:  # meant for the whole command wherever it stands
+    if "--debug" in arguments:  # works at any place of the command
         os.environ["RANKMILL_DEBUG"] = "1"
         arguments = [argument for argument in arguments if argument != "--debug"]
-    sys.exit(ended(lambda: application(arguments, prog_name="rankmill")))
+    sys.exit(exit_code_of(lambda: application(arguments, prog_name="rankmill")))

@@ -1,4 +1,4 @@
-"""How commands end: every error becomes one sentence on standard error and an exit code, never a traceback.
+"""How commands end: each error becomes a sentence on standard error and an exit code, not a traceback.
 
 0 done · 2 usage · 3 missing prerequisite · 4 resource exhausted · 5 invalid input · 6 runtime failure ·
 7 finished with some pairs failed · 128 + the signal's number when interrupted (130 for Ctrl-C).
@@ -22,28 +22,28 @@ SOME_FAILED = 7
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
-def ended(command: Callable[[], None]) -> int:
-    """Runs `command`; says what went wrong, if anything, and returns the exit code."""
+def exit_code_of(command: Callable[[], None]) -> int:
+    """Runs `command`, prints its error if there is one, and returns the exit code."""
     try:
         command()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILURE if exit_.code else DONE
     except BaseException as error:
-        code, words = told(error)
+        code, message = exit_code_and_message(error)
         if wants_debug():
             import traceback
 
             from rankmill.db.runtime.log_events import without_secrets
 
             print(without_secrets(traceback.format_exc()), file=sys.stderr)  # noqa: T201
-        if words:
-            print(words, file=sys.stderr)  # noqa: T201
+        if message:
+            print(message, file=sys.stderr)  # noqa: T201
         return code
     return DONE
 
 
-def told(error: BaseException) -> tuple[int, str]:
-    """The exit code of an error and the words for it; no words where none are needed."""
+def exit_code_and_message(error: BaseException) -> tuple[int, str]:
+    """The exit code of an error and its message, which may be empty."""
     if isinstance(error, RankmillError):
         return error.exit_code, f"error: {error}"
     if isinstance(error, BrokenPipeError):

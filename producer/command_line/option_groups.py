@@ -1,7 +1,7 @@
-"""Options that several commands have, as one value each.
+"""Options that several commands share, as one value for each group.
 
-Typer reads the options of a command from the parameters of its function. A function under `grouped` has one
-parameter for each group, and Typer is shown the options in it.
+Typer reads the options of a command from the parameters of its function. A function with `@grouped` has one
+parameter for a group, and Typer sees the options in it.
 """
 
 import functools

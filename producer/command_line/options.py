@@ -1,6 +1,6 @@
-"""The options commands share, with their help.
+"""The options that commands share, with their help.
 
-A setting left out comes from RANKMILL_*, .env or its default.
+A setting that is not given comes from RANKMILL_*, .env or its default.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from rankmill.producer.results.formats import ResultFormat
 INPUTS = "What to rank"
 SCORER = "How to score"
 RESULTS = "What to show"
-AFTERWARDS = "When it has ended"
+AFTERWARDS = "When the job ends"
 PLACES = "Where"
 
 
@@ -26,7 +26,7 @@ Corpus = Annotated[
         "--corpus",
         metavar="FILE",
         rich_help_panel=INPUTS,
-        help="Documents: JSONL with id (or _id), text and maybe title; .gz too.",
+        help="Documents: JSONL with id (or _id), text and optionally title; may be gzipped.",
     ),
 ]
 Queries = Annotated[
@@ -35,7 +35,7 @@ Queries = Annotated[
         "--queries",
         metavar="FILE",
         rich_help_panel=INPUTS,
-        help="Queries: JSONL with id (or _id) and text, or TSV with two columns; .gz too.",
+        help="Queries: JSONL with id (or _id) and text, or TSV with two columns; may be gzipped.",
     ),
 ]
 CollectionName = Annotated[
@@ -44,7 +44,7 @@ CollectionName = Annotated[
         "--collection",
         metavar="NAME",
         rich_help_panel=INPUTS,
-        help="Documents of a collection (rankmill collection sync) in place of --corpus.",
+        help="Documents of a collection (rankmill collection sync), instead of --corpus.",
     ),
 ]
 QuerySetName = Annotated[
@@ -53,7 +53,7 @@ QuerySetName = Annotated[
         "--query-set",
         metavar="NAME",
         rich_help_panel=INPUTS,
-        help="Queries of a query set (rankmill queryset sync) in place of --queries.",
+        help="Queries of a query set (rankmill queryset sync), instead of --queries.",
     ),
 ]
 Candidates = Annotated[
@@ -62,7 +62,8 @@ Candidates = Annotated[
         "--candidates",
         metavar="RUN",
         rich_help_panel=INPUTS,
-        help="Pairs to score: a TREC run (six columns) or TSV (query, document and maybe a score); .gz too.",
+        help="Pairs to score: a TREC run (six columns) or TSV (query, document, optional score); may be "
+        "gzipped.",
     ),
 ]
 AllPairs = Annotated[
@@ -71,14 +72,18 @@ AllPairs = Annotated[
 ]
 Name = Annotated[
     str | None,
-    typer.Option("--name", rich_help_panel=INPUTS, help="A name for the job, to ask for it by."),
+    typer.Option(
+        "--name",
+        rich_help_panel=INPUTS,
+        help="A name for the job; other commands take it in place of the id.",
+    ),
 ]
 PriorityChoice = Annotated[
     Priority | None,
     typer.Option(
         "--priority",
         rich_help_panel=INPUTS,
-        help="Which jobs workers take up first; normal by default.",
+        help="Which jobs workers score first; normal by default.",
         show_default=False,
     ),
 ]
@@ -89,7 +94,7 @@ Model = Annotated[
         metavar="ID|DIR|demo",
         rich_help_panel=SCORER,
         help="Cross-encoder: a Hugging Face id, a directory, or `demo`. Default BAAI/bge-reranker-v2-m3; "
-        "`null` scores nonsense without a model, for trials.",
+        "`null` needs no model and gives meaningless scores, for trials.",
         show_default=False,
     ),
 ]
@@ -102,8 +107,8 @@ PrecisionChoice = Annotated[
     typer.Option(
         "--precision",
         rich_help_panel=SCORER,
-        help="auto is FP16 on CUDA, and bf16 or fp32 on CPU by what it has; int8 (CPU only) is faster and "
-        "changes scores a little.",
+        help="auto is fp16 on CUDA, and on a CPU bf16 if supported, else fp32; int8 (CPU only) is faster "
+        "and changes scores slightly.",
     ),
 ]
 MaxLength = Annotated[
@@ -112,7 +117,7 @@ MaxLength = Annotated[
         "--max-length",
         metavar="TOKENS",
         rich_help_panel=SCORER,
-        help="Tokens of one sequence; the model's own limit by default.",
+        help="Most tokens of a query and a document together; by default the model's own limit.",
     ),
 ]
 LongDocumentsChoice = Annotated[
@@ -120,7 +125,7 @@ LongDocumentsChoice = Annotated[
     typer.Option(
         "--long-documents",
         rich_help_panel=SCORER,
-        help="Documents past the limit: score their windows, cut their end, or mark the pair failed.",
+        help="For documents over the limit: score them in windows, truncate them, or fail the pair.",
     ),
 ]
 Window = Annotated[
@@ -129,7 +134,7 @@ Window = Annotated[
         "--window",
         metavar="TOKENS",
         rich_help_panel=SCORER,
-        help="Document tokens of one window; by default all that fits beside the query.",
+        help="Document tokens of one window; by default all that fit beside the query.",
     ),
 ]
 Stride = Annotated[
@@ -138,7 +143,8 @@ Stride = Annotated[
         "--stride",
         metavar="TOKENS",
         rich_help_panel=SCORER,
-        help="Document tokens from one window's start to the next; by default three quarters of the window.",
+        help="Document tokens from the start of one window to the next; by default three quarters of the "
+        "window.",
     ),
 ]
 TopK = Annotated[
@@ -148,7 +154,7 @@ TopK = Annotated[
         min=1,
         metavar="N",
         rich_help_panel=RESULTS,
-        help="Show this many documents of each query.",
+        help="Show at most this many documents for each query.",
     ),
 ]
 MinScore = Annotated[
@@ -159,7 +165,7 @@ MinScore = Annotated[
         max=1.0,
         metavar="SCORE",
         rich_help_panel=RESULTS,
-        help="Show scores from here up (0 to 1).",
+        help="Show only scores of at least this (0 to 1).",
     ),
 ]
 Spans = Annotated[
@@ -169,7 +175,7 @@ Spans = Annotated[
         min=1,
         metavar="N",
         rich_help_panel=RESULTS,
-        help="Also find the best three clauses of each query's best N documents, in a second, cheap pass.",
+        help="Also find the three best clauses in each query's best N documents, in a second, cheap pass.",
     ),
 ]
 Output = Annotated[
@@ -179,13 +185,15 @@ Output = Annotated[
         "-o",
         metavar="FILE|-",
         rich_help_panel=RESULTS,
-        help="Write results here; - is standard output, as JSONL.",
+        help="Write the results to this file; - is standard output, as JSONL.",
     ),
 ]
 Format = Annotated[
     ResultFormat | None,
     typer.Option(
-        "--format", rich_help_panel=RESULTS, help="Format of the results; by default told by FILE's ending."
+        "--format",
+        rich_help_panel=RESULTS,
+        help="Format of the results; by default the extension of FILE tells.",
     ),
 ]
 Publish = Annotated[
@@ -194,7 +202,8 @@ Publish = Annotated[
         "--publish",
         metavar="NAME",
         rich_help_panel=AFTERWARDS,
-        help="Make the results the state of this ranking: latest_results shows them, changes tells them.",
+        help="Publish the results as the new state of this ranking: the view latest_results shows it, and "
+        "rankmill changes what changed.",
     ),
 ]
 PolicyChoice = Annotated[
@@ -202,7 +211,7 @@ PolicyChoice = Annotated[
     typer.Option(
         "--publish-policy",
         rich_help_panel=AFTERWARDS,
-        help="A job with failed pairs: publish all with the reasons, without-failed, or never.",
+        help="What to publish if pairs failed: all of them with the reasons, without-failed, or never.",
         show_default="without-failed",
     ),
 ]
@@ -213,7 +222,7 @@ KeepPublications = Annotated[
         min=1,
         metavar="N",
         rich_help_panel=AFTERWARDS,
-        help="How many states of the ranking can be brought back; as before by default, 7 at first.",
+        help="How many publications of the ranking to keep; by default as many as before, 7 at first.",
     ),
 ]
 Webhook = Annotated[
@@ -222,7 +231,7 @@ Webhook = Annotated[
         "--webhook",
         metavar="URL",
         rich_help_panel=AFTERWARDS,
-        help="Post the job's summary here, signed with RANKMILL_WEBHOOK_SECRET.",
+        help="Post the job's summary to this URL, signed with RANKMILL_WEBHOOK_SECRET.",
     ),
 ]
 Then = Annotated[
@@ -231,7 +240,7 @@ Then = Annotated[
         "--then",
         metavar="TASK[@QUEUE]",
         rich_help_panel=AFTERWARDS,
-        help="Send this Celery task of yours, by name, with the job's id.",
+        help="Send this Celery task of yours with the job's id.",
     ),
 ]
 StoreUrl = Annotated[
@@ -253,5 +262,5 @@ BrokerUrl = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on standard output.")]
-Ranking = Annotated[str, typer.Argument(metavar="NAME", help="A ranking's name.")]
-Job = Annotated[str, typer.Argument(metavar="JOB", help="A job's id or name.")]
+Ranking = Annotated[str, typer.Argument(metavar="NAME", help="The name of a ranking.")]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="The id or name of a job.")]

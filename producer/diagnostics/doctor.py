@@ -1,4 +1,4 @@
-"""Doctor: looks at what Rankmill stands on, and says of each part whether it is there and how to mend it.
+"""The doctor: checks each part that Rankmill needs, and says what is missing and what to do.
 
 Knows which package each extra is for; imports none of them and loads no model (a worker process does).
 """
@@ -30,13 +30,14 @@ _PURPOSE = {
     "monitor": "monitor",
     "parquet": "Parquet",
 }
+_IN_MESSAGE = "see the message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One part: what was found, and how to mend it. Optional parts that are missing do no harm.
+    """One part: what was found, and what to do. A missing part that `is_optional` is no error.
 
-    `traps` are the smoke pairs of a model, with the logits of the right answer and the wrong one.
+    `traps` are the smoke checks of a model, each with the logits of a right and a wrong answer.
     """
 
     part: str
@@ -48,7 +49,7 @@ class Finding:
 
 
 def examine(settings: Settings, *, model: str | None) -> Iterator[Finding]:
-    """Yields a finding for each part; the model is loaded, by a worker process, only when one is named."""
+    """Yields a finding for each part. A model is loaded, by a worker process, only if one is named."""
     yield Finding(part="Python", is_ok=True, found=sys.version.split()[0])
     for extra, packages in EXTRAS.items():
         yield _extra(extra, packages, is_optional=not (extra == "worker" and model not in (None, "null")))
@@ -81,17 +82,17 @@ def _store(settings: Settings) -> Iterator[Finding]:
             yield Finding(part="store", is_ok=True, found=store.safe_url)
     except StoreNotMigrated as error:
         is_file = settings.store.startswith("sqlite")
-        remedy = "rankmill run and rankmill submit make it" if is_file else "rankmill migrate"
+        remedy = "rankmill run and rankmill submit create it" if is_file else "rankmill migrate"
         yield Finding(part="store", is_ok=False, found=str(error), remedy=remedy, is_optional=is_file)
         return
     except StoreError as error:
-        yield Finding(part="store", is_ok=False, found=str(error), remedy="see there")
+        yield Finding(part="store", is_ok=False, found=str(error), remedy=_IN_MESSAGE)
         return
     for row in alive:
         yield Finding(
             part=f"worker {row.worker_id}",
             is_ok=row.problem is None,
-            found=f"{row.model} on {row.device or 'a device not known yet'}, {row.host} process {row.pid}",
+            found=f"{row.model} on {row.device or 'an unknown device'}, {row.host} process {row.pid}",
             remedy=row.problem or "",
             is_optional=True,
         )
@@ -103,7 +104,7 @@ def _broker(settings: Settings) -> Finding:
         return Finding(
             part="broker",
             is_ok=program is not None,
-            found=f"none named; rankmill run starts its own: {program}" if program else "none",
+            found=f"none given; rankmill run starts a private one: {program}" if program else "none",
             remedy="" if program else "pip install 'rankmill[embedded]', or name one with --broker",
         )
     from rankmill.producer.broker.doorbell import Doorbell
@@ -111,12 +112,12 @@ def _broker(settings: Settings) -> Finding:
     try:
         Doorbell(settings.broker).close()
     except MissingPrerequisite as error:
-        return Finding(part="broker", is_ok=False, found=str(error), remedy="see there")
+        return Finding(part="broker", is_ok=False, found=str(error), remedy=_IN_MESSAGE)
     return Finding(part="broker", is_ok=True, found=safe_broker_url(settings.broker))
 
 
 def _fact(fact: tuple[str, object]) -> str:
-    """A fact of the worker's as a person reads it: digests by their first twelve digits."""
+    """A fact for people; digests are shortened to twelve digits."""
     name, value = fact
     return f"{name} {str(value)[:12] if name.endswith('_digest') else value}"
 
@@ -124,16 +125,16 @@ def _fact(fact: tuple[str, object]) -> str:
 def _model(settings: Settings, model: str) -> Finding:
     facts = ask_worker(settings, model, ["doctor", "--model", model, "--json"])
     if (problem := facts.get("problem")) is not None:
-        return Finding(part="model", is_ok=False, found=str(problem), remedy="see there")
+        return Finding(part="model", is_ok=False, found=str(problem), remedy=_IN_MESSAGE)
     traps = facts.pop("traps", [])
     return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())), traps=traps)
 
 
-def smoke_check_words(traps: Sequence[Mapping[str, Any]]) -> str:
-    """How many traps a model passed and in which languages it fell into one."""
+def smoke_check_sentence(traps: Sequence[Mapping[str, Any]]) -> str:
+    """How many smoke checks a model passed, and in which languages it failed one."""
     failed = [trap for trap in traps if not trap["is_passed"]]
-    line = f"{len(traps) - len(failed)} of {len(traps)} traps passed"
+    line = f"{len(traps) - len(failed)} of {len(traps)} smoke checks passed"
     if not failed:
         return line
     languages = ", ".join(sorted({trap["language"] for trap in failed}))
-    return f"{line}; it preferred words to meaning in: {languages}. Do not trust it there"
+    return f"{line}. It matched words instead of meaning in: {languages}. Do not rely on it there."

@@ -1,7 +1,7 @@
-"""Monitor: Flower, started in the one configuration that is safe to leave running.
+"""The monitor: Flower, started in the one configuration that is safe to leave running.
 
-Flower's pages show every task's arguments (ours are ids) to whoever can open them, so it asks for a password,
-listens on loopback and changes nothing. Secrets travel in the environment, never on the command line.
+Its pages show the arguments of every task (ours are ids) to whoever can open them. So it asks for a password,
+listens on loopback and is read-only. Secrets are passed in the environment, never on the command line.
 """
 
 import importlib.util
@@ -20,13 +20,13 @@ _GUESSABLE = {"password", "changeme", "change-me", "12345678", "123456789", "ran
 def monitor_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
     """The command and the environment that start Flower.
 
-    Raises MissingPrerequisite without Flower, without a broker, and without credentials worth the name.
+    Raises MissingPrerequisite without Flower, without a broker, and without a good password.
     """
     if importlib.util.find_spec("flower") is None:
         raise MissingPrerequisite("The monitor needs Flower. Install it: pip install 'rankmill[monitor]'.")
     if settings.broker is None:
         raise MissingPrerequisite(
-            "The monitor shows a broker's tasks: name it with --broker (RANKMILL_BROKER)."
+            "The monitor shows the tasks of a broker: name it with --broker (RANKMILL_BROKER)."
         )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
     environment |= {
@@ -46,7 +46,7 @@ def monitor_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 def _credentials(auth: str | None) -> str:
     remedy = "Set RANKMILL_FLOWER_AUTH=USER:PASSWORD in the environment or in .env."
     if not auth:
-        raise MissingPrerequisite(f"The monitor does not start without credentials. {remedy}")
+        raise MissingPrerequisite(f"The monitor does not start without a user and password. {remedy}")
     user, _, password = auth.partition(":")
     if not user or len(password) < MIN_PASSWORD_CHARS or password.lower() in {*_GUESSABLE, user.lower()}:
         raise MissingPrerequisite(
@@ -55,6 +55,6 @@ def _credentials(auth: str | None) -> str:
         )
     if "," in auth:
         raise MissingPrerequisite(
-            "The monitor's credentials cannot hold a comma: Flower reads it as a list. Choose others."
+            "The monitor's user and password cannot have a comma: Flower would read a list. Choose others."
         )
     return auth

@@ -1,6 +1,6 @@
-"""Explaining a score: recomputes it and says whether what the store holds is what comes out now.
+"""Computes a stored score again and says whether the same number comes out.
 
-Compares numbers and names; knows no screen and loads no model (a worker process does).
+Compares numbers and digests; knows no terminal and loads no model (a worker process does).
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from rankmill.db.results.explanation import Explanation
 from rankmill.db.runtime.settings import Settings
 from rankmill.producer.processes.worker_command import ask_worker
 
-# By the format of the numbers: rounding in another order stays far below, another model far above.
+# For each format of numbers: rounding in another order stays far below, another model is far above.
 TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 1e-1}
 
 
 class Verdict(StrEnum):
-    """What recomputing came to."""
+    """How the new score compares with the stored one."""
 
     SAME = "the same to the last bit"
     AGREES = "agrees within rounding"
@@ -29,8 +29,8 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recomputed:
-    """What came out now; `problem` says why nothing did, `reason` why this pair has no score."""
+class RescoreResult:
+    """The new score. `problem` says why nothing was computed, `reason` why this pair has no score."""
 
     verdict: Verdict
     logit: float | None
@@ -39,8 +39,8 @@ class Recomputed:
     reason: str | None
 
 
-def recompute(explanation: Explanation, settings: Settings) -> Recomputed:
-    """Scores the pair again here, by the same scorer, and compares."""
+def rescore(explanation: Explanation, settings: Settings) -> RescoreResult:
+    """Scores the pair again on this machine with the same scorer, and compares."""
     question = {
         "scorer": spec_to_json(explanation.scorer),
         "query": explanation.query_text,
@@ -48,7 +48,7 @@ def recompute(explanation: Explanation, settings: Settings) -> Recomputed:
     }
     answer = ask_worker(settings, explanation.scorer.model, ["rescore"], question)
     score = answer.get("score")
-    return Recomputed(
+    return RescoreResult(
         verdict=_verdict(explanation, answer),
         logit=score["logit"] if score else None,
         engine=answer.get("engine"),

@@ -162,7 +162,7 @@ def _check_parquet(path: Path | None, is_gzip: bool) -> None:
     if is_gzip:
         raise UsageError(f"Parquet compresses by itself. Leave out .gz: {str(path)[:-3]}")
     if path is None and sys.stdout.isatty():
-        raise UsageError("Parquet is not readable on a screen. Name a file with --output, or use a pipe.")
+        raise UsageError("Parquet is not readable on a screen. Name a file, or pipe it to one.")
     if importlib.util.find_spec("pyarrow") is None:
         raise MissingPrerequisite("Parquet needs pyarrow. Run: pip install 'rankmill[parquet]'")
 

@@ -1,7 +1,7 @@
-"""The calendar: when a cron expression in a time zone fires. Pure; knows no store.
+"""When a cron expression in a time zone is due. Pure functions; know no store.
 
-The hours that clocks skip and repeat follow Debian's cron. An expression that names its hour fires once in
-either: at the next moment that exists, or the first of the two times. One that fires every hour fires on.
+Hours that clocks skip or repeat are treated as Debian's cron does. An expression that names its hour fires
+once then: at the next moment that exists, or at the first of two. One that fires every hour goes on doing so.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from rankmill.producer.errors import UsageError
 
 
 def check_schedule(cron: str, zone: str) -> None:
-    """Raises UsageError unless `cron` has five fields that fire some day, and `zone` is a time zone."""
+    """Raises UsageError unless `cron` has five fields and fires at some time, and `zone` is a time zone."""
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -52,11 +52,11 @@ def fires(cron: str, zone: str, after: float) -> Iterator[int]:
     """The moments after `after`, in order."""
     moments = CronSim(cron, datetime.fromtimestamp(after, ZoneInfo(zone)))
     for moment in moments:
-        # In a repeated hour the expression is tried again: what it gives lies in the first of the two.
+        # In a repeated hour CronSim starts again from the first of the two, and gives moments before `after`.
         if (seconds := int(moment.timestamp())) > after:
             yield seconds
 
 
 def wall_clock(seconds: float, zone: str) -> str:
-    """A moment as the clocks of the zone show it: 2026-03-29 02:00."""
+    """A moment in the time of the zone: 2026-03-29 02:00."""
     return datetime.fromtimestamp(seconds, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")

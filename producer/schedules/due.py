@@ -1,7 +1,7 @@
-"""Asks the store which schedules are due, and submits the jobs of their runs. Knows no beat and no clock.
+"""Submits the jobs of schedules that are due. Knows no beat and no clock.
 
-Any number of processes may ask at the same moment, and each may be killed anywhere: the store has every run
-once, and the key of its job is the run's own.
+Any number of processes may do this at the same moment, and each may be killed anywhere: the store records
+every run of a schedule once, and the run has its own job key.
 """
 
 import logging
@@ -22,18 +22,18 @@ from rankmill.producer.submission.inputs import JobOptions, inputs_from
 from rankmill.producer.submission.submit import SubmittedJob, submit_job
 
 LATE_S = 600
-"""A run that nobody asked for in so long was missed: the schedule's catch-up policy decides."""
+"""A run that no beat looked at for so long was missed; the catch-up policy of its schedule decides then."""
 
 MAX_TRIES = 60
-_PASSING = (BrokerUnavailable, StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable)
+_TEMPORARY = (BrokerUnavailable, StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable)
 
 log = logging.getLogger("rankmill.beat")
 
 
-def ask(store: Store, settings: Settings, now: float) -> list[SubmittedJob]:
-    """Fires what is due at `now` and submits every run that may start; returns the jobs.
+def submit_due(store: Store, settings: Settings, now: float) -> list[SubmittedJob]:
+    """Records the runs that are due at `now` and submits every run that may start; returns the jobs.
 
-    What goes wrong with one schedule is noted with its run and holds up no other. Raises StoreError.
+    An error of one schedule is noted with its run and does not delay the others. Raises StoreError.
     """
     for schedule in catalog.due(store, now):
         fire(store, schedule, now)
@@ -42,11 +42,11 @@ def ask(store: Store, settings: Settings, now: float) -> list[SubmittedJob]:
 
 
 def fire(store: Store, schedule: Schedule, now: float) -> None:
-    """Records the run that is due, the last one of several, and moves the schedule on."""
+    """Records the run that is due, the last one if there are several, and sets the schedule's next time."""
     cron, zone = schedule.asked.cron, schedule.asked.zone
     moment = last_fire(cron, zone, schedule.next_at, now)
     is_missed = now - moment > LATE_S
-    is_left_out = is_missed and schedule.asked.catch_up is CatchUp.SKIP
+    is_skipped = is_missed and schedule.asked.catch_up is CatchUp.SKIP
     is_mine = runs.fire(
         store,
         schedule.schedule_id,
@@ -54,38 +54,40 @@ def fire(store: Store, schedule: Schedule, now: float) -> None:
         next_at=next_fire(cron, zone, now),
         fire_at=moment,
         night=wall_clock(moment, zone),
-        skip="missed: nothing asked for it at its time" if is_left_out else "",
+        skip="missed: no beat ran at its time" if is_skipped else "",
     )
     if is_mine:
-        event = "night_left_out" if is_left_out else "night_caught_up" if is_missed else "night_due"
+        event = "night_left_out" if is_skipped else "night_caught_up" if is_missed else "night_due"
         _log(event, schedule, night=wall_clock(moment, zone))
 
 
 def fire_now(store: Store, schedule: Schedule, now: float) -> None:
-    """Records a run out of turn."""
-    runs.fire_by_hand(store, schedule.schedule_id, int(now), wall_clock(now, schedule.asked.zone))
+    """Records a run at `now`, besides those of its times."""
+    night = wall_clock(now, schedule.asked.zone)
+    runs.fire_by_hand(store, schedule.schedule_id, int(now), night)
 
 
 def submit_next(store: Store, schedule: Schedule, settings: Settings) -> SubmittedJob | None:
-    """Submits the schedule's due run, unless it must wait; notes in the store why it could not."""
+    """Submits the run that is due, unless it must wait. If it cannot, the store says why."""
     run = runs.next_run(store, schedule.schedule_id)
     if run is None:
         return None
     try:
-        sent = submit(store, schedule, run, settings)
+        submitted = submit_run(store, schedule, run, settings)
     except (RankmillError, StoreError) as error:
-        max_tries = None if isinstance(error, _PASSING) else MAX_TRIES
+        max_tries = None if isinstance(error, _TEMPORARY) else MAX_TRIES
         runs.note_not_submitted(store, run.run_id, reason_of(error), max_tries=max_tries)
         _log("night_not_submitted", schedule, night=run.night, reason=reason_of(error))
         return None
-    runs.note_submitted(store, run.run_id, sent.submission.job_id)
-    fields = {"job_id": sent.submission.job_id, "num_pairs": sent.submission.num_pairs}
-    _log("night_submitted", schedule, night=run.night, num_reused=sent.submission.num_reused, **fields)
-    return sent
+    job = submitted.submission
+    runs.note_submitted(store, run.run_id, job.job_id)
+    fields = {"job_id": job.job_id, "num_pairs": job.num_pairs, "num_reused": job.num_reused}
+    _log("night_submitted", schedule, night=run.night, **fields)
+    return submitted
 
 
-def submit(store: Store, schedule: Schedule, run: ScheduleRun, settings: Settings) -> SubmittedJob:
-    """Records the run's job, or finds it, and rings. The file of candidates is read now, on this machine."""
+def submit_run(store: Store, schedule: Schedule, run: ScheduleRun, settings: Settings) -> SubmittedJob:
+    """Records the run's job, or finds it, and tells workers. Candidates are read now, on this machine."""
     asked = schedule.asked
     inputs = inputs_from(
         Collection(asked.collection), QuerySet(asked.query_set), asked.candidates, settings.max_line_bytes

@@ -1,4 +1,4 @@
-"""Scheduling: what may be asked of a schedule, checked before it is recorded. Knows no command line."""
+"""What may be asked of a schedule, checked before it is recorded; and its scorer, as the store has it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ _SETTINGS = ("model", "revision", "precision", "max_length", "long_documents", "
 
 
 def policies(catch_up: str, overlap: str) -> tuple[CatchUp, Overlap]:
-    """The policies by their words. Raises UsageError."""
+    """The policies that these words name. Raises UsageError."""
     if catch_up not in list(CatchUp):
-        raise UsageError(f"--catch-up is once or skip, not {catch_up!r}.")
+        raise UsageError(f"--catch-up takes once or skip, not {catch_up!r}.")
     if overlap not in list(Overlap):
-        raise UsageError(f"--overlap is wait or skip, not {overlap!r}.")
+        raise UsageError(f"--overlap takes wait or skip, not {overlap!r}.")
     return CatchUp(catch_up), Overlap(overlap)
 
 

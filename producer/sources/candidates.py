@@ -1,9 +1,9 @@
-"""Candidates: a run of first-stage retrieval, or Python values, becomes (query, document) proposals.
+"""Candidates: a run of first-stage retrieval, or Python values, becomes the pairs to score.
 
-A file is a TREC run (six columns between white space: query_id Q0 document_id rank score tag) or TSV
-(query_id, document_id and perhaps a score). Its first line decides which; a header (`query-id`,
-`corpus-id`, perhaps `score`) is skipped. Scores are checked to be numbers, because others mean shifted
-columns, and then ignored: the cross-encoder makes the ranking.
+A file is a TREC run (six columns separated by white space: query_id Q0 document_id rank score tag) or TSV
+(query_id, document_id and perhaps a score). Its first line decides which; a header (`query-id`, `corpus-id`,
+perhaps `score`) is skipped. A score that is no number is refused, because columns are shifted then; other
+scores are ignored, because the cross-encoder makes the ranking.
 """
 
 import os
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rankmill.db.records.inputs import CandidateRow
 from rankmill.producer.errors import InputError
-from rankmill.producer.sources.fields import Refused, checked_id, numbered
+from rankmill.producer.sources.fields import InvalidValue, checked_id, numbered
 from rankmill.producer.sources.lines import MAX_LINE_BYTES, FilePath, read_lines
 
 CandidateValues = Iterable[tuple[object, ...]] | Mapping[str, Iterable[str]]
@@ -54,9 +54,10 @@ def read_candidates(path: FilePath, *, max_line_bytes: int = MAX_LINE_BYTES) -> 
             )
             num_candidates += 1
     except ValueError:
-        raise Refused("the score is not a number", f"Check the columns: {_FORMS}").at(name, line_no) from None
-    except Refused as refused:
-        raise refused.at(name, line_no) from None
+        problem = InvalidValue("the score is not a number", f"Check the columns: {_FORMS}")
+        raise problem.at(name, line_no) from None
+    except InvalidValue as invalid:
+        raise invalid.at(name, line_no) from None
     if not num_candidates:
         raise InputError(name, None, "there are no candidates below the header", "Add some.")
 
@@ -71,17 +72,17 @@ def read_candidate_values(values: CandidateValues) -> Iterator[CandidateRow]:
     for position, value in numbered(given, "<candidates>"):
         try:
             if not isinstance(value, tuple | list) or len(value) not in (2, 3):
-                raise Refused("it is not (query_id, document_id) or (query_id, document_id, score)")
+                raise InvalidValue("it is not (query_id, document_id) or (query_id, document_id, score)")
             yield CandidateRow(
                 checked_id(value[0], "query_id"), checked_id(value[1], "document_id"), position
             )
-        except Refused as refused:
-            raise refused.at("<candidates>", position) from None
+        except InvalidValue as invalid:
+            raise invalid.at("<candidates>", position) from None
 
 
 def _form(line: str) -> tuple[Callable[[str], list[str]], int]:
     if line.lstrip().startswith(("{", "[")):
-        raise Refused("the line looks like JSON", f"Candidates are a table: {_FORMS}")
+        raise InvalidValue("the line looks like JSON", f"Candidates are a table: {_FORMS}")
     by_tabs = _tab_columns(line)
     if len(by_tabs) in (2, 3):
         return _tab_columns, len(by_tabs)
@@ -89,7 +90,7 @@ def _form(line: str) -> tuple[Callable[[str], list[str]], int]:
     if len(by_space) == 6:
         return _space_columns, 6
     found = len(by_space)
-    raise Refused(
+    raise InvalidValue(
         f"{found} column{'s' * (found != 1)}, which is neither form of candidates", f"Fix it: {_FORMS}"
     )
 
@@ -99,12 +100,12 @@ def _tab_columns(line: str) -> list[str]:
 
 
 def _space_columns(line: str) -> list[str]:
-    # str.split() alone would cut ids at the no-break and ideographic spaces they may hold.
+    # str.split() alone would split ids at no-break and ideographic spaces, which ids may have.
     return line.split() if line.isascii() else _SPACE.split(line.strip(" \t\f\v"))
 
 
-def _uneven(found: int, expected: int) -> Refused:
-    return Refused(f"{found} column{'s' * (found != 1)} where the first line has {expected}")
+def _uneven(found: int, expected: int) -> InvalidValue:
+    return InvalidValue(f"{found} column{'s' * (found != 1)} where the first line has {expected}")
 
 
 def _is_header(columns: list[str]) -> bool:

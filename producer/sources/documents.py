@@ -1,7 +1,7 @@
 """Documents: JSONL lines or Python values become the texts that are scored.
 
-Fields are BEIR's `_id`, `title`, `text`, or plain `id`, `title`, `text`; only the title may be absent, and
-other fields are ignored. The scored text is (title + " " + text).strip(), as BEIR's rerankers read it.
+The fields are `_id` or `id`, `title` and `text`, as in BEIR; only the title may be absent, and other fields
+are ignored. The scored text is (title + " " + text).strip(), as BEIR's rerankers read it.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 from rankmill.db.records.inputs import DocumentRow
 from rankmill.producer.sources.fields import (
-    Refused,
+    InvalidValue,
     checked_id,
     checked_text,
     id_of,
@@ -32,8 +32,8 @@ def read_documents(path: FilePath, *, max_line_bytes: int = MAX_LINE_BYTES) -> I
     for line_no, line in read_lines(path, max_line_bytes):
         try:
             yield _row(json_object(line), line_no)
-        except Refused as refused:
-            raise refused.at(os.fspath(path), line_no) from None
+        except InvalidValue as invalid:
+            raise invalid.at(os.fspath(path), line_no) from None
 
 
 def read_document_values(values: DocumentValues) -> Iterator[DocumentRow]:
@@ -46,8 +46,8 @@ def read_document_values(values: DocumentValues) -> Iterator[DocumentRow]:
     for position, value in numbered(given, "<documents>"):
         try:
             yield _from_value(value, position)
-        except Refused as refused:
-            raise refused.at("<documents>", position) from None
+        except InvalidValue as invalid:
+            raise invalid.at("<documents>", position) from None
 
 
 def _row(record: Mapping[str, Any], line: int) -> DocumentRow:
@@ -68,7 +68,7 @@ def _from_value(value: object, position: int) -> DocumentRow:
             checked_text(text, "text"),
             position,
         )
-    raise Refused("it is neither a mapping nor (id, text) nor (id, title, text)")
+    raise InvalidValue("it is neither a mapping nor (id, text) nor (id, title, text)")
 
 
 def _joined(document_id: str, title: str, text: str, line: int) -> DocumentRow:
@@ -76,7 +76,7 @@ def _joined(document_id: str, title: str, text: str, line: int) -> DocumentRow:
     left_stripped = whole.lstrip()
     scored = left_stripped.rstrip()
     if not scored:
-        raise Refused("title and text are both empty" if title else "`text` is empty")
-    # Where the text's own start lies in the scored text: negative when its leading space was stripped.
+        raise InvalidValue("title and text are both empty" if title else "`text` is empty")
+    # Where the text starts in the scored text: negative when its leading space was stripped.
     text_offset = len(title) + 1 - (len(whole) - len(left_stripped))
     return DocumentRow(document_id, scored, text_offset, line)

@@ -1,4 +1,4 @@
-"""Lines of a text file, plain or gzip, in constant memory. Knows nothing of what the lines mean."""
+"""The lines of a text file, plain or gzip, in constant memory. Knows nothing of what the lines mean."""
 
 import gzip
 import io
@@ -22,7 +22,7 @@ MAX_LINE_BYTES = 16 * 2**20
 FilePath = str | os.PathLike[str]
 ByteStream: TypeAlias = "io.BufferedReader[io.RawIOBase]"
 
-# Text shrinks to a tenth, perhaps to a fiftieth; what unpacks to far more was made to fill a disk.
+# Text is compressed to a tenth, perhaps a fiftieth; what unpacks to far more was made to fill a disk.
 MAX_GZIP_RATIO = 200
 GZIP_BYTES_TO_SPARE = 2**30
 
@@ -46,10 +46,10 @@ def is_path(source: object) -> "TypeIs[FilePath]":
 
 
 def open_file(path: FilePath) -> io.FileIO:
-    """Open a regular file for reading bytes, unbuffered.
+    """Opens a regular file for reading bytes, unbuffered.
 
-    Raises InputError for what cannot be read; for pipes and devices too, which could block for ever
-    and cannot be read a second time.
+    Raises InputError for what cannot be read; also for pipes and devices, which could block for ever and
+    cannot be read a second time.
     """
     name = os.fspath(path)
     try:
@@ -68,9 +68,9 @@ def open_file(path: FilePath) -> io.FileIO:
 
 
 def read_lines(path: FilePath, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end) for every line that is not blank.
+    """Yields (line number from 1, line without its end) for every line that is not blank.
 
-    UTF-8 with or without a byte order mark, LF or CRLF, plain or gzip (told by content, not by name).
+    UTF-8 with or without a byte order mark, LF or CRLF, plain or gzip (by its content, not its name).
     Raises InputError for what cannot be read, is not text, or is longer than `max_line_bytes`.
     """
     name = os.fspath(path)
@@ -87,11 +87,11 @@ def read_lines(path: FilePath, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator
             yield line_no, _decoded(name, line_no, line)
     if not has_lines:
         problem = "the file has only blank lines" if line_no else "the file is empty"
-        raise InputError(name, None, problem, "Check the path, or what should have written it.")
+        raise InputError(name, None, problem, "Check the path, or the program that should have written it.")
 
 
 class _Gzip(gzip.GzipFile):
-    """Gives out what it has before it meets the place where the file breaks, so that the line is exact."""
+    """Yields what precedes the place where the file is damaged, so that the line of the error is exact."""
 
     def readinto(self, buffer: "Buffer") -> int:
         return self.readinto1(buffer)
@@ -112,7 +112,7 @@ def _decompressed(name: str, file: io.FileIO) -> ByteStream:
 
 
 def _most_bytes(file: io.FileIO, stream: ByteStream) -> float:
-    """How many bytes may come out of a file; any number of a plain one, which has them on the disk."""
+    """How many bytes a file may yield; a plain one any number, because they are on the disk already."""
     if not isinstance(stream.raw, _Gzip):
         return math.inf
     return GZIP_BYTES_TO_SPARE + MAX_GZIP_RATIO * os.fstat(file.fileno()).st_size
@@ -120,7 +120,7 @@ def _most_bytes(file: io.FileIO, stream: ByteStream) -> float:
 
 def _bounded(name: str, stream: ByteStream, max_line_bytes: int, most_bytes: float) -> Iterator[bytes]:
     line_no = num_bytes = 0
-    # Two bytes of room for the line's end, so that the bound is on what the line says.
+    # Two more bytes for the end of the line, so that the limit is on its text.
     room = max_line_bytes + 2
     try:
         while line := stream.readline(room):
@@ -143,7 +143,7 @@ def _bounded(name: str, stream: ByteStream, max_line_bytes: int, most_bytes: flo
             yield line
     except EOFError as error:
         raise InputError(
-            name, line_no + 1, "the gzip stream is cut short", "Copy or compress the file again."
+            name, line_no + 1, "the gzip stream is truncated", "Copy or compress the file again."
         ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
@@ -170,7 +170,7 @@ def _decoded(name: str, line_no: int, line: bytes) -> str:
 
 
 def unreadable(path: FilePath, line_no: int | None, error: OSError | ValueError) -> InputError:
-    """What the operating system's refusal means for the person who named the file."""
+    """The operating system's error, as a message for the person who named the file."""
     name = os.fspath(path)
     if isinstance(error, FileNotFoundError):
         folder = Path(name).parent

@@ -1,7 +1,7 @@
-"""Queries: JSONL or TSV lines, or Python values, become the texts rankings are made for.
+"""Queries: JSONL or TSV lines, or Python values, become the texts that documents are ranked for.
 
-A file is JSONL (`_id` or `id`, `text`; other fields ignored) if its first line starts with `{`, else TSV:
-id, tab, text. A TSV's header line (`query_id`, tab, `text` and the like) is skipped. Texts are kept as given.
+A file is JSONL (`_id` or `id`, `text`; other fields are ignored) if its first line starts with `{`, else TSV:
+id, tab, text. The header line of a TSV (such as `query_id`, tab, `text`) is skipped. Texts are kept as given.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 from rankmill.db.records.inputs import QueryRow
 from rankmill.producer.errors import InputError
 from rankmill.producer.sources.fields import (
-    Refused,
+    InvalidValue,
     checked_id,
     checked_text,
     id_of,
@@ -55,8 +55,8 @@ def _rows(given: Iterable[tuple[int, object]], name: str) -> Iterator[QueryRow]:
     for line_no, value in given:
         try:
             yield _row(value, line_no)
-        except Refused as refused:
-            raise refused.at(name, line_no) from None
+        except InvalidValue as invalid:
+            raise invalid.at(name, line_no) from None
 
 
 def _records(path: FilePath, name: str, max_line_bytes: int) -> Iterator[tuple[int, object]]:
@@ -70,8 +70,8 @@ def _records(path: FilePath, name: str, max_line_bytes: int) -> Iterator[tuple[i
                 yield line_no, json_object(line)
                 continue
             columns = _columns(line)
-        except Refused as refused:
-            raise refused.at(name, line_no) from None
+        except InvalidValue as invalid:
+            raise invalid.at(name, line_no) from None
         if not (is_first and _is_header(columns)):
             yield line_no, columns
 
@@ -79,7 +79,7 @@ def _records(path: FilePath, name: str, max_line_bytes: int) -> Iterator[tuple[i
 def _columns(line: str) -> tuple[str, ...]:
     columns = tuple(line.split("\t"))
     if len(columns) != 2:
-        raise Refused(
+        raise InvalidValue(
             f"{len(columns)} column{'s' * (len(columns) != 1)} where a TSV of queries has 2",
             "Write id, tab, text; or JSONL: the first line decides, and starts with { there.",
         )
@@ -99,7 +99,7 @@ def _row(value: object, line: int) -> QueryRow:
     elif isinstance(value, tuple | list) and len(value) == 2:
         query_id, text = checked_id(value[0], "id"), checked_text(value[1], "text")
     else:
-        raise Refused("it is neither a mapping nor (id, text)")
+        raise InvalidValue("it is neither a mapping nor (id, text)")
     if not text or text.isspace():
-        raise Refused("`text` is empty")
+        raise InvalidValue("`text` is empty")
     return QueryRow(query_id, text, line)

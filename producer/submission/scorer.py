@@ -1,6 +1,6 @@
-"""From settings to the scorer a job asks for, with what can be checked about its model without loading it.
+"""The scorer that settings name, with the checks of its model that need no loading.
 
-Knows model folders from the outside (config.json, names of weight files); knows no tensors.
+Knows of a model directory its config.json and the names of its weight files; knows no tensors.
 """
 
 import json
@@ -18,16 +18,18 @@ _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def scorer_spec(settings: Settings) -> ScorerSpec:
-    """The scorer named by `settings`. A directory becomes absolute and carries its files' digest.
+    """The scorer that `settings` name. A directory becomes absolute and has the digest of its files.
 
-    Raises UsageError for lengths that contradict each other, MissingPrerequisite for a model folder that
-    is not there or cannot work.
+    Raises UsageError for lengths that contradict each other, MissingPrerequisite for a model directory that
+    is missing or cannot work.
     """
     _check_lengths(settings)
     model, directory = settings.model, model_directory(settings.model)
     if directory is not None:
         if settings.revision is not None:
-            raise UsageError(f"--revision has no meaning for {model}, which is files here; leave it out.")
+            raise UsageError(
+                f"--revision is for models of the hub, and {model} is a directory here: leave it out."
+            )
         _check_directory(model, directory)
     elif model != NULL_MODEL:
         _check_hub_id(model)
@@ -37,21 +39,21 @@ def scorer_spec(settings: Settings) -> ScorerSpec:
 def _check_lengths(settings: Settings) -> None:
     window, stride, longest = settings.window, settings.stride, settings.max_length
     if stride is not None and window is None:
-        raise UsageError("--stride needs --window: it is a part of the window's length.")
+        raise UsageError("--stride needs --window: it is at most the window's length.")
     if stride is not None and window is not None and stride > window:
         raise UsageError(
-            f"--stride {stride} is longer than --window {window}: text between windows is unread."
+            f"--stride {stride} is longer than --window {window}: text between windows would not be read."
         )
     if window is not None and longest is not None and window >= longest:
         raise UsageError(f"--window {window} leaves no room for a query in --max-length {longest}.")
     if window is not None and settings.long_documents is not LongDocuments.WINDOWS:
-        raise UsageError(f"--window has no meaning with --long-documents {settings.long_documents}.")
+        raise UsageError(f"--window needs --long-documents windows, not {settings.long_documents}.")
 
 
 def _check_hub_id(model: str) -> None:
     if model == DEMO_MODEL:
         raise MissingPrerequisite(
-            "The demo model is not in this installation. Install the released package: pip install rankmill."
+            "This installation has no demo model. Install the released package: pip install rankmill."
         )
     if model.startswith((".", "~", "/")) or not _HUB_ID.fullmatch(model):
         raise MissingPrerequisite(
@@ -86,7 +88,7 @@ def _check_directory(model: str, directory: Path) -> None:
 
 
 def _num_labels(model: str, config: Path) -> int | None:
-    """How many numbers the model gives, as far as its configuration says."""
+    """How many numbers the model gives for a pair; None when its configuration does not say."""
     try:
         facts = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as cause:

@@ -1,4 +1,4 @@
-"""Sending: a job is recorded, then the doorbell rings. Knows the order and what a lost ring means."""
+"""Submits a job: records it, then tells workers. Knows the order, and what a lost message means."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from rankmill.producer.submission.scorer import scorer_spec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmittedJob:
-    """A recorded job; `warning` says what keeps workers from hearing of it at once, if anything.
+    """A recorded job. `warning` says why no worker heard of it at once, if none did.
 
-    One that had ended already is followed up from here.
+    `followed_up` is the result for a job that had ended before.
     """
 
     submission: RecordedJob
@@ -31,17 +31,17 @@ class SubmittedJob:
 def submit_job(
     store: Store, inputs: Inputs, options: JobOptions, settings: Settings, *, key: str | None = None
 ) -> SubmittedJob:
-    """Records the job and rings for its workers. `key` makes it another than those with the same inputs.
+    """Records the job and tells its workers. `key` is explained in `record`.
 
-    The broker is tried first, so that nothing is recorded when there is none: raises MissingPrerequisite.
-    One that goes away after that is only a warning: the next rescue round of a worker finds the job.
-    Raises the errors of `record`.
+    The broker is connected first, so that nothing is recorded without one: raises MissingPrerequisite. If it
+    goes away after that, there is a warning, and the next rescue round of a worker finds the job. Raises the
+    errors of `record`, too.
     """
     check_notification(options.notification, settings)
     scorer = scorer_spec(settings)
     if settings.broker is None:
         raise MissingPrerequisite(
-            "There is no broker to tell workers of the job. Name one with --broker (RANKMILL_BROKER), "
+            "Workers hear of a job through a broker. Name one with --broker (RANKMILL_BROKER), "
             "for example redis://localhost:6379/0; or use rankmill run, which needs none."
         )
     with Doorbell(settings.broker) as doorbell:
@@ -55,19 +55,19 @@ def submit_job(
         except BrokerUnavailable as error:
             return SubmittedJob(
                 submission=submission,
-                warning="The job is stored, but its doorbell could not be rung: workers find it in their "
-                f"next rescue round. {error}",
+                warning="The job is recorded, but workers could not be told: they find it in their next "
+                f"rescue round. {error}",
             )
     if not num_workers:
         return SubmittedJob(
             submission=submission,
-            warning=f"No worker of model {scorer.model} is known yet. Start one: rankmill worker",
+            warning=f"No worker for model {scorer.model} is known yet. Start one: rankmill worker",
         )
     return SubmittedJob(submission=submission, warning=None)
 
 
 def ring_again(store: Store, job_id: int, broker: str | None) -> None:
-    """Rings for a job that goes on, if a broker is named and there. Without that a rescue round finds it."""
+    """Tells workers of a job that goes on, if there is a broker; otherwise a rescue round finds it."""
     if broker is not None:
         with suppress(BrokerUnavailable), Doorbell(broker) as doorbell:
             doorbell.ring(job_progress(store, job_id).scorer.model, job_id)

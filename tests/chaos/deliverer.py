@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 TROUBLES = ("stall", "reset", "drop", "die", "busy", "down", "large", "partial", "nonsense")
 
 
-class Deliverer:
+class DeliveryProcess:
     """`process` is the delivery under way, if any; `cursor` the furthest that was seen in the store.
     `variables` are for the environment of deliveries.
     """

@@ -19,7 +19,7 @@ from rankmill.db.schema.conditions import IS_OPEN
 from rankmill.db.schema.shards import shards
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from tests.chaos.deliverer import Deliverer
+from tests.chaos.deliverer import DeliveryProcess
 from tests.chaos.feed_reader import FeedReader
 from tests.support.processes.worker_process import WorkerProcess, end_with_stacks
 from tests.support.servers.killable import KillablePostgres, KillableRedis
@@ -61,7 +61,7 @@ class Environment:
         self.workers: list[WorkerProcess] = []
         self.leaving: list[WorkerProcess] = []
         self.readers: dict[str, FeedReader] = {}
-        self.deliverers: dict[str, Deliverer] = {}
+        self.deliverers: dict[str, DeliveryProcess] = {}
         self.hooks = {"PYTHONPATH": str(HOOKS), "CHAOS_FOLDER": str(folder)}
         self.num_started = 0
         self.longest_silence_s = 0.0
@@ -130,10 +130,10 @@ class Environment:
         """Who reads the feed of that ranking all the time."""
         return self.readers.setdefault(ranking, FeedReader(ranking))
 
-    def deliverer_of(self, ranking: str) -> Deliverer:
+    def deliverer_of(self, ranking: str) -> DeliveryProcess:
         """Who delivers that ranking to its receiver."""
         if ranking not in self.deliverers:
-            self.deliverers[ranking] = Deliverer(ranking, self.folder, self.hooks)
+            self.deliverers[ranking] = DeliveryProcess(ranking, self.folder, self.hooks)
         return self.deliverers[ranking]
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:

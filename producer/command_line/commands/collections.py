@@ -1,4 +1,4 @@
-"""The commands of what is kept up to date under a name: collection and queryset."""
+"""The commands for collections and query sets, which are kept up to date under a name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +11,13 @@ from rankmill.producer.command_line import options
 if TYPE_CHECKING:
     from rankmill.db.corpus.collections import NamedSet, NamedSetRow
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
 CorpusFile = Annotated[
     Path,
-    typer.Option("--corpus", metavar="FILE", help="Documents: JSONL with id (or _id), text and maybe title."),
+    typer.Option(
+        "--corpus", metavar="FILE", help="Documents: JSONL with id (or _id), text and optionally title."
+    ),
 ]
 QueriesFile = Annotated[
     Path,
@@ -30,9 +32,9 @@ def collection_sync(
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Make a collection equal to a file: what is new is added, what is gone removed, in one step.
+    """Make a collection equal to a file: add what is new and remove what is gone, in one step.
 
-    Readers see the collection as it was until all of it is there. Jobs made before keep what they had.
+    Until then, readers see the collection as it was. Jobs recorded before keep their documents.
 
     Example: rankmill collection sync kb --corpus kb.jsonl --dry-run
     """
@@ -48,7 +50,7 @@ def collection_list(store: options.StoreUrl = None, json_: options.Json = False)
 
 
 def collection_show(name: Name, store: options.StoreUrl = None, json_: options.Json = False) -> None:
-    """Show one collection: how much is in it, and since when.
+    """Show one collection: its size and when it was synced.
 
     Example: rankmill collection show kb
     """
@@ -86,7 +88,7 @@ def queryset_list(store: options.StoreUrl = None, json_: options.Json = False) -
 
 
 def queryset_show(name: Name, store: options.StoreUrl = None, json_: options.Json = False) -> None:
-    """Show one query set: how much is in it, and since when.
+    """Show one query set: its size and when it was synced.
 
     Example: rankmill queryset show faq
     """
@@ -134,8 +136,8 @@ def _sync(
 
     from rankmill.db.corpus.collections import COLLECTIONS
     from rankmill.db.store.opening import open_store
-    from rankmill.producer.command_line.output.opening import print_json
-    from rankmill.producer.command_line.output.progress import SlowStep, diagnostics
+    from rankmill.producer.command_line.output.opening import print_json, standard_error
+    from rankmill.producer.command_line.output.progress import SlowStep
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
     from rankmill.producer.sources.kinds import document_rows, query_rows
@@ -144,7 +146,7 @@ def _sync(
     settings = settings_from({"store": store})
     rows = document_rows if named_set is COLLECTIONS else query_rows
     with Interruption(), open_store(settings.store, create=not is_trial) as opened:
-        reading = SlowStep(diagnostics(), "reading the file")
+        reading = SlowStep(standard_error(), "reading the file")
         try:
             source = rows(file, settings.max_line_bytes)
             synced = sync(opened, named_set, name, source, is_trial=is_trial)
@@ -162,7 +164,7 @@ def _sync(
         return
     found = synced.difference
     would = "would be " if is_trial else ""
-    diagnostics().print(
+    standard_error().print(
         f"{named_set.noun} {name}: {found.num_added:,} {would}added, {found.num_changed:,} {would}changed, "
         f"{found.num_removed:,} {would}removed, {found.num_unchanged:,} unchanged"
     )
@@ -181,7 +183,7 @@ def _list(named_set: "NamedSet", store: str | None, json_: bool) -> None:
         standard_output().print(facts_table([_shown(facts) for facts in found]))
     else:
         command = named_set.noun.replace(" ", "")
-        standard_output().print(f"no {named_set.noun} yet: rankmill {command} sync makes one")
+        standard_output().print(f"no {named_set.noun} yet: rankmill {command} sync creates one")
 
 
 def _show(named_set: "NamedSet", name: str, store: str | None, json_: bool) -> None:
@@ -201,14 +203,13 @@ def _show(named_set: "NamedSet", name: str, store: str | None, json_: bool) -> N
 
 def _remove(named_set: "NamedSet", name: str, store: str | None) -> None:
     from rankmill.db.corpus.collections import remove
-    from rankmill.producer.command_line.output.opening import opened_store
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import opened_store, standard_error
     from rankmill.producer.command_line.output.wording import counted
 
     with opened_store(store) as opened:
         num_gone = remove(opened, named_set, name)
     many = "queries" if named_set.members_noun == "query" else None
-    diagnostics().print(
+    standard_error().print(
         f"{named_set.noun} {name} is removed; it held {counted(num_gone, named_set.members_noun, many)}"
     )
 

@@ -1,4 +1,4 @@
-"""The command that explains a score: what made it, its span's words, and whether it comes out again."""
+"""The command that explains a score: what computed it, the text of its span, and whether it is repeatable."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -9,19 +9,19 @@ from rankmill.producer.command_line import options
 
 if TYPE_CHECKING:
     from rankmill.db.results.explanation import Explanation, StoredScore
-    from rankmill.producer.diagnostics.rescore import Recomputed
+    from rankmill.producer.diagnostics.rescore import RescoreResult
 
 _MAX_SPAN_CHARS = 2_000
 
 
 def explain(
     job: options.Job,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="The query's id.")],
-    document: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's id.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The id of the query.")],
+    document: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The id of the document.")],
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Show what made a pair's score, and score the pair again: exit code 6 when another number comes out.
+    """Show how a pair's score was computed, and compute it again; the exit code is 6 if it differs.
 
     Example: rankmill explain tonight q03 licence-tessera-brightmoor
     """
@@ -29,18 +29,18 @@ def explain(
     from rankmill.db.results.explanation import explain as stored
     from rankmill.db.store.opening import open_store
     from rankmill.producer.command_line.exit_codes import FAILURE, MISSING
-    from rankmill.producer.command_line.output.opening import print_json
-    from rankmill.producer.command_line.output.progress import SlowStep, diagnostics
-    from rankmill.producer.diagnostics.rescore import Verdict, recompute
+    from rankmill.producer.command_line.output.opening import print_json, standard_error
+    from rankmill.producer.command_line.output.progress import SlowStep
+    from rankmill.producer.diagnostics.rescore import Verdict, rescore
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
 
     settings = settings_from({"store": store})
     with Interruption(), open_store(settings.store) as opened:
         explanation = stored(opened, find_job(opened, job), query, document)
-        waiting = SlowStep(diagnostics(), "scoring the pair again")
+        waiting = SlowStep(standard_error(), "scoring the pair again")
         try:
-            now = recompute(explanation, settings)
+            now = rescore(explanation, settings)
         finally:
             waiting.done()
     if json_:
@@ -54,8 +54,8 @@ def explain(
         raise typer.Exit(MISSING)
 
 
-def _facts(explanation: "Explanation", now: "Recomputed") -> dict[str, object]:
-    """Everything, for programs; spans count in the document's own text, as in results."""
+def _facts(explanation: "Explanation", now: "RescoreResult") -> dict[str, object]:
+    """Everything, for programs. Spans are offsets in the document's own text, as in results."""
     from rankmill.db.records.sigmoid import sigmoid
 
     facts = asdict(explanation)
@@ -73,13 +73,13 @@ def _facts(explanation: "Explanation", now: "Recomputed") -> dict[str, object]:
 
 
 def _own_span(explanation: "Explanation", score: "StoredScore") -> tuple[int, int, str]:
-    """Where the best window begins and ends in the document's own text, without its title; and its words."""
+    """Start, end and text of the best window in the document's own text, without its title."""
     offset = explanation.text_offset
     start, end = max(score.span_start - offset, 0), max(score.span_end - offset, 0)
     return start, end, explanation.document_text[offset:][start:end]
 
 
-def _lines(explanation: "Explanation", now: "Recomputed") -> list[tuple[str, str]]:
+def _lines(explanation: "Explanation", now: "RescoreResult") -> list[tuple[str, str]]:
     from rankmill.producer.command_line.output.excerpts import printable
 
     scorer = explanation.scorer
@@ -136,7 +136,7 @@ def _score_lines(explanation: "Explanation", score: "StoredScore") -> list[tuple
     ]
 
 
-def _now_lines(explanation: "Explanation", now: "Recomputed") -> list[tuple[str, str]]:
+def _now_lines(explanation: "Explanation", now: "RescoreResult") -> list[tuple[str, str]]:
     from rankmill.producer.command_line.output.excerpts import printable
 
     said = now.verdict.value

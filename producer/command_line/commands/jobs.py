@@ -1,26 +1,26 @@
 """The commands that show jobs: status, watch and results."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rankmill.producer.command_line import options
-
-if TYPE_CHECKING:
-    pass
 from rankmill.producer.command_line.output.opening import opened_store
 
 
 def status(
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="A job's id or name; all by default.")
+        str | None, typer.Argument(metavar="[JOB]", help="The id or name of a job; all by default.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show this many jobs, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="Show at most this many jobs, newest first.")
+    ] = 20,
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Show where jobs stand, what of them was read, and which workers are alive; of one job also what of it
-    was published and told.
+    """Show the progress of jobs, how much of their texts was read, and which workers are alive.
+
+    For one job, also show where it was published and who was notified.
 
     Example: rankmill status tonight
     """
@@ -30,12 +30,11 @@ def status(
     from rankmill.db.jobs.progress import job_progress, list_job_progress
     from rankmill.db.queue.workers import workers
     from rankmill.db.results.truncation import truncation_counts, truncation_of_some
-    from rankmill.producer.command_line.output.after_job import afterwards_facts, afterwards_lines
+    from rankmill.producer.command_line.output.after_job import follow_up_facts, follow_up_lines
     from rankmill.producer.command_line.output.json_records import job_facts, truncation_facts, worker_facts
-    from rankmill.producer.command_line.output.opening import print_json
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import print_json, standard_error
     from rankmill.producer.command_line.output.tables import jobs_table, workers_table
-    from rankmill.producer.command_line.output.truncation import told
+    from rankmill.producer.command_line.output.truncation import truncation_sentence
 
     with opened_store(store) as opened:
         if job is None:
@@ -44,7 +43,7 @@ def status(
         else:
             rows = [job_progress(opened, find_job(opened, job))]
             read = {rows[0].job_id: truncation_counts(opened, rows[0].job_id)}
-        ending = [] if job is None else afterwards_lines(opened, rows[0].job_id)
+        ending = [] if job is None else follow_up_lines(opened, rows[0].job_id)
         alive = workers(opened)
         if json_:
             print_json(
@@ -53,7 +52,7 @@ def status(
                     "jobs": [
                         job_facts(row)
                         | truncation_facts(read.get(row.job_id))
-                        | ({} if job is None else afterwards_facts(opened, row.job_id))
+                        | ({} if job is None else follow_up_facts(opened, row.job_id))
                         for row in rows
                     ],
                     "workers": [worker_facts(row) for row in alive],
@@ -61,13 +60,13 @@ def status(
             )
             return
         console = Console(highlight=False, emoji=False, markup=False)
-        diagnostics().print(f"store: {opened.safe_url}")
-    no_jobs = "no jobs yet: rankmill run or rankmill submit makes one"
+        standard_error().print(f"store: {opened.safe_url}")
+    no_jobs = "no jobs yet: rankmill run or rankmill submit creates one"
     console.print(jobs_table(rows, read) if rows else no_jobs)
-    if job is not None and (sentence := told(read[rows[0].job_id])):
+    if job is not None and (sentence := truncation_sentence(read[rows[0].job_id])):
         console.print(sentence)
     if len(read) < len(rows):
-        console.print("…: too many pairs to count for a list; rankmill status JOB counts them")
+        console.print("…: too many pairs to count in a list; rankmill status JOB counts them")
     for line in ending:
         console.print(line, soft_wrap=True)
     console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")
@@ -78,7 +77,7 @@ def status(
 
 
 def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json = False) -> None:
-    """Show a job's progress until it ends; exit code 7 when some of its pairs failed.
+    """Show a job's progress until it ends; the exit code is 7 if some pairs failed.
 
     Example: rankmill watch tonight && rankmill results tonight --output ranking.parquet
     """
@@ -86,17 +85,17 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
     from rankmill.db.records.jobs import JobState
     from rankmill.producer.broker.workers import why_no_worker
     from rankmill.producer.command_line.exit_codes import FAILURE, SOME_FAILED
-    from rankmill.producer.command_line.output.after_job import say_settled
+    from rankmill.producer.command_line.output.after_job import print_follow_up
     from rankmill.producer.command_line.output.json_records import job_facts
-    from rankmill.producer.command_line.output.opening import print_json
-    from rankmill.producer.command_line.output.progress import diagnostics, progress_display
-    from rankmill.producer.command_line.output.wording import sentence
+    from rankmill.producer.command_line.output.opening import print_json, standard_error
+    from rankmill.producer.command_line.output.progress import progress_display
+    from rankmill.producer.command_line.output.wording import progress_sentence
     from rankmill.producer.downstream.follow_up import follow_up
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.running.progress import follow_progress
     from rankmill.producer.settings import settings_from
 
-    console = diagnostics()
+    console = standard_error()
     with Interruption(), opened_store(store) as opened:
         job_id = find_job(opened, job)
         with progress_display(console) as display:
@@ -109,9 +108,9 @@ def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json 
         followed_up = follow_up(opened, settings_from({"store": store}), job_id)
     if json_:
         print_json(job_facts(row) | {"rankings": followed_up.rankings})
-    say_settled(followed_up)
+    print_follow_up(followed_up)
     if row.state is JobState.CANCELLED:
-        console.print(f"job {job_id} was cancelled: {sentence(snapshot)}")
+        console.print(f"job {job_id} was cancelled: {progress_sentence(snapshot)}")
         raise typer.Exit(FAILURE)
     if row.num_failed:
         console.print(f"job {job_id} has {row.num_failed:,} failed pairs; the results say why")
@@ -126,9 +125,9 @@ def results(
     min_score: options.MinScore = None,
     store: options.StoreUrl = None,
 ) -> None:
-    """Write a job's results: JSONL, CSV, Parquet or a TREC run.
+    """Write a job's results as JSONL, CSV, Parquet or a TREC run.
 
-    Shows what is scored so far; --top-k and --min-score are the job's own by default.
+    Writes what is scored so far. By default --top-k and --min-score are those of the job.
 
     Example: rankmill results tonight --output ranking.csv --top-k 10
     """
@@ -136,7 +135,7 @@ def results(
     from rankmill.db.jobs.progress import job_progress
     from rankmill.db.records.jobs import JobState
     from rankmill.db.results.ranked import ranked_results as stored
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import standard_error
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.results.files import plan_output, write_results
     from rankmill.producer.results.overwrite_guard import check_no_overwrite
@@ -156,10 +155,12 @@ def results(
             ),
             planned,
         )
-    console = diagnostics()
+    console = standard_error()
     if row.state is JobState.ACTIVE:
-        console.print(f"job {row.job_id} still runs: {num_ended(row):,} of {row.num_pairs:,} pairs are here")
+        console.print(
+            f"job {row.job_id} is still running: {num_ended(row):,} of {row.num_pairs:,} pairs are done"
+        )
     if written.num_left_out:
-        console.print(f"{written.num_left_out:,} failed pairs have no place in a TREC run and are left out")
+        console.print(f"{written.num_left_out:,} failed pairs are left out: a TREC run cannot hold them")
     if planned.path is not None:
         console.print(f"{written.num_pairs:,} pairs: {planned.path}")

@@ -1,15 +1,12 @@
-"""The commands of whoever keeps the machines: worker, migrate, monitor and doctor."""
+"""The commands for the machines and the store: worker, migrate, monitor, doctor and prune."""
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rankmill.producer.command_line import options
-
-if TYPE_CHECKING:
-    pass
 
 
 def worker(
@@ -22,10 +19,10 @@ def worker(
     ] = None,
     job: Annotated[int | None, typer.Option("--job", help="Score shards of this job only.")] = None,
 ) -> None:
-    """Start a worker: it scores the jobs of its model until it is stopped (Ctrl-C or SIGTERM, softly).
+    """Start a worker, which scores the jobs of one model until it is stopped (Ctrl-C or SIGTERM).
 
-    The same as `celery -A rankmill.worker.app worker` with the same settings in the environment.
-    Start one per GPU.
+    Start one for each GPU. `celery -A rankmill.worker.app worker` does the same, with the settings in the
+    environment.
 
     Example: rankmill worker --model BAAI/bge-reranker-v2-m3 --store postgresql://rank@db/rank
     --broker redis://queue:6379/0
@@ -44,21 +41,21 @@ def worker(
 
 
 def migrate(store: options.StoreUrl = None) -> None:
-    """Bring the store's schema up to this program; safe to run again.
+    """Upgrade the store's schema to this version; safe to run again.
 
     Example: rankmill migrate --store postgresql://rank@db/rank
     """
-    from rankmill.db.store.migrate import migrate as bring_up
+    from rankmill.db.store.migrate import migrate as upgrade
     from rankmill.db.store.urls import shown_url
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import standard_error
     from rankmill.producer.settings import settings_from
 
     url = settings_from({"store": store}).store
-    before, after = bring_up(url)
+    before, after = upgrade(url)
     done = (
         f"is at schema {after} already" if before == after else f"went from {before or 'nothing'} to {after}"
     )
-    diagnostics().print(f"store {shown_url(url)} {done}")
+    standard_error().print(f"store {shown_url(url)} {done}")
 
 
 def monitor(
@@ -77,7 +74,7 @@ def monitor(
     Example: rankmill monitor --broker redis://localhost:6379/0
     """
     from rankmill.producer.broker.doorbell import Doorbell
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import standard_error
     from rankmill.producer.diagnostics.flower import monitor_command
     from rankmill.producer.settings import settings_from
 
@@ -85,7 +82,7 @@ def monitor(
     command, environment = monitor_command(settings)
     assert settings.broker is not None
     Doorbell(settings.broker).close()
-    diagnostics().print(f"monitor: http://{settings.flower_address}:{settings.flower_port}")
+    standard_error().print(f"monitor: http://{settings.flower_address}:{settings.flower_port}")
     _become(command, environment)
 
 
@@ -95,10 +92,10 @@ def doctor(
     broker: options.BrokerUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Say what is missing and how to mend it; with --model also load it here and set it traps.
+    """Check this installation and say what to fix; with --model, also load the model and test it.
 
-    A trap is a question with a right answer and one that only shares its words. What a model fails is no
-    fault of the machine, so it does not change the exit code; it says what not to trust the model with.
+    The tests are smoke checks: questions with a right answer and a wrong one that shares more of the words.
+    A failed check shows where not to rely on the model. It does not change the exit code.
 
     Example: rankmill doctor --model demo
     """
@@ -107,7 +104,7 @@ def doctor(
     from rankmill.producer.command_line.exit_codes import MISSING
     from rankmill.producer.command_line.output.opening import print_json, standard_output
     from rankmill.producer.command_line.output.tables import findings_table, smoke_checks_table
-    from rankmill.producer.diagnostics.doctor import examine, smoke_check_words
+    from rankmill.producer.diagnostics.doctor import examine, smoke_check_sentence
     from rankmill.producer.settings import settings_from
 
     settings = settings_from({"model": model, "store": store, "broker": broker})
@@ -121,13 +118,13 @@ def doctor(
         for finding in findings:
             if finding.traps:
                 console.print(smoke_checks_table(finding.traps))
-                console.print(smoke_check_words(finding.traps))
+                console.print(smoke_check_sentence(finding.traps))
     if not is_fit:
         raise typer.Exit(MISSING)
 
 
 def _become(command: list[str], environment: dict[str, str]) -> None:
-    """Replaces this process, so that signals and exit codes are the program's own."""
+    """Replaces this process by the program, so that signals and exit codes are those of the program."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(command[0], command, environment)  # noqa: S606
@@ -139,23 +136,22 @@ def prune(
         typer.Option("--older-than", min=0, metavar="DAYS", help="By default RANKMILL_KEEP_DAYS, 30."),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without, only say what would be removed.")
+        bool, typer.Option("--yes", help="Remove it; without this, only say what would be removed.")
     ] = False,
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Remove what is old and needed no more: jobs that ended, scores and texts that nothing points at.
+    """Remove old data that is no longer needed: jobs that ended, and unused scores and texts.
 
-    Never what a kept publication stands on, an active job, or anything in a collection or a query set.
-    Workers and submissions may go on meanwhile.
+    Keeps active jobs, the jobs of publications that can be restored, and all that is in a collection or query
+    set. Workers and submissions may run at the same time.
 
     Example: rankmill prune --older-than 14 --yes
     """
     from dataclasses import asdict
 
     from rankmill.db.maintenance.prune import prune as remove_old
-    from rankmill.producer.command_line.output.opening import opened_store, print_json
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import opened_store, print_json, standard_error
     from rankmill.producer.command_line.output.wording import counted
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
@@ -166,7 +162,7 @@ def prune(
     if json_:
         print_json({**asdict(found), "older_than_days": days, "dry_run": not yes})
         return
-    console = diagnostics()
+    console = standard_error()
     console.print(
         f"older than {days:g} days: {counted(found.num_jobs, 'job')} with "
         f"{counted(found.num_pairs, 'pair')}, {counted(found.num_scores, 'score')}, "
@@ -174,4 +170,4 @@ def prune(
         f"{'removed' if yes else 'would be removed; do it with --yes'}"
     )
     if not found.is_whole:
-        console.print("inputs are being read just now: texts are left for the next prune")
+        console.print("inputs are being read at the moment: the next prune removes texts")

@@ -20,15 +20,15 @@ def run(
     """Rank documents for queries in one go, with nothing to install or start.
 
     Records the job, starts a private broker and a worker, shows progress, writes the results (or shows the
-    best few) and stops what it started. The same command again continues where it was interrupted, and
-    answers at once when all is done. With --broker it uses the workers that listen there, if any.
+    best few) and stops what it started. The same command again continues an interrupted job, and returns at
+    once if all pairs are scored. With --broker it uses the workers there, if there are any.
 
     Example: rankmill run --corpus contracts.jsonl --queries questions.jsonl --all-pairs --model demo
 
     Example: rankmill run --corpus c.jsonl.gz --queries q.jsonl --candidates bm25.trec --output out.jsonl
     """
     from rankmill.db.store.opening import open_store
-    from rankmill.producer.command_line.output.summary import RunProgress, conclude
+    from rankmill.producer.command_line.output.summary import RunProgress, print_outcome
     from rankmill.producer.errors import UsageError
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.results.files import plan_output
@@ -38,7 +38,7 @@ def run(
     settings = scorer.settings(store=store, broker=broker)
     sources = inputs.inputs(settings.max_line_bytes)
     if json_ and output == "-":
-        raise UsageError("--json and --output - both want standard output: give --output a file.")
+        raise UsageError("--json and --output - both use standard output: give --output a file.")
     planned = None if output is None else plan_output(output, format_)
     if planned is not None:
         check_no_overwrite(planned, settings.store, inputs.corpus, inputs.queries, inputs.pairs.candidates)
@@ -48,7 +48,7 @@ def run(
             outcome = run_job(
                 opened, sources, job_options, settings, interruption=interruption, observer=observer
             )
-        code = conclude(opened, outcome, planned, job_options, as_json=json_)
+        code = print_outcome(opened, outcome, planned, job_options, as_json=json_)
     raise typer.Exit(code)
 
 
@@ -61,15 +61,16 @@ def submit(
     broker: options.BrokerUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Record a job and tell the workers; returns as soon as it is safely stored.
+    """Record a job for the workers, and return as soon as it is stored.
 
-    Submitting the same inputs with the same scorer twice is one job.
+    The same inputs with the same scorer are the same job, even if they are submitted twice.
 
     Example: rankmill submit --corpus kb.jsonl --queries q.tsv --candidates bm25.trec --name tonight
     """
     from rankmill.db.store.opening import open_store
-    from rankmill.producer.command_line.output.progress import SlowStep, diagnostics
-    from rankmill.producer.command_line.output.summary import READING, say_submitted
+    from rankmill.producer.command_line.output.opening import standard_error
+    from rankmill.producer.command_line.output.progress import SlowStep
+    from rankmill.producer.command_line.output.summary import READING, print_submitted
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.submission.submit import submit_job
 
@@ -77,9 +78,9 @@ def submit(
     sources = inputs.inputs(settings.max_line_bytes)
     job_options = job.job_options()
     with Interruption(), open_store(settings.store, create=True) as opened:
-        reading = SlowStep(diagnostics(), READING)
+        reading = SlowStep(standard_error(), READING)
         try:
             sent = submit_job(opened, sources, job_options, settings)
         finally:
             reading.done()
-        say_submitted(opened, sent, as_json=json_)
+        print_submitted(opened, sent, as_json=json_)

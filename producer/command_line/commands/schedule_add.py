@@ -1,4 +1,4 @@
-"""The command schedule add: when a ranking is made anew, and from what."""
+"""The command schedule add: when a ranking is made, and from what."""
 
 import os
 from typing import Annotated
@@ -15,14 +15,18 @@ from rankmill.producer.command_line.option_groups import (
 )
 
 WHEN = "When"
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name, and its ranking's.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name of the schedule, its jobs and its ranking.")
+]
 Cron = Annotated[
     str,
     typer.Option("--cron", rich_help_panel=WHEN, help='Minute, hour, day, month, weekday: "0 2 * * *".'),
 ]
 Zone = Annotated[
     str,
-    typer.Option("--timezone", metavar="ZONE", rich_help_panel=WHEN, help="Such as Europe/Berlin."),
+    typer.Option(
+        "--timezone", metavar="ZONE", rich_help_panel=WHEN, help="The time zone, such as Europe/Berlin."
+    ),
 ]
 CatchUpChoice = Annotated[
     str,
@@ -30,7 +34,7 @@ CatchUpChoice = Annotated[
         "--catch-up",
         metavar="once|skip",
         rich_help_panel=WHEN,
-        help="Nights missed while nothing ran: make up for the last of them, or leave them out.",
+        help="Runs missed while no beat ran: run the last of them once, or skip them.",
     ),
 ]
 OverlapChoice = Annotated[
@@ -39,14 +43,15 @@ OverlapChoice = Annotated[
         "--overlap",
         metavar="wait|skip",
         rich_help_panel=WHEN,
-        help="A night that finds the job of an earlier one at work: wait for its end, or leave it out.",
+        help="A run that is due while the job of an earlier one is active: wait for its end, or skip the "
+        "run.",
     ),
 ]
 CollectionName = Annotated[
-    str, typer.Option("--collection", metavar="NAME", rich_help_panel=options.INPUTS, help="Its documents.")
+    str, typer.Option("--collection", metavar="NAME", rich_help_panel=options.INPUTS, help="The documents.")
 ]
 QuerySetName = Annotated[
-    str, typer.Option("--query-set", metavar="NAME", rich_help_panel=options.INPUTS, help="Its queries.")
+    str, typer.Option("--query-set", metavar="NAME", rich_help_panel=options.INPUTS, help="The queries.")
 ]
 
 
@@ -70,18 +75,17 @@ def schedule_add(
     notify: NotificationOptions,
     store: options.StoreUrl = None,
 ) -> None:
-    """Have a ranking made anew every night, from a collection and a query set as they are then.
+    """Make a ranking at set times from a collection and a query set, as they are at that time.
 
-    Its job and its ranking have the schedule's name. A run file of candidates is read at night, by the
-    machine whose beat submits the job.
+    Each run is a job with the schedule's name, published in the ranking of that name. A file of candidates is
+    read at each run, on the machine of the beat.
 
     Example: rankmill schedule add kb --cron "0 2 * * *" --timezone Europe/Berlin --collection kb
     --query-set faq --candidates /data/bm25.trec --model BAAI/bge-reranker-v2-m3
     """
     from rankmill.db.records.jobs import Priority
     from rankmill.db.schedules.catalog import ScheduleRequest, add
-    from rankmill.producer.command_line.output.opening import opened_store
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import opened_store, standard_error
     from rankmill.producer.downstream.follow_up import check_notification
     from rankmill.producer.schedules.cron import check_schedule, next_fire, wall_clock
     from rankmill.producer.schedules.request import policies, scorer_of
@@ -91,7 +95,7 @@ def schedule_add(
     check_name(name, "schedule")
     check_schedule(cron, timezone)
     pairs.check()
-    is_made_up, waits = policies(catch_up, overlap)
+    catch_up_policy, overlap_policy = policies(catch_up, overlap)
     notification = notify.request()
     check_notification(notification, settings)
     publishing = PublishOptions(name, publish_policy, keep_publications).publishing()
@@ -105,8 +109,8 @@ def schedule_add(
         query_set=query_set,
         candidates=None if run_file is None else os.fspath(run_file.absolute()),
         scorer=scorer_of(settings),
-        catch_up=is_made_up,
-        overlap=waits,
+        catch_up=catch_up_policy,
+        overlap=overlap_policy,
         priority=priority or Priority.NORMAL,
         top_k=top_k,
         min_score=min_score,
@@ -116,7 +120,7 @@ def schedule_add(
     with opened_store(store) as opened:
         next_at = next_fire(cron, timezone, opened.now())
         add(opened, asked, next_at)
-    console = diagnostics()
+    console = standard_error()
     console.print(f"schedule {name} fires next at {wall_clock(next_at, timezone)} {timezone}")
     if run_file is not None and not run_file.exists():
-        console.print(f"warning: {run_file} is not there yet; it is read at night")
+        console.print(f"warning: {run_file} does not exist yet; it is read at each run")

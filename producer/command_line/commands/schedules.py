@@ -1,4 +1,4 @@
-"""The commands of what is made every night: schedule, and the beat that fires them."""
+"""The commands for schedules, and the beat that runs them."""
 
 import os
 from collections.abc import Callable
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from rankmill.db.schedules.catalog import Schedule
     from rankmill.db.schedules.runs import ScheduleRun
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name, and its ranking's.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the schedule.")]
 
 
 def schedule_list(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="With its last nights.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One schedule, with its last runs.")
+    ] = None,
     store: options.StoreUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """List the schedules with their next and last nights; of one, the last ten.
+    """List the schedules with their next and last runs; for one, show its last ten runs.
 
     Example: rankmill schedule list kb
     """
@@ -39,7 +41,7 @@ def schedule_list(
         return
     console = standard_output()
     if not found:
-        console.print("no schedule yet: rankmill schedule add makes one")
+        console.print("no schedule yet: rankmill schedule add creates one")
         return
     console.print(facts_table([_shown(row, last[row.schedule_id]) for row in found]))
     if name is not None and last[found[0].schedule_id]:
@@ -47,45 +49,45 @@ def schedule_list(
 
 
 def schedule_remove(name: Name, store: options.StoreUrl = None) -> None:
-    """Remove a schedule and the record of its nights; its jobs and its ranking stay.
+    """Remove a schedule and the record of its runs; its jobs and its ranking stay.
 
     Example: rankmill schedule remove kb
     """
     from rankmill.db.schedules.catalog import remove
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import standard_error
 
     with opened_store(store) as opened:
         remove(opened, name)
-    diagnostics().print(f"schedule {name} is removed")
+    standard_error().print(f"schedule {name} is removed")
 
 
 def schedule_pause(name: Name, store: options.StoreUrl = None) -> None:
-    """Let a schedule rest until it is resumed.
+    """Pause a schedule until it is resumed.
 
     Example: rankmill schedule pause kb
     """
     from rankmill.db.schedules.catalog import pause
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import standard_error
 
     with opened_store(store) as opened:
         pause(opened, name)
-    diagnostics().print(f"schedule {name} rests; rankmill schedule resume {name} wakes it")
+    standard_error().print(f"schedule {name} is paused; resume it with rankmill schedule resume {name}")
 
 
 def schedule_resume(name: Name, store: options.StoreUrl = None) -> None:
-    """Let a paused schedule fire again, from its next night on.
+    """Resume a paused schedule, from its next time on.
 
     Example: rankmill schedule resume kb
     """
     from rankmill.db.schedules.catalog import find, resume
-    from rankmill.producer.command_line.output.progress import diagnostics
+    from rankmill.producer.command_line.output.opening import standard_error
     from rankmill.producer.schedules.cron import next_fire, wall_clock
 
     with opened_store(store) as opened:
         asked = find(opened, name).asked
         resume(opened, name, next_fire(asked.cron, asked.zone, opened.now()))
         next_at = find(opened, name).next_at
-    diagnostics().print(f"schedule {name} fires next at {wall_clock(next_at, asked.zone)} {asked.zone}")
+    standard_error().print(f"schedule {name} fires next at {wall_clock(next_at, asked.zone)} {asked.zone}")
 
 
 def schedule_run_now(
@@ -94,13 +96,13 @@ def schedule_run_now(
     broker: options.BrokerUrl = None,
     json_: options.Json = False,
 ) -> None:
-    """Make a schedule's ranking now, out of turn; its next night stays as it is.
+    """Run a schedule now, besides its set times.
 
     Example: rankmill schedule run-now kb && rankmill watch kb
     """
     from rankmill.db.schedules.catalog import find
     from rankmill.db.schedules.runs import list_runs
-    from rankmill.producer.command_line.output.summary import say_submitted
+    from rankmill.producer.command_line.output.summary import print_submitted
     from rankmill.producer.errors import RuntimeFailure, UsageError
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.schedules.due import fire_now, submit_next
@@ -110,27 +112,31 @@ def schedule_run_now(
     with Interruption(), opened_store(store) as opened:
         schedule = find(opened, name)
         if schedule.paused_at is not None:
-            raise UsageError(f"Schedule {name} rests. Wake it first: rankmill schedule resume {name}")
+            raise UsageError(f"Schedule {name} is paused. Resume it first: rankmill schedule resume {name}")
         fire_now(opened, schedule, opened.now())
-        sent = submit_next(opened, schedule, settings)
-        if sent is not None:
-            say_submitted(opened, sent, as_json=json_)
+        submitted = submit_next(opened, schedule, settings)
+        if submitted is not None:
+            print_submitted(opened, submitted, as_json=json_)
             return
         (run,) = list_runs(opened, schedule.schedule_id, limit=1)
-    why = run.reason or "another process submits it"
-    raise RuntimeFailure(f"The night of {run.night} has no job yet, and a beat goes on trying: {why}")
+    why = run.reason or "another process is submitting it"
+    raise RuntimeFailure(f"The run of {run.night} has no job yet, and a beat will try again: {why}")
 
 
 def beat(
     store: options.StoreUrl = None,
     broker: options.BrokerUrl = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say, by the exit code, whether some beat asks.")
+        bool,
+        typer.Option(
+            "--check", help="Only check that a beat runs: the exit code is 3 when a schedule is overdue."
+        ),
     ] = False,
 ) -> None:
-    """Start the beat: it submits the jobs of schedules when they are due, until it is stopped.
+    """Start the beat, which submits the jobs of schedules when they are due, until it is stopped.
 
-    Several may run; each night is still made once. The same as `celery -A rankmill.producer.beat beat`.
+    Several may run at once: each job is submitted once. `celery -A rankmill.producer.beat beat` does the
+    same.
 
     Example: rankmill beat --store postgresql://rank@db/rank --broker redis://queue:6379/0
     """
@@ -143,7 +149,7 @@ def beat(
         with opened_store(store) as opened:
             if num_overdue(opened, OVERDUE_S):
                 raise MissingPrerequisite(
-                    "A schedule has been due for minutes and nobody asked for it: start rankmill beat."
+                    "A schedule has been due for minutes and no beat has submitted it: start rankmill beat."
                 )
         return
     if settings.broker is None:
@@ -190,13 +196,13 @@ def _shown(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, str]:
     from rankmill.producer.schedules.cron import wall_clock
 
     zone = row.asked.zone
-    newest = _shown_run(last[0]) if last else {"night": "", "state": "", "job": "", "reason": ""}
+    newest = _shown_run(last[0]) if last else {"run": "", "state": "", "job": "", "reason": ""}
     return {
         "schedule": row.asked.name,
         "cron": row.asked.cron,
         "zone": zone,
         "next": "paused" if row.paused_at is not None else wall_clock(row.next_at, zone),
-        "last night": newest["night"],
+        "last run": newest["run"],
         "state": newest["state"],
         "job": newest["job"],
         "reason": newest["reason"],
@@ -205,7 +211,7 @@ def _shown(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, str]:
 
 def _shown_run(run: "ScheduleRun") -> dict[str, str]:
     return {
-        "night": run.night + (" by hand" if run.by_hand else ""),
+        "run": run.night + (" by hand" if run.by_hand else ""),
         "state": run.state.value,
         "job": "" if run.job_id is None else str(run.job_id),
         "reason": run.reason or "",

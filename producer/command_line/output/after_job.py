@@ -1,4 +1,4 @@
-"""What became of a job's end, in words: published or not, told or not."""
+"""What followed the end of a job: where it was published and who was notified."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,38 +7,38 @@ from rankmill.db.rankings.notifications import NotificationRow, job_summary, not
 from rankmill.db.runtime.http_client import WrongUrl, place_of
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import printable
-from rankmill.producer.command_line.output.progress import diagnostics
+from rankmill.producer.command_line.output.opening import standard_error
 from rankmill.producer.downstream.follow_up import FollowUpResult
 
 
-def say_settled(followed_up: FollowUpResult) -> None:
-    """Says what was published of an ended job, or why not, and what could not be told."""
+def print_follow_up(followed_up: FollowUpResult) -> None:
+    """Prints where an ended job was published, or why not, and which notifications failed."""
     for entry in followed_up.rankings:
-        diagnostics().print(settled_line(entry))
+        standard_error().print(ranking_line(entry))
     for problem in followed_up.problems:
-        diagnostics().print(f"warning: {problem}")
+        standard_error().print(f"warning: {problem}")
 
 
-def afterwards_lines(store: Store, job_id: int) -> list[str]:
-    """The same of any job, at any time."""
-    rankings = map(settled_line, job_summary(store, job_id)["rankings"])
+def follow_up_lines(store: Store, job_id: int) -> list[str]:
+    """The same for any job, from the store."""
+    rankings = map(ranking_line, job_summary(store, job_id)["rankings"])
     return [*rankings, *map(notification_line, notifications_of(store, [job_id]))]
 
 
-def afterwards_facts(store: Store, job_id: int) -> dict[str, Any]:
+def follow_up_facts(store: Store, job_id: int) -> dict[str, Any]:
     """The same for programs."""
-    told = [row._asdict() | {"address": shown_address(row)} for row in notifications_of(store, [job_id])]
-    return {"rankings": job_summary(store, job_id)["rankings"], "notices": told}
+    notices = [row._asdict() | {"address": shown_address(row)} for row in notifications_of(store, [job_id])]
+    return {"rankings": job_summary(store, job_id)["rankings"], "notices": notices}
 
 
 def notification_line(row: NotificationRow) -> str:
-    """Where one notification stands."""
+    """The state of one notification."""
     reason = f", {row.reason}" if row.reason else ""
     return printable(f"{row.kind} {shown_address(row)}: {row.state}{reason}")
 
 
 def shown_address(row: NotificationRow) -> str:
-    """Whom it is for, without the query of a URL, which may hold a key."""
+    """Who is notified, without the query of a URL, which may hold a key."""
     if row.kind != "webhook":
         return row.address
     try:
@@ -47,8 +47,8 @@ def shown_address(row: NotificationRow) -> str:
         return "an unusable URL"
 
 
-def settled_line(entry: Mapping[str, Any]) -> str:
-    """What became of a job in one ranking."""
+def ranking_line(entry: Mapping[str, Any]) -> str:
+    """The result of a job in one ranking."""
     if entry["publication_id"] is None:
         reason = entry["not_published"]
         return f"ranking {entry['ranking']}: " + (

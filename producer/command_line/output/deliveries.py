@@ -9,8 +9,7 @@ from rankmill.db.records.rankings import RankingRow
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.exit_codes import DONE, SOME_FAILED
 from rankmill.producer.command_line.output.excerpts import printable
-from rankmill.producer.command_line.output.opening import print_json
-from rankmill.producer.command_line.output.progress import diagnostics
+from rankmill.producer.command_line.output.opening import print_json, standard_error
 from rankmill.producer.command_line.output.wording import counted
 from rankmill.producer.downstream.deliver import Deliverer
 from rankmill.producer.downstream.receiver import Receiver
@@ -31,7 +30,7 @@ def print_plan(
             {"receiver": receiver.name, "cursor": cursor, "num_new": num_new, "num_refused": num_refused}
         )
         return
-    diagnostics().print(
+    standard_error().print(
         f"{printable(receiver.name)}: would send {counted(num_new, 'change')} after cursor {cursor} and try "
         f"{num_refused:,} again that it refused"
     )
@@ -48,7 +47,7 @@ def deliver(
     as_json: bool,
 ) -> int:
     """Sends the changes, prints the result, and returns the exit code."""
-    console = diagnostics()
+    console = standard_error()
     deliverer = Deliverer(store, ranking, receiver, patience_s=patience_s, note=console.print)
     try:
         if from_start:

@@ -1,4 +1,4 @@
-"""Excerpts: the few words of a passage that a table has room for. Display only; no score depends on them.
+"""Excerpts: the part of a passage that a table has room for. For display only; no score depends on it.
 
 Pure functions of text; knows no model, no store and no terminal.
 """
@@ -13,20 +13,20 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？;；])\s+|\n\s*\n|(?<=[。！？�
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without control characters: what a terminal may be shown of a stranger's text."""
+    """`text` on one line without control characters, so that a terminal can show a stranger's text."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def shortened(text: str, max_chars: int) -> str:
-    """`text`, its end cut and marked where it has more characters than that."""
+    """`text`, cut off with a mark if it has more characters than that."""
     return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
 
 
 def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
-    """The sentence of `passage` that shares the most telling words with `query`, cut to `max_chars`.
+    """The sentence of `passage` that shares the most characteristic words with `query`, cut to `max_chars`.
 
-    A shared word counts the more the longer it is and the fewer sentences of the passage have it; words
-    that begin alike count as one (terminate, termination). Without any it is the passage's beginning.
+    A shared word counts more if it is longer and if fewer sentences of the passage have it. Words with the
+    same beginning count as one (terminate, termination). Without shared words it is the first sentence.
     """
     sentences = [sentence for part in _SENTENCE_END.split(passage) if (sentence := printable(part))]
     if not sentences:
@@ -38,9 +38,9 @@ def excerpt(passage: str, query: str, max_chars: int = 300) -> str:
     best = max(range(len(sentences)), key=lambda no: (worth[no], -no))
     text = sentences[best]
     if len(text) < max_chars // 3:
-        if best + 1 < len(sentences):  # a heading alone says little
+        if best + 1 < len(sentences):  # it may be a heading, which alone says little
             text = f"{text} {sentences[best + 1]}"
-        elif best and not _SENTENCE_END.search(f"{text} "):  # so does a sentence that the window cuts off
+        elif best and not _SENTENCE_END.search(f"{text} "):  # the end of the window cut it off
             text = f"{sentences[best - 1]} {text}"
     return shortened(text, max_chars)
 

@@ -1,4 +1,4 @@
-"""Records as JSON for programs that read our output: names as in the records, times in seconds since 1970."""
+"""Records as JSON for programs: names as in the records, times in seconds since 1970."""
 
 from dataclasses import asdict
 from typing import Any
@@ -16,7 +16,7 @@ def job_facts(row: JobProgress) -> dict[str, Any]:
 
 
 def truncation_facts(truncation_counts: TruncationCounts | None) -> dict[str, int | None]:
-    """Nulls where it was not counted."""
+    """The counts; nulls if they were not counted."""
     return (
         dict.fromkeys(TruncationCounts._fields) if truncation_counts is None else truncation_counts._asdict()
     )

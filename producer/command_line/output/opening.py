@@ -27,5 +27,12 @@ def standard_output() -> "Console":
     return Console(highlight=False, emoji=False, markup=False)
 
 
+def standard_error() -> "Console":
+    """Standard error for messages to people; no colours unless it is a terminal."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
 def print_json(facts: object) -> None:
     print(json.dumps(facts, ensure_ascii=False))  # noqa: T201

@@ -8,22 +8,17 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from rankmill.producer.command_line.output.wording import sentence
+from rankmill.producer.command_line.output.wording import progress_sentence
 from rankmill.producer.running.progress import ProgressSnapshot, num_ended
 
 LINE_EVERY_S = 10.0
 
 
-def diagnostics() -> Console:
-    """Standard error for people: no markup from strangers' text, no colour unless it is a terminal."""
-    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
-
-
 class SlowStep:
-    """Says what is being done, once it has taken so long that a person wonders."""
+    """Prints what is being done once it has taken `after_s` seconds."""
 
-    def __init__(self, console: Console, words: str, after_s: float = 2.0) -> None:
-        self._timer = threading.Timer(after_s, console.print, [words])
+    def __init__(self, console: Console, text: str, after_s: float = 2.0) -> None:
+        self._timer = threading.Timer(after_s, console.print, [text])
         self._timer.daemon = True
         self._timer.start()
 
@@ -32,7 +27,7 @@ class SlowStep:
 
 
 class ProgressDisplay(Protocol):
-    """Where a run's progress goes."""
+    """Shows a run's progress."""
 
     def __enter__(self) -> Self: ...
 
@@ -44,7 +39,7 @@ class ProgressDisplay(Protocol):
 
 
 class ProgressLines:
-    """A line now and then, for logs: the first, one every ten seconds, the last."""
+    """Lines for a log: the first, one every ten seconds, the last."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -59,7 +54,7 @@ class ProgressLines:
 
     def _print(self, snapshot: ProgressSnapshot, note: str) -> None:
         self._next_at = time.monotonic() + LINE_EVERY_S
-        line = sentence(snapshot, note)
+        line = progress_sentence(snapshot, note)
         if line != self._printed:
             self._console.print(line)
             self._printed = line
@@ -75,7 +70,7 @@ class ProgressLines:
 
 
 class ProgressBar:
-    """A bar that moves, for a terminal."""
+    """A progress bar for a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -91,7 +86,10 @@ class ProgressBar:
         if self._task is None:
             self._task = self._progress.add_task("", total=row.num_pairs)
         self._progress.update(
-            self._task, completed=num_ended(row), total=row.num_pairs, description=sentence(snapshot, note)
+            self._task,
+            completed=num_ended(row),
+            total=row.num_pairs,
+            description=progress_sentence(snapshot, note),
         )
 
     def __enter__(self) -> Self:

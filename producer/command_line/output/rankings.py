@@ -1,7 +1,6 @@
-"""What rankings shows: rankings, the publications one keeps, and where its deliveries stand."""
+"""What `rankmill rankings` prints: rankings, the publications that one keeps, and its deliveries."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE
@@ -15,12 +14,13 @@ from rankmill.db.records.rankings import Publication, RankingRow
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import printable
 from rankmill.producer.command_line.output.opening import print_json
+from rankmill.producer.command_line.output.wording import local_time
 
-_NONE_YET = "no rankings yet: rankmill run --publish NAME or rankmill submit --publish NAME makes one"
+_NONE_YET = "no rankings yet: rankmill run --publish NAME or rankmill submit --publish NAME creates one"
 
 
-def show_all(store: Store, *, as_json: bool) -> None:
-    """Every ranking, with what stands in it."""
+def print_rankings(store: Store, *, as_json: bool) -> None:
+    """Prints every ranking with its current publication."""
     rows = [(row, next(iter(publications_of(store, row.ranking_id)), None)) for row in list_rankings(store)]
     if as_json:
         print_json([ranking_facts(row, [] if made is None else [made]) for row, made in rows])
@@ -31,20 +31,20 @@ def show_all(store: Store, *, as_json: bool) -> None:
         if made is None:
             table.add_row(name, "none yet", "", "", "", str(row.last_cursor))
         else:
-            facts = (str(made.publication_id), str(made.job_id), when(made.published_at))
+            facts = (str(made.publication_id), str(made.job_id), local_time(made.published_at))
             table.add_row(name, *facts, f"{made.num_pairs:,}", str(row.last_cursor))
     _print(table if rows else _NONE_YET)
 
 
-def show_one(store: Store, ranking: RankingRow, *, as_json: bool) -> None:
-    """One ranking: what it keeps, newest first, and its receivers."""
+def print_ranking(store: Store, ranking: RankingRow, *, as_json: bool) -> None:
+    """Prints one ranking: the publications it keeps, newest first, and its deliveries."""
     made, receivers = publications_of(store, ranking.ranking_id), deliveries_of(store, ranking.ranking_id)
     if as_json:
-        told = [
+        delivered = [
             row._asdict() | {"refusals": [refused._asdict() for refused in refusals(store, row)]}
             for row in receivers
         ]
-        print_json(ranking_facts(ranking, made) | {"deliveries": told})
+        print_json(ranking_facts(ranking, made) | {"deliveries": delivered})
         return
     table = _table(
         ("publication", "job", "published", "brings back"), ("pairs", "added", "changed", "removed")
@@ -53,14 +53,14 @@ def show_one(store: Store, ranking: RankingRow, *, as_json: bool) -> None:
         table.add_row(
             str(one.publication_id),
             str(one.job_id),
-            when(one.published_at),
+            local_time(one.published_at),
             "" if one.restored_id is None else str(one.restored_id),
             f"{one.num_pairs:,}",
             f"{one.num_added:,}",
             f"{one.num_changed:,}",
             f"{one.num_removed:,}",
         )
-    _print(table if made else "nothing was published under it yet")
+    _print(table if made else "nothing has been published in it yet")
     _print(
         f"cursor {ranking.last_cursor}; keeps {ranking.keep}; tells a change of score beyond "
         f"{ranking.score_tolerance:g} and of rank beyond {ranking.rank_tolerance}"
@@ -77,11 +77,6 @@ def ranking_facts(row: RankingRow, made: "list[Publication] | Any") -> dict[str,
 
 def publication_facts(made: Publication) -> dict[str, Any]:
     return asdict(made)
-
-
-def when(seconds: float) -> str:
-    """A time for people, by this machine's zone."""
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M}"
 
 
 def _table(left: tuple[str, ...], right: tuple[str, ...]) -> Table:

@@ -1,4 +1,4 @@
-"""What run and submit say: the job as recorded, its progress, and at the end where the results are."""
+"""What run and submit print: the recorded job, its progress, and at the end where the results are."""
 
 import time
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from rankmill.db.results.ranked import ranked_results
 from rankmill.db.results.truncation import TruncationCounts, truncation_counts
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.exit_codes import DONE, SOME_FAILED
-from rankmill.producer.command_line.output.after_job import say_settled
-from rankmill.producer.command_line.output.opening import print_json
-from rankmill.producer.command_line.output.progress import SlowStep, diagnostics, progress_display
-from rankmill.producer.command_line.output.tables import best_documents
-from rankmill.producer.command_line.output.truncation import told
+from rankmill.producer.command_line.output.after_job import print_follow_up
+from rankmill.producer.command_line.output.opening import print_json, standard_error
+from rankmill.producer.command_line.output.progress import SlowStep, progress_display
+from rankmill.producer.command_line.output.tables import print_best_documents
+from rankmill.producer.command_line.output.truncation import truncation_sentence
 from rankmill.producer.command_line.output.wording import counted, duration, rate
 from rankmill.producer.results.files import Output, write_results
 from rankmill.producer.running.progress import ProgressSnapshot
@@ -28,11 +28,11 @@ READING = "reading the inputs"
 
 
 class RunProgress(RunObserver):
-    """A run's words and progress on standard error."""
+    """Prints a run's job and progress on standard error."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._console = diagnostics()
+        self._console = standard_error()
         self._open = ExitStack()
         self._display = progress_display(self._console)
         self._is_showing = False
@@ -41,7 +41,7 @@ class RunProgress(RunObserver):
     def recorded(self, submission: RecordedJob, row: JobProgress) -> None:
         self._reading.done()
         self._console.print(f"store: {self._store.safe_url}")
-        self._console.print(described(submission, row))
+        self._console.print(job_line(submission, row))
         if submission.started_anew:
             self._console.print(submission.started_anew)
         _warn(submission.warnings)
@@ -62,8 +62,8 @@ class RunProgress(RunObserver):
         self._open.close()
 
 
-def described(submission: Submission, row: JobProgress) -> str:
-    """A job in one line: what it holds and whether it is new."""
+def job_line(submission: Submission, row: JobProgress) -> str:
+    """A job in one line: its size and whether it is new."""
     title = f"job {submission.job_id}" + (f" ({row.name})" if row.name else "")
     parts = [
         f"{title}: {counted(submission.num_queries, 'query', 'queries')}",
@@ -76,32 +76,34 @@ def described(submission: Submission, row: JobProgress) -> str:
     return line if submission.is_new else f"{line}; recorded before with the same inputs and scorer"
 
 
-def say_submitted(store: Store, sent: SubmittedJob, *, as_json: bool) -> None:
-    """Tells what was recorded: the id on standard output, the rest on standard error."""
+def print_submitted(store: Store, submitted: SubmittedJob, *, as_json: bool) -> None:
+    """Prints the recorded job: its id on standard output, the rest on standard error."""
     from rankmill.db.jobs.progress import job_progress
 
-    console, row = diagnostics(), job_progress(store, sent.submission.job_id)
+    console, row = standard_error(), job_progress(store, submitted.submission.job_id)
     if as_json:
-        print_json({**_facts(sent.submission, row), "warning": sent.warning, "store": store.safe_url})
+        print_json(
+            {**_facts(submitted.submission, row), "warning": submitted.warning, "store": store.safe_url}
+        )
     else:
-        console.print(described(sent.submission, row))
-        if sent.submission.started_anew:
-            console.print(sent.submission.started_anew)
-        print(sent.submission.job_id)  # noqa: T201
-    if sent.followed_up is not None:
-        say_settled(sent.followed_up)
-    _warn((*sent.submission.warnings, *([sent.warning] if sent.warning else [])))
+        console.print(job_line(submitted.submission, row))
+        if submitted.submission.started_anew:
+            console.print(submitted.submission.started_anew)
+        print(submitted.submission.job_id)  # noqa: T201
+    if submitted.followed_up is not None:
+        print_follow_up(submitted.followed_up)
+    _warn((*submitted.submission.warnings, *([submitted.warning] if submitted.warning else [])))
 
 
 def _warn(warnings: Iterable[str]) -> None:
     for warning in warnings:
-        diagnostics().print(f"warning: {warning}")
+        standard_error().print(f"warning: {warning}")
 
 
-def conclude(
+def print_outcome(
     store: Store, outcome: RunOutcome, planned: Output | None, job_options: JobOptions, *, as_json: bool
 ) -> int:
-    """Writes or shows the results, says what the run came to, and returns the exit code."""
+    """Writes or shows the results, prints how the run ended, and returns the exit code."""
     started, row = time.monotonic(), outcome.progress
     top_k = row.top_k if job_options.top_k is None else job_options.top_k
     min_score = row.min_score if job_options.min_score is None else job_options.min_score
@@ -109,7 +111,7 @@ def conclude(
     if planned is not None:
         write_results(ranked_results(store, row.job_id, top_k=top_k, min_score=min_score), planned)
     elif not as_json:
-        best_documents(store, row.job_id, top=top_k, min_score=min_score)
+        print_best_documents(store, row.job_id, top=top_k, min_score=min_score)
     duration_s = outcome.duration_s + time.monotonic() - started
     if as_json:
         print_json(
@@ -122,27 +124,27 @@ def conclude(
                 "rankings": outcome.followed_up.rankings,
             }
         )
-    diagnostics().print(_told(outcome, read, planned, duration_s))
-    say_settled(outcome.followed_up)
+    standard_error().print(_summary(outcome, read, planned, duration_s))
+    print_follow_up(outcome.followed_up)
     return SOME_FAILED if row.num_failed else DONE
 
 
-def _told(outcome: RunOutcome, read: TruncationCounts, planned: Output | None, duration_s: float) -> str:
+def _summary(outcome: RunOutcome, read: TruncationCounts, planned: Output | None, duration_s: float) -> str:
     row = outcome.progress
     num_now = outcome.num_scored_now
     pace = f" ({rate(num_now / outcome.duration_s)} pairs/s)" if num_now else ""
-    words = [
+    parts = [
         f"done: {row.num_pairs:,} pairs",
         f"{row.num_scored:,} scored",
         f"{row.num_reused:,} reused",
         f"{row.num_failed:,} failed",
         f"{duration(duration_s)}{pace}",
     ]
-    line = ", ".join(words)
+    line = ", ".join(parts)
     if row.num_failed:
-        line += "\nfailed pairs have their reason as `error` in the results"
+        line += "\nthe results give the reason of each failed pair as `error`"
     if read.num_read:
-        line += f"\n{told(read)}"
+        line += f"\n{truncation_sentence(read)}"
     if planned is not None and planned.path is not None:
         return f"{line}\nresults: {planned.path}"
     return (

@@ -1,4 +1,4 @@
-"""Tables for people on standard output. Whatever text of strangers they show is made printable first."""
+"""Tables for people on standard output. Texts of strangers are made printable first."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -15,7 +15,7 @@ from rankmill.db.results.passages import Passage, passages
 from rankmill.db.results.truncation import TruncationCounts
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import excerpt, printable, shortened
-from rankmill.producer.command_line.output.truncation import briefly
+from rankmill.producer.command_line.output.truncation import truncation_cell
 from rankmill.producer.command_line.output.wording import duration, rate
 from rankmill.producer.diagnostics.doctor import Finding
 from rankmill.producer.running.progress import average_pace, num_ended
@@ -27,9 +27,9 @@ _MAX_EXCERPT_CHARS = 240
 _MOMENT_CHARS = 16  # 2026-03-01 02:00 stays on one line
 
 
-def best_documents(store: Store, job_id: int, *, top: int | None, min_score: float | None) -> None:
-    """Prints the best few documents of the first queries, each with its best clause where spans were found,
-    else with the notification words of its best window.
+def print_best_documents(store: Store, job_id: int, *, top: int | None, min_score: float | None) -> None:
+    """Prints the best few documents of the first queries, each with an excerpt: its best clause if spans were
+    found, else the sentence of its best window that fits the query.
     """
     console = Console(highlight=False, emoji=False, markup=False)
     shown = passages(
@@ -48,7 +48,7 @@ def _heading(query_id: str, query_text: str) -> Text:
 
 
 def _ranking(best: list[Passage]) -> Table:
-    """Rank, score, and the document's id above the words of its passage."""
+    """Rank, score, and the document's id above its excerpt."""
     table = Table(box=SIMPLE, show_header=False, show_edge=False, padding=(0, 1), expand=True)
     table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(justify="right", no_wrap=True)
@@ -64,7 +64,7 @@ def _ranking(best: list[Passage]) -> Table:
 
 
 def jobs_table(rows: list[JobProgress], read: Mapping[int, TruncationCounts]) -> Table:
-    """Jobs, newest first, with what of their pairs was read, for those that `read` has."""
+    """Jobs, newest first; the last column says how much of their texts was read, as far as `read` has it."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
     for title in ("job", "name", "state", "model"):
         table.add_column(title, overflow="fold")
@@ -81,7 +81,7 @@ def jobs_table(rows: list[JobProgress], read: Mapping[int, TruncationCounts]) ->
             f"{row.num_failed:,}",
             rate(average_pace(row)),
             duration(row.now - row.created_at),
-            briefly(read.get(row.job_id)),
+            truncation_cell(read.get(row.job_id)),
         )
     return table
 
@@ -104,7 +104,7 @@ def workers_table(rows: list[WorkerRow]) -> Table:
 
 
 def facts_table(rows: Sequence[Mapping[str, str]]) -> Table:
-    """Rows with the same facts under the same titles."""
+    """Rows of facts under their names."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
     for title in rows[0]:
         longest = max(len(row[title]) for row in rows)
@@ -115,9 +115,9 @@ def facts_table(rows: Sequence[Mapping[str, str]]) -> Table:
 
 
 def findings_table(findings: list[Finding]) -> Table:
-    """What the doctor found."""
+    """The doctor's findings."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
-    for title in ("part", "", "found", "to mend it"):
+    for title in ("part", "", "found", "what to do"):
         table.add_column(title, overflow="fold")
     for finding in findings:
         verdict = "ok" if finding.is_ok else "not needed" if finding.is_optional else "missing"
@@ -131,9 +131,9 @@ def findings_table(findings: list[Finding]) -> Table:
 
 
 def smoke_checks_table(traps: Sequence[Mapping[str, Any]]) -> Table:
-    """A model's smoke pairs: the logit of the right answer, of the wrong one, and the verdict."""
+    """A model's smoke checks: the logits of the right and the wrong answer, and the verdict."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
-    for title in ("trap", "language", "question"):
+    for title in ("smoke check", "language", "question"):
         table.add_column(title, overflow="fold")
     for title in ("right", "wrong"):
         table.add_column(title, justify="right", no_wrap=True)

@@ -1,17 +1,17 @@
-"""What was cut, in a sentence and in a cell of a table. Pure; knows the counts and no store."""
+"""What was truncated, in a sentence and in a cell of a table. Pure functions of the counts."""
 
 from rankmill.db.results.truncation import TruncationCounts
 from rankmill.producer.command_line.output.wording import counted
 
 
-def told(truncation_counts: TruncationCounts) -> str:
+def truncation_sentence(truncation_counts: TruncationCounts) -> str:
     """ "212 of 4,100 pairs needed windows; nothing was cut"; empty when nothing is read yet."""
     if not truncation_counts.num_read:
         return ""
     return f"{_windows(truncation_counts)}; {_ends(truncation_counts)}"
 
 
-def briefly(truncation_counts: TruncationCounts | None) -> str:
+def truncation_cell(truncation_counts: TruncationCounts | None) -> str:
     """ "whole", or "212 in windows, 1 cut"; "…" when it was not counted, empty when nothing is read yet."""
     if truncation_counts is None:
         return "…"

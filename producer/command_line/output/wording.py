@@ -1,4 +1,4 @@
-"""How durations, times, numbers and rates are written for people."""
+"""Durations, times, numbers and rates as text for people."""
 
 import time
 
@@ -6,7 +6,7 @@ from rankmill.producer.running.progress import ProgressSnapshot, num_ended
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 0.4 s, 12 s, 3 min 5 s, 2 h 4 min."""
+    """Seconds as text: 0.4 s, 12 s, 3 min 5 s, 2 h 4 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
 
 
 def local_time(seconds: float) -> str:
-    """A time since the epoch for people, by this machine's clock and zone: 2026-03-01 02:00."""
+    """Seconds since the epoch as the local time of this machine: 2026-03-01 02:00."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
@@ -28,13 +28,13 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def rate(per_s: float | None) -> str:
-    """A rate with as many digits as it deserves."""
+    """A rate: whole from 10 on, else with two digits."""
     if per_s is None:
         return "–"
     return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.2g}"
 
 
-def sentence(snapshot: ProgressSnapshot, note: str = "") -> str:
+def progress_sentence(snapshot: ProgressSnapshot, note: str = "") -> str:
     """A job's progress in one line."""
     row = snapshot.progress
     share = num_ended(row) / row.num_pairs if row.num_pairs else 1.0

@@ -10,7 +10,7 @@ from rankmill.db.queue.claimed_work import load
 from rankmill.db.queue.landing import complete
 from rankmill.db.results.truncation import TruncationCounts, truncation_counts, truncation_of_some
 from rankmill.db.store.store import Store
-from rankmill.producer.command_line.output.truncation import briefly, told
+from rankmill.producer.command_line.output.truncation import truncation_cell, truncation_sentence
 from tests.support.jobs.small_jobs import StandIn, scored, submit
 from tests.support.processes.rankmill_command import in_process
 
@@ -59,7 +59,7 @@ def test_cuts_of_several_jobs_are_counted_at_once_as_far_as_they_are_small(
     ],
 )
 def test_what_was_cut_is_said_in_a_cell(counts: TruncationCounts | None, words: str) -> None:
-    assert briefly(counts) == words
+    assert truncation_cell(counts) == words
 
 
 def test_status_shows_it_of_all_jobs(
@@ -93,4 +93,4 @@ def test_status_shows_it_of_all_jobs(
     ],
 )
 def test_what_was_cut_is_said_in_a_sentence(counts: TruncationCounts, words: str) -> None:
-    assert told(counts) == words
+    assert truncation_sentence(counts) == words

@@ -34,7 +34,7 @@ from rankmill.db.store.store import Store
 from rankmill.db.submission.clause_job import advance_clause_job
 from rankmill.db.submission.draft import open_draft
 from rankmill.db.submission.sharding import slice_pairs
-from rankmill.producer.command_line.output.tables import best_documents
+from rankmill.producer.command_line.output.tables import print_best_documents
 from tests.support.inputs.texts import LONG
 from tests.support.jobs.small_jobs import SPEC, Slicer, StandIn, queries, scored
 from tests.support.processes.rankmill_command import Rankmill, write_inputs
@@ -97,7 +97,7 @@ def test_what_run_shows_of_a_document_is_its_best_clause_cut_to_a_few_lines(
     job_id = submit(sqlite_store, [DocumentRow("d", f"Rent.\x1b[31m {longest}\n\nLaw.", 0, 1)], spans=1)
     StandIn(sqlite_store).drain()
     to_the_end(sqlite_store, job_id)
-    best_documents(sqlite_store, job_id, top=1, min_score=None)
+    print_best_documents(sqlite_store, job_id, top=1, min_score=None)
     shown = capsys.readouterr().out
     assert "The tenant, The tenant," in shown
     assert "…" in shown

@@ -84,7 +84,7 @@ CASES = {
     "an empty file": (whole("queries.jsonl", b""), "queries.jsonl: the file is empty"),
     "a directory": (directory, "corpus.jsonl: is a directory"),
     "a missing file": (missing("run.trec"), "run.trec: there is no such file"),
-    "a gzip cut short": (cut_short, "the gzip stream is cut short. Copy or compress the file again"),
+    "a gzip cut short": (cut_short, "the gzip stream is truncated. Copy or compress the file again"),
     "a run file with five columns": (
         whole("run.trec", b"q1 Q0 d1 1 2.5\n"),
         "run.trec, line 1: 5 columns",

@@ -60,7 +60,7 @@ def test_submit_rings_with_ids_only_and_twice_is_one_job(
     said = capsys.readouterr()
     assert said.out == "1\n", "the job's id, for scripts"
     assert "2 queries, 5 documents, 10 pairs" in said.err
-    assert "No worker of model null is known yet" in said.err
+    assert "No worker for model null is known yet" in said.err
     (message,) = messages(redis_url)
     assert b"clause" not in message.lower(), "no text in messages"
     assert json.loads(message)["headers"]["argsrepr"] == "(job=1)"
@@ -80,7 +80,7 @@ def test_a_broker_lost_after_the_job_is_stored_is_a_warning(
     assert in_process("submit", *flags) == 0
     said = capsys.readouterr()
     assert said.out == "1\n"
-    assert "warning: The job is stored, but its doorbell could not be rung" in said.err
+    assert "warning: The job is recorded, but workers could not be told" in said.err
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_workers_of_another_job_or_another_broker_are_not_counted_on(
             broker_digest=broker_digest(rankmill.environment["RANKMILL_BROKER"]),
         )
         register(store, "null", broker_digest=broker_digest("redis://elsewhere/0"))
-    assert "No worker of model null is known yet" in rankmill("submit", *flags).stderr
+    assert "No worker for model null is known yet" in rankmill("submit", *flags).stderr
     assert len(rankmill("run", *flags, "--output", "-").stdout.splitlines()) == NUM_PAIRS
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rankmill.db.records.pairs import PairResults, PairScore, PairTexts
-from rankmill.producer.diagnostics.doctor import smoke_check_words
+from rankmill.producer.diagnostics.doctor import smoke_check_sentence
 from rankmill.worker.checks.smoke_checks import PAIRS, run_smoke_checks
 from rankmill.worker.scorer.null_scorer import NullScorer
 from rankmill.worker.scorer.protocol import Prepared
@@ -67,4 +67,6 @@ def test_the_demo_model_runs_and_what_it_fails_is_said(tmp_path: Path) -> None:
         assert fact in model["found"]
     failed = [trap for trap in model["traps"] if not trap["is_passed"]]
     assert failed, "a model of English contracts that reads Chinese: look at the traps"
-    assert f"{len(TRAPS) - len(failed)} of {len(TRAPS)} traps passed" in smoke_check_words(model["traps"])
+    assert f"{len(TRAPS) - len(failed)} of {len(TRAPS)} smoke checks passed." in smoke_check_sentence(
+        model["traps"]
+    )

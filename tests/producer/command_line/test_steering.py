@@ -21,15 +21,15 @@ def test_a_job_is_paused_shown_as_paused_and_goes_on(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     submit(store, name="tonight")
-    assert "job 1 is paused; rankmill resume 1 lets it go on" in said(capsys, store, "pause", "tonight")
+    assert "job 1 is paused; resume it with rankmill resume 1" in said(capsys, store, "pause", "tonight")
     in_process("status", "--store", store.url)
     assert "paused" in capsys.readouterr().out
     facts = json.loads(said(capsys, store, "pause", "tonight", "--json"))
     assert facts["paused_at"] is not None
-    assert "job 1 goes on" in said(capsys, store, "resume", "tonight")
+    assert "job 1 is resumed" in said(capsys, store, "resume", "tonight")
     assert "job 1 was not paused" in said(capsys, store, "resume", "1")
     StandIn(store).drain()
-    assert "had ended already" in said(capsys, store, "pause", "tonight")
+    assert "has ended already" in said(capsys, store, "pause", "tonight")
 
 
 def test_failed_pairs_are_tried_again_on_request_only(
@@ -52,6 +52,6 @@ def test_a_cancelled_job_is_neither_paused_nor_tried_again(
 ) -> None:
     submit(store)
     assert "job 1 is cancelled; 3 shards were given up" in said(capsys, store, "cancel", "1")
-    assert "had ended already" in said(capsys, store, "pause", "1")
+    assert "has ended already" in said(capsys, store, "pause", "1")
     assert "Submit the same inputs again" in said(capsys, store, "retry", "1", "--failed", code=2)
     assert "no job 'unheard of'" in said(capsys, store, "resume", "unheard of", code=2)

@@ -9,10 +9,10 @@ from rich.console import Console
 from rankmill.db.errors import StoreBusy, StoreFull, StoreReadOnly
 from rankmill.db.records.jobs import JobProgress, JobState
 from rankmill.db.records.scorers import ScorerSpec
-from rankmill.producer.command_line.exit_codes import told
+from rankmill.producer.command_line.exit_codes import exit_code_and_message
 from rankmill.producer.command_line.output.excerpts import excerpt, printable
 from rankmill.producer.command_line.output.progress import ProgressLines
-from rankmill.producer.command_line.output.wording import counted, duration, sentence
+from rankmill.producer.command_line.output.wording import counted, duration, progress_sentence
 from rankmill.producer.processes.interruption import Interrupted
 from rankmill.producer.running.progress import Pace
 
@@ -106,7 +106,7 @@ def test_a_progress_line_has_all_that_matters() -> None:
     moment = pace.add(
         replace(START, num_scored=40, num_failed=5, num_scored_tokens=4000, num_open_tokens=4500, now=5.0)
     )
-    assert sentence(moment) == (
+    assert progress_sentence(moment) == (
         "55 of 100 pairs (55%), 9 pairs/s, 800 tokens/s, 5.0 s left, 10 reused, 5 failed"
     )
 
@@ -128,7 +128,7 @@ def test_a_progress_line_has_all_that_matters() -> None:
     ],
 )
 def test_each_error_has_its_exit_code_and_one_sentence(error: BaseException, code: int, said: str) -> None:
-    found, words = told(error)
+    found, words = exit_code_and_message(error)
     assert found == code
     assert said in words
     assert len(words.splitlines()) == 1

@@ -13,7 +13,7 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.bulk import run
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.producer.schedules.due import ask
+from rankmill.producer.schedules.due import submit_due
 from tests.support.processes.rankmill_command import Rankmill, in_process
 from tests.support.waiting import wait_until
 
@@ -115,9 +115,9 @@ def test_a_night_whose_submitter_is_killed_is_one_job_all_the_same(
     rankmill("schedule", "run-now", "kb", exit_code=-9, RANKMILL_FAILPOINTS=f"{point}:kill")
     make_due(store)  # the next night stands for one that has no job, and waits for one that has
     settings = Settings(store=rankmill.store_url, broker=rankmill.environment["RANKMILL_BROKER"])
-    ask(store, settings, store.now())
+    submit_due(store, settings, store.now())
     assert [job.name for job in list_job_progress(store)] == ["kb"]
-    ask(store, settings, store.now())
+    submit_due(store, settings, store.now())
     assert len(list_job_progress(store)) == 1
 
 

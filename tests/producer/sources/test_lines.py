@@ -101,7 +101,7 @@ def test_the_bound_is_the_settings_default() -> None:
         (b"\x28\xb5\x2f\xfdrest", "is zstd-compressed, not UTF-8 text. Decompress it (zstd -d)"),
         (b"PAR1\x15rest", "is a Parquet file"),
         (b"%PDF-1.7", "is a PDF"),
-        (b"\x1f\x8b", "line 1: the gzip stream is cut short. Copy or compress the file again."),
+        (b"\x1f\x8b", "line 1: the gzip stream is truncated. Copy or compress the file again."),
         (b"\x1f\x8b\x00 and more than a header", "line 1: the gzip stream is corrupt"),
         (gzip.compress(b"a\n", mtime=0) + b"rubbish", "line 2: the gzip stream is corrupt"),
     ],
@@ -123,7 +123,7 @@ def test_a_gzip_cut_anywhere_gives_every_whole_line_and_then_the_place(tmp_path:
         (tmp_path / "cut.gz").write_bytes(raw[:cut])
         whole = zlib.decompressobj(wbits=31).decompress(raw[:cut]).count(b"\n")
         seen = 0
-        with pytest.raises(InputError, match=rf"cut.gz, line {whole + 1}: the gzip stream is cut short"):
+        with pytest.raises(InputError, match=rf"cut.gz, line {whole + 1}: the gzip stream is truncated"):
             for seen, _ in read_lines(tmp_path / "cut.gz"):  # noqa: B007
                 pass
         assert seen == whole
