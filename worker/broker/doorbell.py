@@ -1,7 +1,6 @@
 """Rings the doorbell: tells workers that shards are ready, when this worker leaves or finds some.
 
-A doorbell carries at most a job's id. Ringing never raises: the next rescue round rings again. Knows the
-broker.
+It carries at most a job's id. Ringing never raises: the next rescue round rings again. Knows the broker.
 """
 
 import logging

@@ -1,5 +1,4 @@
-"""Checks of a model that a person asks for, in a process of their own: doctor, smoke checks, one pair scored
-again.
+"""What a person asks of a model, in a process of its own: doctor, smoke checks, one pair scored again.
 
 Knows the door to loading and scoring; knows no claim, no store and no broker.
 """

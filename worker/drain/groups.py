@@ -26,7 +26,7 @@ log = logging.getLogger("rankmill.worker")
 class Group:
     """Shards claimed together: `works` must be scored, `done` have nothing left to score.
 
-    `error` is what went wrong in preparing them, `preparing_since` the monotonic time when their texts were
+    `error` is what went wrong in preparing them; since the monotonic time `preparing_since` their texts are
     loaded.
     """
 

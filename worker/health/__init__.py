@@ -1,5 +1,4 @@
-"""Notices trouble in a worker's processes and lets them live with it: stops, hangs, crashes, a store that is
-away.
+"""What keeps a worker's processes sound: stops, hangs, crashes, memory, a store that is away.
 
 Knows processes, signals and time; knows no scorer, no queue and no Celery.
 """

@@ -1,5 +1,4 @@
-"""Notices a process that no longer scores: a pulse beats between batches, and a watchdog measures its
-silence.
+"""Notices a process that no longer scores: a pulse beats between batches, and a watchdog counts its silence.
 
 It does not matter how long a shard or a drain takes, only that batches are finished. Knows no store.
 """
@@ -65,8 +64,7 @@ class Watchdog(threading.Thread):
         poll_s = min(_POLL_S, self._hang_s / 10)
         num_seen, silent_s, looked_at = -1, 0.0, time.monotonic()
         while not self._is_ended.wait(poll_s):
-            # Time in which this thread did not run either (a frozen process, a sleeping laptop) does not
-            # count.
+            # Time in which this thread did not run either (a process frozen, a laptop asleep) does not count.
             now = time.monotonic()
             passed_s, looked_at = min(now - looked_at, 2 * poll_s), now
             if self._pulse.num_beats != num_seen or not self._pulse.allowance:

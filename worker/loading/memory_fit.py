@@ -14,8 +14,7 @@ MIN_TOKENS = 1_024
 def tokens_within(num_bytes: int, max_tokens: int, measure: Callable[[int], tuple[int, int]]) -> int:
     """How many tokens of a batch fit into so many bytes, `max_tokens` at most, by what a probing batch needs.
 
-    `measure` runs a batch of about so many tokens; it returns their true number and the bytes used at the
-    peak.
+    `measure` runs a batch of about so many tokens; it returns their true number and the peak in bytes.
     """
     for num_probed in PROBED_TOKENS:
         try:

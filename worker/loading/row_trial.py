@@ -28,8 +28,7 @@ Compute = Callable[[Tensor], Tensor]
 def find_min_rows(modules: Iterable[nn.Module], dtype: torch.dtype) -> int:
     """The fewest rows, in whole CPU_ROW_STEPs, from which on no row's result changes; CPU_SAFE_ROWS at most.
 
-    Every number between was tried. The kernels that the libraries make for each are then there when memory is
-    short.
+    Every number between was tried, so the kernels that libraries make for it exist before memory is short.
     """
     try:
         found = [_find_min_rows(*operation, dtype) for operation in row_operations(modules).values()]

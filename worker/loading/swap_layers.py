@@ -27,10 +27,10 @@ Layer = TypeVar("Layer", bound=nn.Module)
 def quantize(
     encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
 ) -> float | None:
-    """Replaces linear layers by int8 ones and frees their fp32 weights; attention runs in bf16 where that is
-    faster.
+    """Replaces linear layers by int8 ones, and frees their fp32 weights.
 
-    Returns None, or by how much logits then differ if that is too much.
+    Attention then computes in bf16 where that is faster. Returns None, or by how much logits differ if that
+    is too much.
     """
     batch = probe_batch(layout, probe, max_length)
     expected = encoder.logits(batch)

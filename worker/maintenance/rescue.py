@@ -1,5 +1,4 @@
-"""Rescue rounds: shards of silent workers become ready again, and a doorbell is rung for shards that are
-ready.
+"""Rescue rounds: shards of silent workers become ready again, and a doorbell is rung for ready shards.
 
 They run as a thread of every worker's parent process. Any number at once is harmless. Knows the store's verbs
 and a doorbell; knows no scorer.

@@ -50,7 +50,7 @@ def _remedy(error: Exception) -> str:
             "A queue of that name exists with other arguments. Delete it (rabbitmqctl delete_queue NAME); "
             "nothing is lost: the store has everything, and workers ring again."
         )
-    return "Check that it runs, and that --broker (RANKMILL_BROKER) is its URL, with the password."
+    return "Check that it runs and that --broker (RANKMILL_BROKER) is its URL, with its password."
 
 
 def _reason(error: Exception, broker: str) -> str:

@@ -42,8 +42,8 @@ class Scorer(Protocol):
         """Scores what was prepared: one result for each request, in the order given.
 
         A pair that cannot be scored becomes a failure of its request and disturbs no other.
-        `should_stop` is asked between batches. Raises Stopped, with the requests scored whole, when it says
-        yes.
+        `should_stop` is asked between batches. When it says yes, raises Stopped with the requests that are
+        scored whole.
         """
 
     def take_counts(self) -> Telemetry:

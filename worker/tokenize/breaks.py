@@ -41,8 +41,7 @@ NO_BREAKS = Breaks(np.empty(0, np.int32), np.empty(0, np.int32))
 def find_breaks(text: str, starts: IntArray) -> Breaks:
     """The tokens that begin a sentence or a clause. `starts` says where each token begins, in code points.
 
-    The first token is never among them. A token that contains a punctuation mark belongs to the text before
-    it.
+    The first token is never among them. A token that contains the mark belongs to what stands before it.
     """
     sentences: list[int] = []
     clauses: list[int] = []

@@ -1,6 +1,6 @@
 """Records the logits that sentence-transformers and FlagEmbedding give; run where both are installed:
 
-    python -m tests.engine.references.make
+    python -m tests.worker.parity.references.make
 
 Knows their public doors only. What it writes beside itself is compared by test_parity_with_references.
 """
