@@ -157,7 +157,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def flat(**given: Any) -> None:
-        command(**{one.name: _taken(one.name, one.annotation, given) for one in own})
+        command(**{one.name: _value_of(one.name, one.annotation, given) for one in own})
 
     parameters = [flat_one for one in own for flat_one in _flattened(one.name, one.annotation, one.default)]
     flat.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -172,7 +172,7 @@ def _flattened(name: str, kind: Any, default: Any) -> Iterator[inspect.Parameter
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
-def _taken(name: str, kind: Any, given: dict[str, Any]) -> Any:
+def _value_of(name: str, kind: Any, given: dict[str, Any]) -> Any:
     if is_dataclass(kind) and isinstance(kind, type):
-        return kind(**{field.name: _taken(field.name, field.type, given) for field in fields(kind)})
+        return kind(**{field.name: _value_of(field.name, field.type, given) for field in fields(kind)})
     return given[name]

@@ -23,7 +23,7 @@ from rankmill.producer.results.formats import ResultFormat
 LOOK_EVERY_S = 2.0
 
 
-def plan(output: str, format_: ChangeFormat | None, *, follow: bool) -> tuple[Output, ChangeFormat]:
+def plan_changes(output: str, format_: ChangeFormat | None, *, follow: bool) -> tuple[Output, ChangeFormat]:
     """Where the changes go and in which format. Raises UsageError or MissingPrerequisite."""
     is_parquet = format_ is ChangeFormat.PARQUET
     if format_ is None:

@@ -67,7 +67,7 @@ def opensearch_encoder(target: Target) -> Encode:
         }
         if row.change is Change.REMOVED:
             return encoded({"delete": action})
-        return encoded({"index": action}) + encoded(indexed(row))
+        return encoded({"index": action}) + encoded(opensearch_fields(row))
 
     return encode
 
@@ -107,7 +107,7 @@ def vespa_fields(row: ChangeRow) -> dict[str, object]:
     return {name: value for name, value in flat.items() if value is not None}
 
 
-def indexed(row: ChangeRow) -> dict[str, object]:
+def opensearch_fields(row: ChangeRow) -> dict[str, object]:
     """The fields of an OpenSearch document."""
     return {"query_id": row.query_id, "document_id": row.document_id, **fields_of(row), "cursor": row.cursor}
 

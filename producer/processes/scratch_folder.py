@@ -31,7 +31,7 @@ class ScratchFolder:
 
     def __init__(self) -> None:
         base = _base()
-        sweep(base)
+        remove_abandoned(base)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         self._lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -45,7 +45,7 @@ class ScratchFolder:
         os.close(self._lock)
 
 
-def sweep(base: Path) -> None:
+def remove_abandoned(base: Path) -> None:
     """Removes the folders of dead runs, and ends a broker that may still run in one."""
     for folder in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):

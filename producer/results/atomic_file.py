@@ -22,7 +22,7 @@ _YOUNG_S = 60.0
 def atomic_file(path: Path, *, buffer_bytes: int) -> Iterator[BinaryIO]:
     """A stream whose content is at `path` once the block has ended; nothing is left if the block raises."""
     target = path.resolve()
-    _sweep(target.parent)
+    _remove_abandoned(target.parent)
     unfinished = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
     try:
         with unfinished.open("xb", buffering=buffer_bytes) as stream:
@@ -40,10 +40,10 @@ def atomic_file(path: Path, *, buffer_bytes: int) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
-def _sweep(folder: Path) -> None:
+def _remove_abandoned(folder: Path) -> None:
     """Removes what dead processes of this user left. Where there are no locks, nothing is removed."""
     for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-        with suppress(OSError), open(left, "rb", opener=_unfollowed) as stream:
+        with suppress(OSError), open(left, "rb", opener=_open_without_links) as stream:
             status = os.fstat(stream.fileno())
             is_young = time.time() - status.st_mtime < _YOUNG_S  # it may not be locked yet
             if is_young or status.st_uid != os.geteuid():
@@ -52,7 +52,7 @@ def _sweep(folder: Path) -> None:
             left.unlink()
 
 
-def _unfollowed(path: str, flags: int) -> int:
+def _open_without_links(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 

@@ -43,7 +43,7 @@ def write_csv(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
     writer = csv.writer(_Utf8(stream), lineterminator="\n")
     writer.writerow(ResultRow._fields)
     for row in rows:
-        cells = [_word(value) if isinstance(value, bool) else value for value in row[:-1]]
+        cells = [_true_or_false(value) if isinstance(value, bool) else value for value in row[:-1]]
         writer.writerow([*cells, _encode(_spans(row.spans)) if row.spans else None])
 
 
@@ -54,7 +54,7 @@ def write_trec(rows: Iterable[ResultRow], stream: BinaryIO) -> None:
     """
     for row in rows:
         if row.rank is not None:
-            query_id, document_id = _in_a_column(row.query_id), _in_a_column(row.document_id)
+            query_id, document_id = _trec_id(row.query_id), _trec_id(row.document_id)
             stream.write(f"{query_id} Q0 {document_id} {row.rank} {row.logit!r} {TREC_TAG}\n".encode())
 
 
@@ -130,11 +130,11 @@ def _spans(spans: Sequence[Span]) -> list[dict[str, float]]:
     return [span._asdict() for span in spans]
 
 
-def _word(flag: bool) -> str:
+def _true_or_false(flag: bool) -> str:
     return "true" if flag else "false"
 
 
-def _in_a_column(id_: str) -> str:
+def _trec_id(id_: str) -> str:
     if len(id_.split()) != 1:
         raise UsageError(
             f"A TREC run cannot hold the id {id_!r}: it has white space. Use --format jsonl, csv or parquet."

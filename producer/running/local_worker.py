@@ -98,9 +98,9 @@ class LocalWorker:
         if num_ended > self._num_ended_before:
             self._num_starts, self._num_ended_before = min(self._num_starts, 1), num_ended
         with self._interruption.held():
-            self._revive()
+            self._restart_dead()
 
-    def _revive(self) -> None:
+    def _restart_dead(self) -> None:
         if self._redis is not None and not self._redis.is_up():
             self._redis = LocalRedis(self._folder)
             self.ring()

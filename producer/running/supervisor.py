@@ -51,7 +51,7 @@ class JobSupervisor:
         self._store, self._settings, self._job_id = store, settings, job_id
         self._num_shards, self._interruption = num_shards, interruption
         self._open = ExitStack()
-        self._own: LocalWorker | None = None
+        self._local: LocalWorker | None = None
         self._note = ""
         self._looked_at = self._heard_at = float("-inf")
         self._refused_at: float | None = None
@@ -63,7 +63,7 @@ class JobSupervisor:
             with Doorbell(self._settings.broker) as doorbell:
                 doorbell.ring(self._settings.model, self._job_id, self._num_shards)
         else:
-            self._start_own()
+            self._start_local()
         return self
 
     def __exit__(
@@ -78,9 +78,7 @@ class JobSupervisor:
         if time.monotonic() - self._looked_at > _LOOK_EVERY_S:
             try:
                 note_watched(self._store, self._job_id)
-                self._note = (
-                    self._look(snapshot) if self._own is None else self._look_after(self._own, snapshot)
-                )
+                self._note = self._look(snapshot)
                 self._refused_at = None
             except (StoreBusy, StoreUnavailable):
                 self._refused_at = self._refused_at or time.monotonic()
@@ -90,30 +88,35 @@ class JobSupervisor:
         return self._note
 
     def _look(self, snapshot: ProgressSnapshot) -> str:
+        if self._local is not None:
+            return self._supervise_local(self._local, snapshot)
+        return self._watch_others(snapshot)
+
+    def _watch_others(self, snapshot: ProgressSnapshot) -> str:
         """Watches workers behind the broker; if none was seen for a lease, a local one takes over."""
         silence_s = _silence_s(self._store, self._settings, self._job_id)
         if silence_s is not None:
             self._heard_at = max(self._heard_at, time.monotonic() - silence_s)
         if time.monotonic() - self._heard_at <= self._settings.lease_s:
             return why_no_worker(self._store, self._settings.model, self._settings.broker, self._job_id)
-        self._start_own()
-        assert self._own is not None
-        return self._look_after(self._own, snapshot)
+        self._start_local()
+        assert self._local is not None
+        return self._supervise_local(self._local, snapshot)
 
-    def _look_after(self, own: LocalWorker, snapshot: ProgressSnapshot) -> str:
+    def _supervise_local(self, worker: LocalWorker, snapshot: ProgressSnapshot) -> str:
         try:
-            own.keep_alive(num_ended(snapshot.progress))
+            worker.keep_alive(num_ended(snapshot.progress))
         except MissingPrerequisite as missing:
             raise self._with_remedy(missing) from missing
         if rescue_orphans(self._store, self._settings.max_attempts).num_returned:
-            own.ring()
-        return "" if snapshot.pairs_per_s is not None else own.note()
+            worker.ring()
+        return "" if snapshot.pairs_per_s is not None else worker.note()
 
-    def _start_own(self) -> None:
+    def _start_local(self) -> None:
         try:
             check_prerequisites(self._settings)
             with self._interruption.held():  # nothing else would stop what it started
-                self._own = self._open.enter_context(
+                self._local = self._open.enter_context(
                     LocalWorker(self._store, self._settings, self._job_id, self._interruption)
                 )
         except MissingPrerequisite as missing:

@@ -38,7 +38,7 @@ def read_candidates(path: FilePath, *, max_line_bytes: int = MAX_LINE_BYTES) -> 
     try:
         for line_no, line in lines:
             if split is None:
-                split, num_columns = _form(line)
+                split, num_columns = _format_of(line)
                 document_column, score_column = (2, 4) if num_columns == 6 else (1, 2)
                 if _is_header(columns := split(line)):
                     continue
@@ -80,7 +80,7 @@ def read_candidate_values(values: CandidateValues) -> Iterator[CandidateRow]:
             raise invalid.at("<candidates>", position) from None
 
 
-def _form(line: str) -> tuple[Callable[[str], list[str]], int]:
+def _format_of(line: str) -> tuple[Callable[[str], list[str]], int]:
     if line.lstrip().startswith(("{", "[")):
         raise InvalidValue("the line looks like JSON", f"Candidates are a table: {_FORMS}")
     by_tabs = _tab_columns(line)

@@ -14,7 +14,7 @@ def check_name(name: str, noun: str, find: Callable[[str], object] | None = None
     `find` raises unless something has the name already. That may keep it: earlier versions accepted spaces
     around the names of jobs and rankings, and digits only as the names of collections and query sets.
     """
-    if _is_fit(name) or (find is not None and _is_there(find, name)):
+    if _is_valid(name) or (find is not None and _exists(find, name)):
         return
     raise UsageError(
         f"A {noun} cannot be named {name[:40]!r}. A name has 1 to {MAX_NAME_CHARS} characters, no space at "
@@ -22,12 +22,12 @@ def check_name(name: str, noun: str, find: Callable[[str], object] | None = None
     )
 
 
-def _is_fit(name: str) -> bool:
+def _is_valid(name: str) -> bool:
     is_word = bool(name) and name == name.strip() and name.isprintable() and not name.isdecimal()
     return is_word and len(name) <= MAX_NAME_CHARS
 
 
-def _is_there(find: Callable[[str], object], name: str) -> bool:
+def _exists(find: Callable[[str], object], name: str) -> bool:
     try:
         find(name)
     except (UnknownJob, UnknownName, UnknownRanking):

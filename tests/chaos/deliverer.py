@@ -17,7 +17,7 @@ from rankmill.db.rankings.feed import changes
 from rankmill.db.records.rankings import Change
 from rankmill.db.runtime.http_client import place_of
 from rankmill.db.store.store import Store
-from rankmill.producer.downstream.change_formats import indexed
+from rankmill.producer.downstream.change_formats import opensearch_fields
 from rankmill.producer.downstream.deliver import Deliverer
 from rankmill.producer.downstream.opensearch_receiver import OpenSearchReceiver
 from tests.support.processes.receivers import Misbehaving
@@ -91,7 +91,7 @@ class DeliveryProcess:
         self.listen(store)
         held = {(row["query_id"], row["document_id"]): row for row in self.receiver.documents().values()}
         stands = {
-            (row.query_id, row.document_id): indexed(row)
+            (row.query_id, row.document_id): opensearch_fields(row)
             for row in changes(store, ranking.ranking_id, after=0)
             if row.change is not Change.REMOVED
         }

@@ -47,7 +47,7 @@ def explain(
         print_json(_facts(explanation, now))
     else:
         for name, value in _lines(explanation, now):
-            typer.echo(f"{name + ':':<15} {value}")
+            typer.echo(f"{name + ':' if name else '':<15} {value}")
     if now.verdict in (Verdict.DIFFERS, Verdict.OTHER_FILES):
         raise typer.Exit(FAILURE)
     if now.verdict is Verdict.NOT_RECOMPUTED:

@@ -126,13 +126,13 @@ def changes(
     """
     from rankmill.db.rankings.catalog import find
     from rankmill.producer.command_line.output.opening import standard_error
-    from rankmill.producer.downstream.change_files import plan, write_changes
+    from rankmill.producer.downstream.change_files import plan_changes, write_changes
     from rankmill.producer.downstream.change_formats import Target
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.results.overwrite_guard import check_no_overwrite
     from rankmill.producer.settings import settings_from
 
-    planned, chosen = plan(output, format_, follow=follow)
+    planned, chosen = plan_changes(output, format_, follow=follow)
     check_no_overwrite(planned, settings_from({"store": store}).store)
     target = Target(index=index or name, namespace=namespace, document_type=document_type)
     with Interruption(), opened_store(store) as opened:
@@ -145,7 +145,7 @@ def deliver(
     name: options.Ranking,
     to: Annotated[
         str,
-        typer.Option("--to", metavar="opensearch|vespa|URL|FOLDER", help="What receives the changes."),
+        typer.Option("--to", metavar="opensearch|vespa|URL|FOLDER", help="The receiver of the changes."),
     ],
     at: Annotated[
         str | None,
@@ -164,7 +164,7 @@ def deliver(
             "--patience",
             min=0,
             metavar="SECONDS",
-            help="Give up when the receiver has accepted nothing for so long.",
+            help="Give up when the receiver accepts nothing for this long.",
         ),
     ] = 300,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,

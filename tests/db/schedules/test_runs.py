@@ -49,10 +49,10 @@ def kb(store: Store, settings: Settings) -> AddSchedule:
     sync(store, QUERY_SETS, "faq", query_rows({"q1": "first?"}))
 
     def add(**asked: Any) -> Schedule:
-        names: dict[str, Any] = {"name": "kb", "collection": "kb", "query_set": "faq"}
-        times = {"cron": "0 2 * * *", "zone": "UTC"}
-        rest = {"candidates": None, "scorer": scorer_of(settings), "publishing": Publishing(ranking="kb")}
-        request = ScheduleRequest(**(names | times | rest | asked))
+        times: dict[str, Any] = {"name": "kb", "cron": "0 2 * * *", "zone": "UTC", "candidates": None}
+        asked = times | {"scorer": scorer_of(settings)} | asked
+        publishing = Publishing(ranking="kb")
+        request = ScheduleRequest(collection="kb", query_set="faq", publishing=publishing, **asked)
         catalog.add(store, request, next_fire(request.cron, request.zone, at(0, hour=0)))
         return catalog.find(store, request.name)
 

@@ -16,7 +16,7 @@ from rankmill.db.runtime.http_client import place_of
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
 from rankmill.producer.downstream import deliver, http_receiver
-from rankmill.producer.downstream.change_formats import Target, indexed, vespa_fields
+from rankmill.producer.downstream.change_formats import Target, opensearch_fields, vespa_fields
 from rankmill.producer.downstream.deliver import Deliverer, DeliveryResult
 from rankmill.producer.downstream.folder_receiver import FolderReceiver
 from rankmill.producer.downstream.opensearch_receiver import OpenSearchReceiver
@@ -58,7 +58,7 @@ def deliver_all(store: Store, to: Receiver, *, patience_s: float = 60) -> Delive
         to.close()
 
 
-def standing(store: Store, fields: Any = indexed) -> list[dict[str, Any]]:
+def standing(store: Store, fields: Any = opensearch_fields) -> list[dict[str, Any]]:
     rows = changes(store, find(store, "kb").ranking_id, after=0)
     return by_pair(fields(row) for row in rows if row.change != "removed")
 
