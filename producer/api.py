@@ -41,7 +41,7 @@ class SettingsGiven(TypedDict, total=False):
     broker: str
 
 
-class Ranking:
+class JobResults:
     """A job's results by query, in the order of the input, then by rank. Each iteration reads the store anew.
 
     Failed pairs have no rank and the reason in `error`. Pairs that are not scored yet are left out.
@@ -68,7 +68,7 @@ def run(
     publish: str | None = None,
     on_progress: Callable[[JobProgress], None] | None = None,
     **settings: Unpack[SettingsGiven],
-) -> Ranking:
+) -> JobResults:
     """Ranks here and now, as `rankmill run` does, and returns the results when every pair has been scored.
 
     `corpus`, `queries` and `candidates` are paths or Python values: documents and queries as mappings,
@@ -92,7 +92,7 @@ def run(
             )
     except Interrupted as interrupted:
         raise KeyboardInterrupt from interrupted
-    return Ranking(chosen.store, outcome.progress.job_id, top_k, min_score)
+    return JobResults(chosen.store, outcome.progress.job_id, top_k, min_score)
 
 
 def submit(
@@ -134,11 +134,11 @@ def watch(job: int | str, *, every_s: float = 1.0, store: str | None = None) -> 
 
 def results(
     job: int | str, *, top_k: int | None = None, min_score: float | None = None, store: str | None = None
-) -> Ranking:
+) -> JobResults:
     """The job's results, as far as it is scored. Raises UnknownJob and the store's other errors."""
     url = settings_from({"store": store}).store
     with open_store(url) as opened:
-        return Ranking(url, find_job(opened, job), top_k, min_score)
+        return JobResults(url, find_job(opened, job), top_k, min_score)
 
 
 def _options(

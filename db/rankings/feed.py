@@ -22,7 +22,6 @@ ORDER BY cursor
 """
 AFTER = FEED.format(wanted="> ?")
 CHUNK_AFTER = f"{AFTER} LIMIT ?"
-AT = FEED.format(wanted="= ?")
 NUM_AFTER = "SELECT count(*) FROM published_results WHERE ranking_id = ? AND cursor > ?"
 
 
@@ -36,13 +35,6 @@ def next_changes(store: Store, ranking_id: int, *, after: int, limit: int) -> li
     """The next `limit` changes after the cursor `after`."""
     with store.reading() as connection:
         return list(map(change_row, run(connection, CHUNK_AFTER, ranking_id, after, limit).fetchall()))
-
-
-def change_at(store: Store, ranking_id: int, cursor: int) -> ChangeRow | None:
-    """The change under this cursor; None when its pair has changed again since."""
-    with store.reading() as connection:
-        found = run(connection, AT, ranking_id, cursor).fetchone()
-    return None if found is None else change_row(found)
 
 
 def num_changes(store: Store, ranking_id: int, *, after: int) -> int:

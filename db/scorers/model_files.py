@@ -41,11 +41,6 @@ def model_directory(model: str) -> Path | None:
     return directory.resolve() if directory.is_dir() else None
 
 
-def is_local(model: str) -> bool:
-    """Whether a model is local files and not a name on the hub."""
-    return model_directory(model) is not None
-
-
 def files_digest(directory: Path) -> str:
     """SHA-256 over names and contents of every file that decides a score: config, tokenizer, weights."""
     paths = sorted({path for pattern in SCORING_FILES for path in directory.glob(pattern) if path.is_file()})
