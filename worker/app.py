@@ -9,13 +9,17 @@ from celery import Celery
 from celery.utils.nodenames import default_nodename
 from kombu.entity import Exchange, Queue
 
-from rankmill.db.runtime.broker_protocol import DRAIN_TASK, celery_options, queue_declaration
+from rankmill.db.runtime.broker_protocol import (
+    DRAIN_TASK,
+    WORKER_SOCKET_TIMEOUT_S,
+    celery_options,
+    queue_declaration,
+)
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.scorers.model_files import DEMO_MODEL, NULL_MODEL, model_directory
 from rankmill.worker.broker.loader import InstalledOnlyLoader
 
 NODE_NAME = "rankmill"
-SOCKET_TIMEOUT_S = 30.0
 
 
 def model_name(model: str) -> str:
@@ -40,7 +44,7 @@ def configure(app: Celery, settings: Settings) -> None:
     """
     queue = doorbell_queue(model_name(settings.model), settings.broker)
     app.conf.update(
-        celery_options(settings.broker, socket_timeout_s=SOCKET_TIMEOUT_S),
+        celery_options(settings.broker, socket_timeout_s=WORKER_SOCKET_TIMEOUT_S),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # RabbitMQ closes the channel of a consumer that acknowledges too late; the worker must survive that.

@@ -17,6 +17,7 @@ CELERYS_QUEUE = "celery"
 # the work back long before; this only must not come too early.
 VISIBILITY_S = 6 * 3600
 BROKER_TIMEOUT_S = 5.0
+WORKER_SOCKET_TIMEOUT_S = 30.0
 _HOST_CHECKED = {"server_hostname": None}  # None means the URL's host; without this entry it is not checked
 
 

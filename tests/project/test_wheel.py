@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rankmill.db.runtime.version import program_version
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, declared_version
 
 NOT_SOURCE = [".*", "__pycache__", "*.egg-info", "build", "dist", "node_modules"]
 
@@ -74,7 +73,7 @@ def empty_environment(tmp_path: Path) -> dict[str, str]:
 def test_the_wheel_has_all_it_needs_and_nothing_foreign(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    metadata = f"rankmill-{program_version()}.dist-info"
+    metadata = f"rankmill-{declared_version()}.dist-info"
     assert {name.split("/")[0] for name in names} == {"rankmill", metadata}
     assert "rankmill/py.typed" in names
     assert f"{metadata}/licenses/LICENSE" in names
@@ -97,7 +96,7 @@ def test_the_installed_command_says_its_version(
     printed = run(
         environment_folder / "bin" / "rankmill", "--version", cwd=tmp_path, environment=empty_environment
     )
-    assert program_version() in printed
+    assert declared_version() in printed
 
 
 def test_the_installed_packages_are_the_wheel_s_and_not_the_tree_s(

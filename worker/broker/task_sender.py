@@ -5,7 +5,13 @@ from kombu.entity import Queue
 
 from rankmill.db.rankings.notifications import NotAccepted
 from rankmill.db.rankings.notifiers import SendTask
-from rankmill.db.runtime.broker_protocol import BROKER_TIMEOUT_S, celery_options, no_queue, task_and_queue
+from rankmill.db.runtime.broker_protocol import (
+    BROKER_TIMEOUT_S,
+    WORKER_SOCKET_TIMEOUT_S,
+    celery_options,
+    no_queue,
+    task_and_queue,
+)
 from rankmill.db.runtime.broker_urls import is_rabbitmq
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.worker.broker.loader import InstalledOnlyLoader
@@ -15,7 +21,10 @@ def task_sender(broker: str | None) -> SendTask:
     """Sends a task to a queue that its owner has declared. Each call opens its own connection."""
     # A Celery application of its own, because the worker's knows one queue and sends to no other.
     sender = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
-    sender.conf.update(celery_options(broker))
+    # Nobody watches for tasks of others, and an event that is lost would count as a task that is lost.
+    sender.conf.update(
+        celery_options(broker, socket_timeout_s=WORKER_SOCKET_TIMEOUT_S) | {"task_send_sent_event": False}
+    )
 
     def send(address: str, job_id: int) -> None:
         name, queue = task_and_queue(address)

@@ -177,8 +177,10 @@ SCHEDULE: dict[str, Callable[..., None]] = {
 def _facts(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, Any]:
     from dataclasses import asdict
 
+    asked = asdict(row.asked)
+    asked["telling"] = asked.pop("notification")  # the name that programs know
     return {
-        **asdict(row.asked),
+        **asked,
         "next_at": row.next_at,
         "paused_at": row.paused_at,
         "nights": [_run_facts(run) for run in last],

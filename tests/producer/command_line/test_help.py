@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes.rankmill_command import Rankmill, in_process
+from tests.support.repository import declared_version
 
 COMMANDS = (
     "run",
@@ -91,9 +92,8 @@ def test_each_command_has_help_with_an_example(command: str, capsys: pytest.Capt
 
 
 def test_version_is_the_packages_own(rankmill: Rankmill) -> None:
-    from rankmill.db.runtime.version import program_version
 
-    assert rankmill("--version").stdout == f"rankmill {program_version()}\n"
+    assert rankmill("--version").stdout == f"rankmill {declared_version()}\n"
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def test_run_now_makes_the_ranking_and_list_tells_of_it(rankmill: Rankmill) -> N
     assert "waits for job 1 of an earlier night" in again
     (facts,) = json.loads(rankmill("schedule", "list", "--json").stdout)
     assert (facts["name"], facts["zone"], facts["collection"]) == ("kb", "Europe/Berlin", "kb")
+    assert facts["telling"] is None
+    assert list(facts)[-4:] == ["telling", "next_at", "paused_at", "nights"]
     assert [night["state"] for night in facts["nights"]] == ["due", "submitted"]
     assert list(facts["nights"][0]) == (
         ["night_id", "schedule_id", "fire_at", "night", "by_hand", "state", "job_id", "reason", "num_tries"]
