@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rankmill.db.runtime.foreign_variables import without_foreign
 from rankmill.db.runtime.settings import Settings
 from rankmill.producer.errors import UsageError
 
@@ -42,7 +43,7 @@ def _flag(name: str) -> str:
 
 def child_environment(settings: Settings, **overlay: str | int | None) -> dict[str, str]:
     """The environment of a child process that must see exactly `settings`; passwords travel nowhere else."""
-    environment = dict(os.environ) | {"PYTHONSAFEPATH": "1"}  # nor may its own children look into this folder
+    environment = without_foreign(os.environ)
     for name in Settings.model_fields:
         value = getattr(settings, name)
         environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)

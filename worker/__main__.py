@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from rankmill.db.runtime.foreign_variables import drop_foreign
+
 EXIT_USAGE = 2
 
 
@@ -18,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     4 when the process that scores ends again and again.
     """
+    drop_foreign()
     parser = argparse.ArgumentParser(prog="python -m rankmill.worker", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     doctor = commands.add_parser("doctor", help="load a model and print what it and this machine are")

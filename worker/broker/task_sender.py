@@ -1,6 +1,5 @@
 """Sends tasks of others, by which a job's end is told to them. Knows the broker; knows no store."""
 
-from celery import Celery
 from kombu.entity import Queue
 
 from rankmill.db.rankings.notifications import NotAccepted
@@ -8,13 +7,13 @@ from rankmill.db.rankings.notifiers import SendTask
 from rankmill.db.runtime.broker_protocol import BROKER_TIMEOUT_S, celery_options, no_queue, task_and_queue
 from rankmill.db.runtime.broker_urls import is_rabbitmq
 from rankmill.db.runtime.log_events import reason_of
-from rankmill.worker.broker.loader import InstalledOnlyLoader
+from rankmill.worker.broker.application import isolated_application
 
 
 def task_sender(broker: str | None) -> SendTask:
     """Sends a task into a queue as it is; whose it is declares it. Each call opens its own connection."""
     # An application of its own: the worker's knows one queue and sends to no other.
-    sender = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
+    sender = isolated_application("rankmill", set_as_current=False)
     sender.conf.update(celery_options(broker))
 
     def send(address: str, job_id: int) -> None:
