@@ -8,16 +8,17 @@ import logging
 import time
 from typing import Any
 
-from celery import Celery, signals
+from celery import signals
 from celery.beat import Scheduler
 
 from rankmill.db.errors import StoreError
+from rankmill.db.runtime.foreign_variables import drop_foreign
 from rankmill.db.runtime.log_events import reason_of, setup_logging
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules.catalog import next_due
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.producer.broker.loader import InstalledOnlyLoader
+from rankmill.producer.broker.application import isolated_application
 from rankmill.producer.schedules.due import submit_due
 
 EVERY_S = 60.0
@@ -64,7 +65,8 @@ class StoreScheduler(Scheduler):  # type: ignore[misc]
         return f"    . store -> {self.store.safe_url if self.store else 'not open yet'}"
 
 
-app = Celery("rankmill-beat", loader=InstalledOnlyLoader, set_as_current=False)
+drop_foreign()
+app = isolated_application("rankmill-beat", set_as_current=False)
 app.conf.update(
     broker_url=Settings().broker,
     beat_scheduler="rankmill.producer.beat:StoreScheduler",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rankmill.db.runtime.foreign_variables import without_foreign
 from rankmill.db.runtime.settings import Settings
 from rankmill.producer.errors import UsageError
 
@@ -42,9 +43,7 @@ def _flag(name: str) -> str:
 
 def child_environment(settings: Settings, **overlay: str | int | None) -> dict[str, str]:
     """The environment that gives a child process exactly `settings`; passwords are passed nowhere else."""
-    environment = dict(os.environ) | {
-        "PYTHONSAFEPATH": "1"
-    }  # its own children import nothing from this folder
+    environment = without_foreign(os.environ)
     for name in Settings.model_fields:
         value = getattr(settings, name)
         environment[f"RANKMILL_{name.upper()}"] = "" if value is None else str(value)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from rankmill.db.runtime.foreign_variables import drop_foreign
+
 EXIT_USAGE = 2
 
 
@@ -17,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 after a soft stop, 2 for wrong settings, 3 for a missing prerequisite, 4 when
     the scoring process crashes again and again.
     """
+    drop_foreign()
     parser = argparse.ArgumentParser(prog="python -m rankmill.worker", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     doctor = commands.add_parser("doctor", help="load a model and print what is found of it on this machine")

@@ -17,7 +17,7 @@ from rankmill.db.runtime.broker_protocol import (
 )
 from rankmill.db.runtime.settings import Settings
 from rankmill.db.scorers.model_files import DEMO_MODEL, NULL_MODEL, model_directory
-from rankmill.worker.broker.loader import InstalledOnlyLoader
+from rankmill.worker.broker.application import isolate_process, isolated_application
 
 NODE_NAME = "rankmill"
 
@@ -76,11 +76,10 @@ def unique_node_name() -> str:
     return str(default_nodename(f"{NODE_NAME}-{os.getpid()}@"))
 
 
-# Processes that this one starts look for no modules in the current folder either.
-os.environ.setdefault("PYTHONSAFEPATH", "1")
+isolate_process()
 settings = Settings()
 model = model_name(settings.model)
-app = Celery("rankmill", loader=InstalledOnlyLoader)
+app = isolated_application("rankmill")
 configure(app, settings)
 
 

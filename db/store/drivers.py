@@ -6,8 +6,9 @@ that this costs little.
 """
 
 import os
+import pwd
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -80,6 +81,29 @@ def sqlite_engine(url: URL) -> Engine:
     return engine
 
 
+# What PostgreSQL's client would else look up in PG* variables. Passwords, certificates and keys may come from
+# there; where the server is, who we are and how the session behaves is said by the store's URL alone.
+NOT_FROM_THE_ENVIRONMENT = {
+    "host": "",
+    "hostaddr": "",
+    "port": "",
+    "dbname": "",
+    "options": "",
+    "client_encoding": "UTF8",
+    "target_session_attrs": "any",
+}
+
+
+def without_environment(url: URL) -> dict[str, str]:
+    """Connection options that `url` leaves out, as they are without any PG* variable."""
+    options = dict(NOT_FROM_THE_ENVIRONMENT)
+    if not url.username:
+        with suppress(KeyError):  # a user without a name has to be named by the URL; libpq says so
+            options["user"] = pwd.getpwuid(os.geteuid()).pw_name
+    named = {"host": url.host, "port": url.port, "dbname": url.database}
+    return {name: value for name, value in options.items() if not named.get(name) and name not in url.query}
+
+
 def postgresql_engine(url: URL) -> Engine:
     defaults: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_S,
@@ -92,7 +116,7 @@ def postgresql_engine(url: URL) -> Engine:
     arguments = {name: value for name, value in defaults.items() if name not in url.query}
     engine = create_engine(
         url,
-        connect_args=arguments,
+        connect_args=without_environment(url) | arguments,
         pool_size=8,
         max_overflow=64,
         pool_pre_ping=True,

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from rankmill.db.rankings.notifications import NotAccepted
@@ -23,7 +22,7 @@ from rankmill.db.runtime.broker_protocol import (
 )
 from rankmill.db.runtime.broker_urls import is_rabbitmq, safe_broker_url, without_passwords_of
 from rankmill.db.runtime.failpoints import reach
-from rankmill.producer.broker.loader import InstalledOnlyLoader
+from rankmill.producer.broker.application import isolated_application
 from rankmill.producer.errors import MissingPrerequisite
 
 MAX_RINGS = 8
@@ -44,11 +43,12 @@ class Doorbell:
 
     def __init__(self, broker: str) -> None:
         self._broker = broker
-        self._celery = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
+        self._celery = isolated_application("rankmill", set_as_current=False)
         self._celery.conf.update(celery_options(broker))
         with self._translated():
+            # Named here too: the environment of whoever uses us as a library may name another.
             # No heartbeats: nothing here would answer them while a large job is recorded.
-            self._connection = self._celery.connection_for_write(heartbeat=0)
+            self._connection = self._celery.connection_for_write(broker, heartbeat=0)
             self._connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=BROKER_TIMEOUT_S)
 
     def ring(self, model: str, job_id: int, times: int = 1) -> None:

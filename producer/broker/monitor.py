@@ -6,14 +6,12 @@ Run: python -P -m rankmill.producer.broker.monitor. Its settings are Flower's ow
 import os
 import sys
 
-from celery import Celery
-
-from rankmill.producer.broker.loader import InstalledOnlyLoader
+from rankmill.producer.broker.application import isolated_application
 
 
 def main() -> int:
     """Runs Flower until it is stopped; its exit code."""
-    app = Celery("rankmill-monitor", loader=InstalledOnlyLoader)
+    app = isolated_application("rankmill-monitor")
     # Without --conf Flower would run a flowerconfig.py that happens to lie here.
     return int(app.start(["flower", f"--conf={os.devnull}"]) or 0)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from rankmill.db.runtime.foreign_variables import drop_foreign
 from rankmill.producer.command_line.commands import collections, schedules
 from rankmill.producer.command_line.commands.control import cancel, pause, resume, retry
 from rankmill.producer.command_line.commands.explain import explain
@@ -119,6 +120,7 @@ _add(prune)
 
 def main() -> None:
     """The `rankmill` command. Ends the process with one of the exit codes above."""
+    drop_foreign()
     arguments = sys.argv[1:]
     if "--debug" in arguments:  # works at any place of the command
         os.environ["RANKMILL_DEBUG"] = "1"

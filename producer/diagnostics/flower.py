@@ -8,6 +8,7 @@ import importlib.util
 import os
 import sys
 
+from rankmill.db.runtime.foreign_variables import without_foreign
 from rankmill.db.runtime.settings import Settings
 from rankmill.producer.errors import MissingPrerequisite
 
@@ -28,8 +29,7 @@ def monitor_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
         raise MissingPrerequisite(
             "The monitor shows the tasks of a broker: name it with --broker (RANKMILL_BROKER)."
         )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOWER_")}
-    environment |= {
+    environment = without_foreign(os.environ) | {
         "CELERY_BROKER_URL": settings.broker,
         "FLOWER_BASIC_AUTH": _credentials(settings.flower_auth),
         "FLOWER_ADDRESS": settings.flower_address,

@@ -1,6 +1,5 @@
 """Sends the tasks that notify others of a job's end. Knows the broker; knows no store."""
 
-from celery import Celery
 from kombu.entity import Queue
 
 from rankmill.db.rankings.notifications import NotAccepted
@@ -14,13 +13,13 @@ from rankmill.db.runtime.broker_protocol import (
 )
 from rankmill.db.runtime.broker_urls import is_rabbitmq
 from rankmill.db.runtime.log_events import reason_of
-from rankmill.worker.broker.loader import InstalledOnlyLoader
+from rankmill.worker.broker.application import isolated_application
 
 
 def task_sender(broker: str | None) -> SendTask:
     """Sends a task to a queue that its owner has declared. Each call opens its own connection."""
     # A Celery application of its own, because the worker's knows one queue and sends to no other.
-    sender = Celery("rankmill", loader=InstalledOnlyLoader, set_as_current=False)
+    sender = isolated_application("rankmill", set_as_current=False)
     # Nobody watches for tasks of others, and an event that is lost would count as a task that is lost.
     sender.conf.update(
         celery_options(broker, socket_timeout_s=WORKER_SOCKET_TIMEOUT_S) | {"task_send_sent_event": False}
