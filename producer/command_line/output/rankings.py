@@ -46,9 +46,7 @@ def print_ranking(store: Store, ranking: RankingRow, *, as_json: bool) -> None:
         ]
         print_json(ranking_facts(ranking, made) | {"deliveries": delivered})
         return
-    table = _table(
-        ("publication", "job", "published", "restores"), ("pairs", "added", "changed", "removed")
-    )
+    table = _table(("publication", "job", "published", "restores"), ("pairs", "added", "changed", "removed"))
     for one in made:
         table.add_row(
             str(one.publication_id),
