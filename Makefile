@@ -101,7 +101,7 @@ clean: ## remove what the other targets made, including the environment
 # Without a GPU: make up SERVICES='worker-cpu flower'
 SERVICES ?=
 .PHONY: up
-up: ## start PostgreSQL, Redis, a GPU worker and Flower with Docker Compose (.env.example says what it needs)
+up: ## start PostgreSQL, Redis, a GPU worker, the beat and Flower with Docker Compose (.env.example says what it needs)
 	docker compose up --build --detach $(SERVICES)
 
 .PHONY: down

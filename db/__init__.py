@@ -1,4 +1,5 @@
-"""What is stored, and every way in which it may change. Knows neither Celery nor tensors.
+"""What both sides share: the stored data and every way it may change, settings, logs, and what both must do
+alike (webhooks, HTTP, sentence boundaries). Knows neither Celery nor tensors.
 
 The rooms, from the ground up; each imports only rooms above it in this list:
 

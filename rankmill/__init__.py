@@ -1,7 +1,7 @@
 """Bulk reranking: cross-encoder scores for every query and document, in a SQL table by the morning.
 
-`from rankmill import run, submit, watch, results` is the way in from Python. Each name is loaded when it is
-first asked for, so that importing the package costs nothing.
+`from rankmill import run, submit, watch, results, Collection, QuerySet` is the whole Python interface. Each
+name is loaded when it is first asked for, so that importing the package costs nothing.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -79,7 +79,7 @@ def lock_named_set(connection: Connection, named_set: NamedSet, name: str) -> tu
 
 
 def identity(store: Store, named_set: NamedSet, name: str) -> str:
-    """Words that stand for the set's content: another content has other words. Raises UnknownName."""
+    """An identifier that changes with the set's content. Raises UnknownName."""
     with store.reading() as connection:
         row = connection.execute(by_name(named_set, name)).one_or_none()
     if row is None:

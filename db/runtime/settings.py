@@ -65,12 +65,15 @@ class Settings(BaseSettings):
         description="Document tokens between window starts; by default three quarters of the window",
     )
     batch_tokens: int | None = Field(
-        None, ge=64, description="Tokens of one forward pass; by default chosen for the device"
+        None,
+        ge=64,
+        description="Cost budget of one forward pass, in tokens (attention counts extra); by default chosen "
+        "for the device",
     )
     shard_tokens: int = Field(
         65_536, ge=1, description="Estimated tokens of one shard, the unit of claim and retry"
     )
-    job: int | None = Field(None, description="A worker with this set claims shards of this job only")
+    job: int | None = Field(None, description="Restrict a worker to this job")
     lease_s: float = Field(60, gt=0, description="Seconds a claim is believed without a heartbeat")
     heartbeat_s: float = Field(
         15,
@@ -88,13 +91,13 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3,
         ge=2,
-        description="Lost attempts of a pair before it is dead; a larger shard is split in half instead",
+        description="Failed attempts of a pair before it is dead; a larger shard is split in half instead",
     )
     keep_days: float = Field(
-        30, ge=0, description="Days that `rankmill prune` keeps jobs that ended, and scores none needs"
+        30, ge=0, description="Days that `rankmill prune` keeps ended jobs, and scores no job uses"
     )
     max_line_bytes: int = Field(16 * 2**20, ge=1024, description="Longest input line accepted, in bytes")
-    max_pairs: int = Field(100_000_000, ge=1, description="Most pairs of one job")
+    max_pairs: int = Field(100_000_000, ge=1, description="Maximum pairs of one job")
     webhook_secret: str | None = Field(
         None, min_length=16, repr=False, description="Signs webhooks; without it none is sent"
     )
@@ -118,7 +121,7 @@ class Settings(BaseSettings):
     flower_port: int = Field(5555, ge=1, le=65535, description="Port `rankmill monitor` listens on")
     log_format: str = Field("text", pattern="^(text|json)$", description="Log lines as text or json")
     log_level: str = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event that is logged"
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level that is logged"
     )
 
     @property

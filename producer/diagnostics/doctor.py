@@ -130,11 +130,11 @@ def _model(settings: Settings, model: str) -> Finding:
     return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())), traps=traps)
 
 
-def smoke_check_sentence(traps: Sequence[Mapping[str, Any]]) -> str:
+def smoke_check_sentence(checks: Sequence[Mapping[str, Any]]) -> str:
     """How many smoke checks a model passed, and in which languages it failed one."""
-    failed = [trap for trap in traps if not trap["is_passed"]]
-    line = f"{len(traps) - len(failed)} of {len(traps)} smoke checks passed"
+    failed = [check for check in checks if not check["is_passed"]]
+    line = f"{len(checks) - len(failed)} of {len(checks)} smoke checks passed"
     if not failed:
         return line
-    languages = ", ".join(sorted({trap["language"] for trap in failed}))
+    languages = ", ".join(sorted({check["language"] for check in failed}))
     return f"{line}. It matched words instead of meaning in: {languages}. Do not rely on it there."

@@ -52,7 +52,7 @@ def content_digest(path: FilePath) -> str:
 
 
 def stamp_of(path: FilePath) -> tuple[int, ...] | None:
-    """What changes when the file is written to or another takes its place; None when it is not there."""
+    """Device, inode, size and mtime; None if the file is missing."""
     try:
         status = os.stat(path)  # noqa: PTH116  (a str is as good as a Path here)
     except OSError:

@@ -23,7 +23,7 @@ class Source(Protocol[D_contra]):
     def label(self) -> str: ...
 
     def identity(self, store: Store) -> str | None:
-        """Words that only the same content has; None where these are known only once it is read.
+        """A string that identifies the content; None if it must be read first.
 
         Is asked for before `enter`. Raises InputError, UnknownName.
         """

@@ -1,4 +1,4 @@
-"""What is no input of its own: a collection or query set in the store, and all pairs of what is read."""
+"""Sources that read no file: a collection or query set in the store, and all pairs."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a job is made from, and what it may be given besides."""
+"""The inputs of a job, and its options."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -42,7 +42,7 @@ def inputs_from(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """What a job may be given besides inputs and scorer; none of it decides a score.
+    """Options that do not affect scores.
 
     None leaves it open: a new job has no name and normal priority, a job that was recorded before keeps
     what it has.

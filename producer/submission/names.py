@@ -11,8 +11,7 @@ MAX_NAME_CHARS = 200
 def check_name(name: str, noun: str, find: Callable[[str], object] | None = None) -> None:
     """Raises UsageError for what cannot be the name of something new.
 
-    `find` raises unless something has the name already. That may keep it: earlier versions accepted spaces
-    around the names of jobs and rankings, and digits only as the names of collections and query sets.
+    `find` raises if the name is unknown. An existing name stays valid, because earlier versions allowed more.
     """
     if _is_valid(name) or (find is not None and _exists(find, name)):
         return

@@ -1,4 +1,4 @@
-"""A scorer without a model: it makes a number of the texts' content, at once and the same everywhere.
+"""A scorer without a model: a deterministic logit from a pair's texts.
 
 For testing and measuring stores and queues. Imports no torch.
 """

@@ -1,4 +1,4 @@
-"""A request on both sides of the model: its pairs as sequences to read, their logits as scores.
+"""Turns pairs into sequences, and logits into scores.
 
 Knows token counts and numbers; knows no model.
 """

@@ -1,4 +1,4 @@
-"""What a scorer promises, whatever computes behind it.
+"""The interface of a scorer.
 
 A request is pairs that are scored as one: it gets one result, whole or not at all.
 Knows pairs and their texts; knows no model, no claim and no store.

@@ -15,7 +15,11 @@ def worker(
     broker: options.BrokerUrl = None,
     batch_tokens: Annotated[
         int | None,
-        typer.Option("--batch-tokens", help="Tokens of one forward pass; by default chosen for the device."),
+        typer.Option(
+            "--batch-tokens",
+            help="Cost budget of one forward pass, in tokens (attention counts extra); by default chosen for "
+            "the device.",
+        ),
     ] = None,
     job: Annotated[int | None, typer.Option("--job", help="Score shards of this job only.")] = None,
 ) -> None:

@@ -93,7 +93,7 @@ def rollback(
         print_json(publication_facts(made))
         return
     standard_error().print(
-        f"ranking {name}: publication {made.publication_id} brings back {made.restored_id} (job "
+        f"ranking {name}: publication {made.publication_id} restores {made.restored_id} (job "
         f"{made.job_id}): {made.num_added:,} added, {made.num_changed:,} changed, {made.num_removed:,} "
         f"removed; the feed's cursor is {made.last_cursor}"
     )

@@ -14,7 +14,7 @@ from rankmill.db.records.rankings import Publication, RankingRow
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import printable
 from rankmill.producer.command_line.output.opening import print_json
-from rankmill.producer.command_line.output.wording import local_time
+from rankmill.producer.command_line.output.wording import counted, local_time
 
 _NONE_YET = "no rankings yet: rankmill run --publish NAME or rankmill submit --publish NAME creates one"
 
@@ -46,9 +46,7 @@ def print_ranking(store: Store, ranking: RankingRow, *, as_json: bool) -> None:
         ]
         print_json(ranking_facts(ranking, made) | {"deliveries": delivered})
         return
-    table = _table(
-        ("publication", "job", "published", "brings back"), ("pairs", "added", "changed", "removed")
-    )
+    table = _table(("publication", "job", "published", "restores"), ("pairs", "added", "changed", "removed"))
     for one in made:
         table.add_row(
             str(one.publication_id),
@@ -62,8 +60,8 @@ def print_ranking(store: Store, ranking: RankingRow, *, as_json: bool) -> None:
         )
     _print(table if made else "nothing has been published in it yet")
     _print(
-        f"cursor {ranking.last_cursor}; keeps {ranking.keep}; tells a change of score beyond "
-        f"{ranking.score_tolerance:g} and of rank beyond {ranking.rank_tolerance}"
+        f"cursor {ranking.last_cursor}; keeps {counted(ranking.keep, 'publication')}; "
+        f"tolerances: score {ranking.score_tolerance:g}, rank {ranking.rank_tolerance}"
     )
     for row in receivers:
         _print(f"{printable(row.receiver)}: up to cursor {row.cursor}, {row.num_refused:,} refused")

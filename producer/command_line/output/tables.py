@@ -130,7 +130,7 @@ def findings_table(findings: list[Finding]) -> Table:
     return table
 
 
-def smoke_checks_table(traps: Sequence[Mapping[str, Any]]) -> Table:
+def smoke_checks_table(checks: Sequence[Mapping[str, Any]]) -> Table:
     """A model's smoke checks: the logits of the right and the wrong answer, and the verdict."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False)
     for title in ("smoke check", "language", "question"):
@@ -138,8 +138,8 @@ def smoke_checks_table(traps: Sequence[Mapping[str, Any]]) -> Table:
     for title in ("right", "wrong"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("verdict")
-    for trap in traps:
-        verdict = Text("passed", style="green") if trap["is_passed"] else Text("FAILED", style="red")
-        logits = (f"{trap[name]:.2f}" for name in ("right_logit", "wrong_logit"))
-        table.add_row(trap["name"], trap["language"], trap["query"], *logits, verdict)
+    for check in checks:
+        verdict = Text("passed", style="green") if check["is_passed"] else Text("FAILED", style="red")
+        logits = (f"{check[name]:.2f}" for name in ("right_logit", "wrong_logit"))
+        table.add_row(check["name"], check["language"], check["query"], *logits, verdict)
     return table

@@ -62,7 +62,7 @@ worker.complete([held])
 )
 
 
-def test_killed_while_publishing_there_is_no_job(store: Store, store_url: str) -> None:
+def test_killed_while_recording_there_is_no_job(store: Store, store_url: str) -> None:
     with other_process(PUBLISHING, store_url) as process:
         process.kill()
         process.wait()

@@ -209,7 +209,7 @@ def test_an_error_while_publishing_leaves_nothing_of_the_job(store: Store) -> No
     assert nothing_is_recorded(store)
 
 
-def test_a_draft_that_is_not_published_is_seen_by_nobody(store: Store) -> None:
+def test_a_draft_that_is_not_recorded_is_seen_by_nobody(store: Store) -> None:
     with open_draft(store) as drafted:
         fill(drafted)
         drafted.check()

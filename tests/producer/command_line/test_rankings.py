@@ -1,4 +1,4 @@
-"""Rankings from the command line: run publishes, changes reads, deliver sends, rollback brings back."""
+"""Rankings from the command line: run publishes, changes reads, deliver sends, rollback restores."""
 
 import json
 import signal
@@ -100,7 +100,7 @@ def test_following_writes_what_comes_and_ends_when_stopped(two_nights: str, tmp_
 
 def test_rolling_back_says_what_came_back(two_nights: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert in_process("rollback", "kb") == 0
-    assert "publication 3 brings back 1 (job 1)" in capsys.readouterr().err
+    assert "publication 3 restores 1 (job 1)" in capsys.readouterr().err
     assert in_process("rollback", "kb", "--to", "9") == 2
     assert "rankmill rankings kb lists the ones it keeps" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""`rankmill doctor --model M` sets the model traps and says which it falls into; the traps are real ones."""
+"""`rankmill doctor --model M` asks the model the smoke checks and says which it fails."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from rankmill.worker.scorer.null_scorer import NullScorer
 from rankmill.worker.scorer.protocol import Prepared
 from tests.support.processes.rankmill_command import Rankmill
 
-TRAPS = json.loads(PAIRS.read_text(encoding="utf-8"))
+CHECKS = json.loads(PAIRS.read_text(encoding="utf-8"))
 WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")
 
 
@@ -42,19 +42,21 @@ class Reader(NullScorer):
         return PairResults(scores=scores, failures=[], num_tokens=1)
 
 
-def test_a_model_that_reads_passes_every_trap() -> None:
-    right = {trap["right"] for trap in TRAPS}
-    assert all(trap.is_passed for trap in run_smoke_checks(Reader(lambda _, answer: float(answer in right))))
+def test_a_model_that_reads_passes_every_smoke_check() -> None:
+    right = {check["right"] for check in CHECKS}
+    reader = Reader(lambda _, answer: float(answer in right))
+    assert all(check.is_passed for check in run_smoke_checks(reader))
 
 
-def test_a_model_that_counts_words_falls_into_every_trap_but_the_facts() -> None:
+def test_a_model_that_counts_words_fails_every_smoke_check_but_the_facts() -> None:
     found = run_smoke_checks(Reader(lambda query, answer: float(len(words(query) & words(answer)))))
-    assert {trap.name for trap in found if trap.is_passed} <= {"a fact"}
+    assert {check.name for check in found if check.is_passed} <= {"a fact"}
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "fr", "de", "es"])
 def test_the_phone_maker_meets_the_orchard_in_five_languages(language: str) -> None:
-    assert [trap["name"] for trap in TRAPS if trap["language"] == language].count("phone maker, orchard") == 1
+    names = [check["name"] for check in CHECKS if check["language"] == language]
+    assert names.count("phone maker, orchard") == 1
 
 
 def test_the_demo_model_runs_and_what_it_fails_is_said(tmp_path: Path) -> None:
@@ -62,11 +64,11 @@ def test_the_demo_model_runs_and_what_it_fails_is_said(tmp_path: Path) -> None:
     found = json.loads(rankmill("doctor", "--model", "demo", "--json").stdout)
     [model] = [finding for finding in found["findings"] if finding["part"] == "model"]
     assert found["is_fit"]
-    assert [trap["name"] for trap in model["traps"]] == [trap["name"] for trap in TRAPS]
+    assert [check["name"] for check in model["traps"]] == [check["name"] for check in CHECKS]
     for fact in ("device cpu", "dtype ", "max_length 512", "memory_mib ", "tokens_per_s "):
         assert fact in model["found"]
-    failed = [trap for trap in model["traps"] if not trap["is_passed"]]
-    assert failed, "a model of English contracts that reads Chinese: look at the traps"
-    assert f"{len(TRAPS) - len(failed)} of {len(TRAPS)} smoke checks passed." in smoke_check_sentence(
+    failed = [check for check in model["traps"] if not check["is_passed"]]
+    assert failed, "a model of English contracts that reads Chinese: look at the smoke checks"
+    assert f"{len(CHECKS) - len(failed)} of {len(CHECKS)} smoke checks passed." in smoke_check_sentence(
         model["traps"]
     )
