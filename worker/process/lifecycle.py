@@ -19,7 +19,7 @@ from celery import signals
 from celery.worker import state as celery_state
 
 from rankmill.db.errors import StoreError
-from rankmill.db.runtime.log_events import reason_of, setup_logging
+from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.store.store import Store
 from rankmill.worker.app import app, model, settings, unique_node_name
 from rankmill.worker.broker.doorbell import Doorbell
@@ -30,6 +30,7 @@ from rankmill.worker.maintenance.clauses import ClauseRounds
 from rankmill.worker.maintenance.follow_up import FollowUpRounds
 from rankmill.worker.maintenance.rescue import RescueRounds
 from rankmill.worker.process import prerequisites, state
+from rankmill.worker.process.log_file import leave_log_to_the_child, log_file, note_log_file, set_up_log
 
 PARENT_PID_VARIABLE = "RANKMILL_PARENT_PID"
 EXIT_GIVEN_UP = 4
@@ -52,6 +53,7 @@ def connect() -> None:
     """Connects this module to Celery's signals, in whichever process imports the task."""
     signals.setup_logging.connect(_set_up_logging, weak=False)
     signals.celeryd_init.connect(_begin_worker, weak=False)
+    signals.celeryd_after_setup.connect(leave_log_to_the_child, weak=False)
     signals.worker_ready.connect(_begin_rescue_rounds, weak=False)
     signals.worker_shutting_down.connect(_pass_stop_on, weak=False)
     signals.worker_process_init.connect(_begin_child, weak=False)
@@ -59,23 +61,24 @@ def connect() -> None:
 
 
 def _set_up_logging(**_: Any) -> None:
-    setup_logging(settings)
+    set_up_log(settings)
 
 
-def _begin_worker(instance: Any, **_: Any) -> None:
+def _begin_worker(instance: Any, options: dict[str, Any], **_: Any) -> None:
     """In the parent, before anything is started. Exits with code 3 when something is missing."""
     global _worker, _store
     _worker = instance
+    note_log_file(options.get("logfile"), instance.hostname)
     if instance.hostname.startswith("celery@"):
         instance.hostname = unique_node_name()
     spare_newborns()
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
-    setup_logging(settings)
+    set_up_log(settings)
     try:
         prerequisites.check_broker(app, settings)
         _store = prerequisites.open_worker_store(settings)
     except (prerequisites.MissingPrerequisite, StoreError) as error:
-        if settings.log_format == "json":
+        if settings.log_format == "json" or log_file():
             log.critical("prerequisite_missing", extra={"fields": {"problem": str(error)}})
         else:
             print(error, file=sys.stderr)  # noqa: T201  (for a person at a terminal, not for a log)
@@ -116,7 +119,7 @@ def _begin_rescue_rounds(**_: Any) -> None:
 def _give_up(problem: str) -> None:
     """Ends this worker and its child, with the problem as its last words. The work waits in the store."""
     log.critical("given_up", extra={"fields": {"problem": problem}})
-    if settings.log_format == "json":
+    if settings.log_format == "json" or log_file():
         atexit.register(log.critical, "prerequisite_missing", extra={"fields": {"problem": problem}})
     else:
         atexit.register(print, problem, file=sys.stderr, flush=True)
