@@ -18,7 +18,7 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.schedules.catalog import next_due
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.producer.broker.application import isolated_application
+from rankmill.producer.broker.application import isolated_application, typed_option
 from rankmill.producer.schedules.due import submit_due
 
 EVERY_S = 60.0
@@ -75,8 +75,11 @@ app.conf.update(
 )
 
 
-def _set_up_logging(**_: Any) -> None:
-    setup_logging(Settings())
+def _set_up_logging(logfile: str | None = None, **_: Any) -> None:
+    settings = Settings()
+    if isinstance(level := typed_option("loglevel"), int):
+        settings = settings.model_copy(update={"log_level": logging.getLevelName(min(level, logging.ERROR))})
+    setup_logging(settings, file=logfile)
 
 
 signals.setup_logging.connect(_set_up_logging, weak=False)

@@ -13,6 +13,14 @@ from rankmill.db.runtime.foreign_variables import without_foreign
 from rankmill.db.runtime.settings import Settings
 from rankmill.producer.errors import UsageError
 
+OTHER_FLAGS = {
+    "flower_address": "--address",
+    "flower_port": "--port",
+    "flower_prefix": "--prefix",
+    "keep_days": "--older-than",
+}
+"""Flags that are not called like their settings."""
+
 
 def settings_from(flags: Mapping[str, object]) -> Settings:
     """The settings, with every flag that is not None in place of its setting.
@@ -38,7 +46,7 @@ def settings_from(flags: Mapping[str, object]) -> Settings:
 
 
 def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return OTHER_FLAGS.get(name) or "--" + name.replace("_", "-")
 
 
 def child_environment(settings: Settings, **overlay: str | int | None) -> dict[str, str]:

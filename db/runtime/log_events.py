@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
 from typing import Any, TextIO
 
 from rankmill.db.runtime.settings import Settings
@@ -159,12 +160,17 @@ class JsonFormatter(_Formatter):
         return without_secrets(json.dumps(line, ensure_ascii=False, default=str))
 
 
-def setup_logging(settings: Settings, stream: TextIO | None = None) -> None:
+def setup_logging(
+    settings: Settings, stream: TextIO | None = None, *, file: str | os.PathLike[str] | None = None
+) -> None:
     """Sends every event to `stream` (standard error by default) in the asked format, from the asked level up.
 
+    With `file` they are appended to it instead, and to the new file of that name when it is moved away.
     Libraries speak from WARNING up, or from INFO up when the level is DEBUG. May be called again.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = (
+        WatchedFileHandler(file, encoding="utf-8") if file else logging.StreamHandler(stream or sys.stderr)
+    )
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(True)

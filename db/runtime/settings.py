@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Address `rankmill monitor` listens on; beyond loopback only behind a proxy"
     )
     flower_port: int = Field(5555, ge=1, le=65535, description="Port `rankmill monitor` listens on")
+    flower_prefix: str | None = Field(
+        None,
+        pattern=r"^/*[\w~-][\w.~-]*(/[\w~-][\w.~-]*)*/*$",
+        description="Path that `rankmill monitor` lives under, for a proxy: `flower` for https://HOST/flower/",
+    )
     log_format: str = Field("text", pattern="^(text|json)$", description="Log lines as text or json")
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level that is logged"

@@ -40,7 +40,15 @@ def monitor_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
         "FLOWER_TASK_RUNTIME_METRIC_BUCKETS": ",".join(map(str, _RUNTIME_BUCKETS_S)),
         "FLOWER_TASKS_COLUMNS": "name,uuid,state,args,result,received,started,runtime,worker",
     }
+    if settings.flower_prefix is not None:
+        environment["FLOWER_URL_PREFIX"] = settings.flower_prefix.strip("/")
     return [sys.executable, "-P", "-m", "rankmill.producer.broker.monitor"], environment
+
+
+def monitor_address(settings: Settings) -> str:
+    """Where the monitor's first page is, seen from this machine."""
+    prefix = "" if settings.flower_prefix is None else f"/{settings.flower_prefix.strip('/')}"
+    return f"http://{settings.flower_address}:{settings.flower_port}{prefix}/"
 
 
 def _credentials(auth: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Celery applications that take nothing from the environment, and `celery -A`'s word on the broker."""
+"""Celery applications that take nothing from the environment, and what is typed behind `celery -A`."""
 
 import os
 from typing import Any
@@ -27,13 +27,14 @@ def isolate_process() -> None:
     if current_process().name != "MainProcess":
         return
     drop_foreign()
-    if broker := _broker_option():
+    if isinstance(broker := typed_option("broker"), str):
         os.environ[BROKER_VARIABLE] = broker
 
 
-def _broker_option() -> str | None:
+def typed_option(name: str) -> object:
+    """The value of an option of Celery's command that was typed; None for defaults, and outside of it."""
     context = click.get_current_context(silent=True)
-    if context is None or context.get_parameter_source("broker") is not ParameterSource.COMMANDLINE:
+    if context is None or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
         return None
-    broker = context.params.get("broker")
-    return broker if isinstance(broker, str) else None
+    value: object = context.params.get(name)
+    return value

@@ -19,7 +19,7 @@ from celery import signals
 from celery.worker import state as celery_state
 
 from rankmill.db.errors import StoreError
-from rankmill.db.runtime.log_events import reason_of, setup_logging
+from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.store.store import Store
 from rankmill.worker.app import app, model, settings, unique_node_name
 from rankmill.worker.broker.doorbell import Doorbell
@@ -31,6 +31,7 @@ from rankmill.worker.maintenance.periodic import Periodic
 from rankmill.worker.maintenance.rescue import RescueRounds
 from rankmill.worker.maintenance.spans import SpanRounds
 from rankmill.worker.process import prerequisites, state
+from rankmill.worker.process.log_file import leave_log_to_the_child, log_file, note_log_file, set_up_log
 
 PARENT_PID_VARIABLE = "RANKMILL_PARENT_PID"
 EXIT_GIVEN_UP = 4
@@ -46,6 +47,7 @@ def connect() -> None:
     parent = _Parent()
     signals.setup_logging.connect(_set_up_logging, weak=False)
     signals.celeryd_init.connect(parent.begin, weak=False)
+    signals.celeryd_after_setup.connect(leave_log_to_the_child, weak=False)
     signals.worker_ready.connect(parent.begin_rounds, weak=False)
     signals.worker_shutting_down.connect(parent.pass_stop_on, weak=False)
     signals.worker_process_init.connect(_begin_child, weak=False)
@@ -53,7 +55,7 @@ def connect() -> None:
 
 
 def _set_up_logging(**_: Any) -> None:
-    setup_logging(settings)
+    set_up_log(settings)
 
 
 class _Parent:
@@ -65,19 +67,20 @@ class _Parent:
         self._rounds: list[Periodic | CrashLoopWatch] = []
         self._num_stops = 0
 
-    def begin(self, instance: Any, **_: Any) -> None:
+    def begin(self, instance: Any, options: dict[str, Any], **_: Any) -> None:
         """Runs before anything is started. Exits with code 3 when something is missing."""
         self._worker = instance
+        note_log_file(options.get("logfile"), instance.hostname)
         if instance.hostname.startswith("celery@"):
             instance.hostname = unique_node_name()
         ignore_until_heard()
         warnings.filterwarnings("ignore", message="You're running the worker with superuser")
-        setup_logging(settings)
+        set_up_log(settings)
         try:
             prerequisites.check_broker(app, settings)
             self._store = prerequisites.open_worker_store(settings)
         except (prerequisites.MissingPrerequisite, StoreError) as error:
-            if settings.log_format == "json":
+            if settings.log_format == "json" or log_file():
                 log.critical("prerequisite_missing", extra={"fields": {"problem": str(error)}})
             else:
                 print(error, file=sys.stderr)  # noqa: T201  (for a person at a terminal, not for a log)
@@ -114,7 +117,7 @@ class _Parent:
     def _give_up(self, problem: str) -> None:
         """Ends this worker and its child and says why, last of all. The work waits in the store."""
         log.critical("given_up", extra={"fields": {"problem": problem}})
-        if settings.log_format == "json":
+        if settings.log_format == "json" or log_file():
             atexit.register(log.critical, "prerequisite_missing", extra={"fields": {"problem": problem}})
         else:
             atexit.register(print, problem, file=sys.stderr, flush=True)

@@ -70,6 +70,10 @@ def monitor(
     address: Annotated[
         str | None, typer.Option("--address", help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", metavar="PATH", help="Path it lives under, behind a proxy that keeps it."),
+    ] = None,
 ) -> None:
     """Start Flower, read-only and with a password, to see workers and tasks in a browser.
 
@@ -79,14 +83,15 @@ def monitor(
     """
     from rankmill.producer.broker.doorbell import Doorbell
     from rankmill.producer.command_line.output.opening import standard_error
-    from rankmill.producer.diagnostics.flower import monitor_command
+    from rankmill.producer.diagnostics.flower import monitor_address, monitor_command
     from rankmill.producer.settings import settings_from
 
-    settings = settings_from({"broker": broker, "flower_port": port, "flower_address": address})
+    flags = {"flower_port": port, "flower_address": address, "flower_prefix": prefix}
+    settings = settings_from({"broker": broker, **flags})
     command, environment = monitor_command(settings)
     assert settings.broker is not None
     Doorbell(settings.broker).close()
-    standard_error().print(f"monitor: http://{settings.flower_address}:{settings.flower_port}")
+    standard_error().print(f"monitor: {monitor_address(settings)}")
     _become(command, environment)
 
 

@@ -24,7 +24,7 @@ class Site:
             request.add_header("Authorization", "Basic " + base64.b64encode(self.auth.encode()).decode())
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, answer.read().decode()
+                return answer.status, answer.read().decode(errors="replace")
         except urllib.error.HTTPError as refusal:
             return refusal.code, refusal.read().decode()
         except OSError as nobody:
