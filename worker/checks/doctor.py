@@ -90,7 +90,7 @@ def _size(spec: ScorerSpec) -> dict[str, object]:
     """The model's dimensions, by its own configuration."""
     if spec.model == NULL_MODEL:
         return {}
-    from rankmill.worker.loading.checkpoint import find_checkpoint
+    from rankmill.worker.loading.files.checkpoint import find_checkpoint
 
     config = find_checkpoint(replace(spec, files_digest=None)).config
     named = {"class": "model_type", "layers": "num_hidden_layers", "hidden": "hidden_size"}

@@ -1,35 +1,107 @@
 """Batches made to try a model with, and what it means for logits to agree."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rankmill.worker.batching.layout import Batch, Layout, PairSequence
+from rankmill.worker.model.attention.varlen import use_flash
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
-from rankmill.worker.tokenize.tokenizer import TokenizedText
+from rankmill.worker.tokenize.tokenizer import Tokenization, TokenizedText
 
 log = logging.getLogger("rankmill.worker")
 
 # Half precision computes in another order here than there; these are far below what a mistake does.
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 DOCUMENT_TOKENS = (3, 30, 30, 333)
+# Of these the first answers the question, the second does not and the third is of another world.
+QUERY = "What ends the contract?"
+UNLIKE = (
+    "Either party may end this contract by thirty days' notice in writing.",
+    "The rent is due on the first day of each month.",
+    "The apple tree flowers in May; l'été fut chaud, und 苹果熟了。",
+)
+PROBE = "What ends the contract? Either party may end it; sinon 三十日前の通知, a écrit, mit Frist."
 
 
-def stays(
-    encoder: PackedEncoder | PaddedEncoder, batch: Batch, expected: Tensor, dtype: torch.dtype, path: str
-) -> bool:
-    """Whether the encoder still gives these logits; warns where it does not."""
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Sequences of mixed lengths and what the stock model gives for each of them alone.
+
+    The last of them are ordinary pairs that are unlike each other. Where `expected` is not finite, which in
+    half precision may be, nothing can be compared.
+    """
+
+    layout: Layout
+    probe: TokenizedText
+    max_length: int
+    batch: Batch
+    expected: Tensor
+    dtype: torch.dtype
+
+    @property
+    def unlike(self) -> Tensor:
+        """The logits of the unlike pairs."""
+        return self.expected[-len(UNLIKE) :]
+
+    def difference(self, found: Tensor) -> float:
+        """By how much logits differ from those expected, at most; infinite where they are no numbers."""
+        known = self.expected.isfinite()
+        largest = (found - self.expected)[known].abs().nan_to_num(float("inf")).max()
+        return float(largest)
+
+    def agrees(self, found: Tensor) -> bool:
+        """Whether logits are those expected but for rounding in this number format."""
+        known = self.expected.isfinite()
+        return agrees(found[known], self.expected[known], self.dtype)
+
+
+def make_trial(model: Any, layout: Layout, tokenization: Tokenization, max_length: int) -> Trial:
+    """Runs the stock model on every sequence by itself."""
+    use_flash(None)  # a model before may have left another, and the stock model shall not be computed by it
+    parameter = next(model.parameters())
+    texts = dict(enumerate((PROBE, QUERY, *UNLIKE)))
+    encoded = tokenization.encode(texts)
+    sequences = [
+        *_sequences(layout, encoded[0], max_length),
+        *(_pair(layout, encoded[1], encoded[number], max_length) for number in range(2, len(encoded))),
+    ]
+    batch = layout.batch(sequences, range(len(sequences)))
+    expected = plain_logits(model, batch, parameter.device)
+    return Trial(layout, encoded[0], max_length, batch, expected, parameter.dtype)
+
+
+@torch.inference_mode()
+def plain_logits(model: Any, batch: Batch, device: torch.device) -> Tensor:
+    """The logits of a batch's sequences, each run by itself as transformers runs it."""
+    num_tokens = batch.num_tokens
+    ids, _, types = torch.from_numpy(batch.flat[: 3 * num_tokens]).long().to(device).view(3, 1, num_tokens)
+    has_token_types = int(getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    logits = []
+    for start, end in zip(batch.bounds[:-1].tolist(), batch.bounds[1:].tolist(), strict=True):
+        inputs = {"input_ids": ids[:, start:end], "attention_mask": torch.ones_like(ids[:, start:end])}
+        if has_token_types:
+            inputs["token_type_ids"] = types[:, start:end]
+        logits.append(model(**inputs).logits.float().reshape(-1))
+    return torch.cat(logits)
+
+
+def stays(encoder: PackedEncoder | PaddedEncoder, trial: Trial, path: str) -> bool:
+    """Whether the encoder gives what the stock model gives for each sequence alone; else warns."""
     try:
-        found = encoder.logits(batch)
+        found = encoder.logits(trial.batch)
     except Exception as error:
         log.warning("fast_path_failed", extra={"fields": {"path": path, "error": str(error)[:300]}})
         return False
-    if agrees(found, expected, dtype):
+    if trial.agrees(found):
         return True
-    difference = float((found - expected).abs().max())
-    log.warning("fast_path_disagrees", extra={"fields": {"path": path, "difference": difference}})
+    fields = {"path": path, "difference": trial.difference(found)}
+    log.warning("fast_path_disagrees", extra={"fields": fields})
     return False
 
 
@@ -39,18 +111,24 @@ def agrees(found: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     return bool(((found - expected).abs() <= TOLERANCE[dtype] * scale).all())
 
 
-def probe_batch(layout: Layout, probe: TokenizedText, max_length: int) -> Batch:
-    """Sequences of several lengths, neighbours of equal length among them, made of the probe's tokens."""
+def _pair(layout: Layout, query: TokenizedText, document: TokenizedText, max_length: int) -> PairSequence:
+    """An ordinary pair, or as much of it as can be read."""
+    room = max_length - layout.template.num_special_tokens
+    num_query = min(len(query), room // 2)
+    return PairSequence(query, num_query, document, 0, min(len(document), room - num_query))
+
+
+def _sequences(layout: Layout, probe: TokenizedText, max_length: int) -> Sequence[PairSequence]:
+    """Several lengths, neighbours of equal length among them, made of the probe's tokens."""
     ids = np.resize(probe.ids, max_length)
     text = TokenizedText(ids, ids, ids)
     num_query = min(4, max_length - layout.template.num_special_tokens - 1)
     room = max_length - layout.template.num_special_tokens - num_query
-    sequences = [
+    return [
         PairSequence(text, num_query, text, shift, shift + min(length, room - shift))
         for shift, length in enumerate(DOCUMENT_TOKENS)
         if room - shift > 0
     ]
-    return layout.batch(sequences, range(len(sequences)))
 
 
 def longest_sequences(layout: Layout, probe: TokenizedText, max_length: int, num_tokens: int) -> Batch:

@@ -4,7 +4,7 @@ Calls the engine's steps in order; each of them is a file of its own.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,11 @@ from rankmill.worker.model.encoders import Encoder, pinned
 from rankmill.worker.model.forward import Forward
 from rankmill.worker.scorer.planning import PlannedRequest, conclude, plan
 from rankmill.worker.scorer.protocol import Prepared
-from rankmill.worker.tokenize.tokenizer import Tokenization
+from rankmill.worker.tokenize.tokenizer import Tokenization, TokenizedText
 
 log = logging.getLogger("rankmill.worker")
 
+Encoded = Mapping[int, TokenizedText]
 NOT_FINITE = "the model gives no finite number for this pair, not even in fp32"
 
 
@@ -52,9 +53,12 @@ class ModelScorer:
         layout: Layout,
         forward: Forward,
         device: torch.device,
-        make_exact: Callable[[], Encoder] | None,
+        make_exact: Callable[[], Encoder | None] | None,
+        prompt: str = "",
     ) -> None:
-        """`make_exact` gives the same model in fp32, None when it already computes so."""
+        """`make_exact` gives the same model in fp32, or None where that does not agree; it is None when the
+        model already computes so. `prompt` stands before every query.
+        """
         self.facts = facts
         self.claim_tokens = claim_tokens
         self.limits = limits
@@ -64,14 +68,11 @@ class ModelScorer:
         self._is_cuda = device.type == "cuda"
         self._make_exact = make_exact
         self._exact: Encoder | None = None
+        self._prompt = prompt
 
     def prepare(self, requests: Sequence[PairTexts]) -> PreparedBatches:
         sequences: list[PairSequence] = []
-        num_tokens = self.limits.num_tokens_to_know
-        plans = [
-            plan(request.pairs, self.tokenization.encode(request.texts, num_tokens), self.limits, sequences)
-            for request in requests
-        ]
+        plans = [plan(request.pairs, *self._encode(request), self.limits, sequences) for request in requests]
         lengths = [self.layout.length(sequence) for sequence in sequences]
         batches = [
             self._lay_out(sequences, [together[index] for index in group])
@@ -81,6 +82,16 @@ class ModelScorer:
             )
         ]
         return PreparedBatches(requests, plans, sequences, lengths, batches)
+
+    def _encode(self, request: PairTexts) -> tuple[Encoded, Encoded]:
+        """The request's texts as they are read as queries, and as documents."""
+        num_tokens = self.limits.num_tokens_to_know
+        documents = self.tokenization.encode(request.texts, num_tokens)
+        if not self._prompt:
+            return documents, documents
+        asked = {pair.query_text_id for pair in request.pairs}
+        prompted = {text_id: self._prompt + request.texts[text_id] for text_id in asked}
+        return self.tokenization.encode(prompted, num_tokens), documents
 
     def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
         assert isinstance(prepared, PreparedBatches), "prepared by another scorer: a bug"
@@ -127,8 +138,8 @@ class ModelScorer:
     ) -> set[int]:
         """Score again in fp32, one by one, what is not finite. Returns what a stop left undone."""
         log.warning("not_finite", extra={"fields": {"num_sequences": len(lost), "dtype": self.facts.dtype}})
-        if self._exact is None and self._make_exact is not None:
-            self._exact = self._make_exact()
+        if self._make_exact is not None:
+            self._exact, self._make_exact = self._make_exact(), None
         left: set[int] = set()
         if self._exact is not None:
             exact = Forward(self._exact, self.forward.cost, self.forward.budget)

@@ -80,7 +80,12 @@ class NoTemplate(ValueError):
 
 
 def derive_template(tokenizer: Tokenizer, *, has_token_types: bool) -> PairTemplate:
-    """Learn the template by encoding a probe pair. Raises NoTemplate when the pair is not so made."""
+    """Learn the template by encoding a probe pair. Raises NoTemplate when the pair is not so made.
+
+    Padding and truncation that were saved with the tokenizer are left aside.
+    """
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     query, document = "one probe", "another longer probe"
     joined = tokenizer.encode(query, document)
     sides = joined.sequence_ids

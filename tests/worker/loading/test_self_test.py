@@ -10,7 +10,6 @@ import torch
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.worker.loading import self_test
 from rankmill.worker.loading.assemble import assemble
-from rankmill.worker.model import families
 from rankmill.worker.model.attention.packed import Segments, run_by_run
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from tests.support.inputs.pair_texts import all_pairs, score_pairs
@@ -77,7 +76,7 @@ def test_a_kernel_blind_to_sliding_windows_is_found_out(
 def test_positions_counted_from_the_wrong_number_are_found_out(
     model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, family: str, precision: Precision
 ) -> None:
-    monkeypatch.setattr(families, "first_position", lambda *_: 0)
+    monkeypatch.setattr("rankmill.worker.loading.assemble.first_position", lambda *_: 0)
     assert isinstance(load(model_directory, family, precision).forward.encoder, PaddedEncoder)
 
 
