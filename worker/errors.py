@@ -242,21 +242,11 @@ class QuantizationRefused(ModelError):
         )
 
 
-class PathsDisagree(ModelError):
-    """No way to compute several pairs together gives what each gives alone."""
+class TrialFailed(ModelError):
+    """On trial pairs the model does not run, gives no numbers, or not the same together as alone."""
 
-    def __init__(self, model: str, model_class: str, difference: float) -> None:
-        super().__init__(
-            f"Model {model!r} ({model_class}) gives other logits for pairs computed together than for each "
-            f"alone, by up to {difference:.2g}, so its scores would depend on chance. {SUPPORTED}."
-        )
-
-
-class NotFinite(ModelError):
-    """The model gives no numbers for ordinary pairs."""
-
-    def __init__(self, model: str, dtype: str, remedy: str) -> None:
-        super().__init__(f"Model {model!r} gives no finite logits for trial pairs in {dtype}. {remedy}")
+    def __init__(self, model: str, trouble: str, remedy: str = SUPPORTED) -> None:
+        super().__init__(f"Model {model!r} was tried and cannot be used: it {trouble}. {remedy}.")
 
 
 class DeviceUnavailable(ModelError):

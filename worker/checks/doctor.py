@@ -19,12 +19,14 @@ from rankmill.worker.checks.smoke_pairs import run_smoke_checks
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
 from rankmill.worker.scorer.protocol import Scorer, score_once
+from rankmill.worker.scorer.spread import is_spread
 
 EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
 NUM_PAIRS = 16
 QUERY = "What ends the contract?"
 CLAUSE = "Either party may end this contract by giving thirty days' notice in writing to the other party. "
 NUM_CLAUSES = 10
+NO_SPREAD = "it gives unlike pairs the same score; do not trust its rankings"
 
 
 def examine(model: str | None, revision: str | None, precision: str | None, *, is_json: bool) -> int:
@@ -40,7 +42,10 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
         scorer = load_scorer(spec, batch_tokens=settings.batch_tokens)
         load_s = round(time.monotonic() - started, 2)
         found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer) | _memory(scorer)
-        found["traps"] = [trap._asdict() | {"is_passed": trap.is_passed} for trap in run_smoke_checks(scorer)]
+        checks = run_smoke_checks(scorer)
+        found["traps"] = [check._asdict() | {"is_passed": check.is_passed} for check in checks]
+        if not is_spread([logit for check in checks for logit in (check.right_logit, check.wrong_logit)]):
+            found["warning"] = NO_SPREAD
         exit_code = EXIT_OK
     except WorkerError as error:
         found["problem"] = str(error)

@@ -15,9 +15,9 @@ from rankmill.worker.loading.compile import compile_layers
 from rankmill.worker.loading.files.checkpoint import find_checkpoint
 from rankmill.worker.loading.memory_fit import peak_bytes, tokens_within
 from rankmill.worker.loading.precision import choose_device, choose_dtype
-from rankmill.worker.loading.probes import Trial, longest_sequences, make_trial
+from rankmill.worker.loading.probes import Trial, longest_sequences
 from rankmill.worker.loading.row_trial import fewest_rows
-from rankmill.worker.loading.self_test import check_trial, choose_encoder, exact_twin
+from rankmill.worker.loading.self_test import choose_encoder, exact_twin, try_alone
 from rankmill.worker.loading.swap_layers import lay_in_blocks, quantize
 from rankmill.worker.loading.tensors.weights import load_model
 from rankmill.worker.loading.tokenizer import fit_to_model, load_tokenizer, template_of, tokenizer_limit
@@ -56,8 +56,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     family = family_of(model)
     tokenization = Tokenization(stock_tokenizer.backend_tokenizer, max_uncut_tokens=limits.max_uncut_tokens)
     layout = Layout(template, first_position(config, family))
-    trial = make_trial(model, layout, tokenization, limits.max_length)
-    check_trial(spec.model, trial)
+    trial = try_alone(spec.model, model, layout, tokenization, limits.max_length)
     encoder = choose_encoder(spec.model, model, family, trial)
     del model  # the stock modules hold weights that the encoder is about to lay otherwise
     is_int8 = spec.precision is Precision.INT8

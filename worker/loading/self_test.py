@@ -5,37 +5,51 @@ agree either, the model is refused.
 """
 
 import logging
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
-from rankmill.worker.errors import NotFinite, PathsDisagree
-from rankmill.worker.loading.probes import Trial, stays
+from rankmill.worker.batching.layout import Layout
+from rankmill.worker.errors import TrialFailed
+from rankmill.worker.loading.probes import Trial, make_trial, stays
 from rankmill.worker.model.attention.choice import kernels_for
 from rankmill.worker.model.attention.packed import PACKED_ATTENTION, Kernel, register_packed_attention
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from rankmill.worker.model.families import Family
 from rankmill.worker.model.out_of_memory import is_out_of_memory
+from rankmill.worker.scorer.spread import is_spread
+from rankmill.worker.tokenize.tokenizer import Tokenization
 
 log = logging.getLogger("rankmill.worker")
 
 
-# Unlike pairs whose logits lie no further apart than this, relative to logits beyond 1, are not told apart.
-NO_SPREAD = 1e-3
+def try_alone(name: str, model: Any, layout: Layout, tokenization: Tokenization, max_length: int) -> Trial:
+    """What the stock model gives for sequences alone. Warns where unlike pairs get the same logit.
 
-
-def check_trial(name: str, trial: Trial) -> None:
-    """Raises NotFinite where the stock model gives no numbers; warns where unlike pairs get the same one.
-
-    In half precision single sequences may have none: they are computed again in fp32.
+    Raises TrialFailed where it does not run or gives no numbers; in half precision single sequences may have
+    none, because they are computed again in fp32.
     """
+    with _explained(name, model):
+        trial = make_trial(model, layout, tokenization, max_length)
     _check_finite(name, trial)
     if not is_spread(trial.unlike.tolist()):
         fields = {"model": name, "logit": float(trial.unlike[0])}
         log.warning("no_spread", extra={"fields": fields})
+    return trial
+
+
+@contextmanager
+def _explained(name: str, model: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise TrialFailed(name, f"does not run as {type(model).__name__}: {reason}") from error
 
 
 def _check_finite(name: str, trial: Trial) -> None:
@@ -44,25 +58,18 @@ def _check_finite(name: str, trial: Trial) -> None:
     if bool(is_finite.any() if is_half else is_finite.all()):
         return
     remedy = (
-        "Use --precision bf16 or fp32, which hold larger numbers."
+        "Use --precision bf16 or fp32, which hold larger numbers"
         if is_half
-        else "Its weights are broken; fetch or copy the model's files again."
+        else "Its weights are broken; fetch or copy the model's files again"
     )
-    raise NotFinite(name, str(trial.dtype).removeprefix("torch."), remedy)
-
-
-def is_spread(logits: Sequence[float]) -> bool:
-    """Whether logits of unlike pairs differ by more than rounding."""
-    finite = [logit for logit in logits if math.isfinite(logit)]
-    if len(finite) < 2:
-        return True  # there is nothing to compare
-    return max(finite) - min(finite) > NO_SPREAD * max(1.0, *map(abs, finite))
+    dtype = str(trial.dtype).removeprefix("torch.")
+    raise TrialFailed(name, f"gives no finite numbers for ordinary pairs in {dtype}", remedy)
 
 
 def choose_encoder(
     name: str, model: nn.Module, family: Family | None, trial: Trial
 ) -> PackedEncoder | PaddedEncoder:
-    """The fastest encoder that agrees with the stock model on the trial's sequences. Raises PathsDisagree."""
+    """The fastest encoder that agrees with the stock model on the trial's sequences. Raises TrialFailed."""
     parameter = next(model.parameters())
     device, dtype = parameter.device, parameter.dtype
     untyped_model: Any = model
@@ -72,22 +79,24 @@ def choose_encoder(
     else:
         register_packed_attention()
         for kernel in kernels_for(device, dtype):
-            untyped_model.set_attn_implementation(PACKED_ATTENTION)
             if encoder := _packed(model, family, kernel, trial):
                 return encoder
         log.warning("fell_back_to_padded", extra={"fields": {"model_class": type(model).__name__}})
         untyped_model.set_attn_implementation(stock_attention)
     padded = PaddedEncoder(model, device)
-    found = padded.logits(trial.batch)
+    with _explained(name, model):
+        found = padded.logits(trial.batch)
     if not trial.agrees(found):
-        raise PathsDisagree(name, type(model).__name__, trial.difference(found))
+        trouble = f"gives other logits for pairs together than for each alone ({type(model).__name__})"
+        raise TrialFailed(name, f"{trouble}, by up to {trial.difference(found):.2g}")
     return padded
 
 
-def _packed(model: nn.Module, family: Family, kernel: Kernel, trial: Trial) -> PackedEncoder | None:
+def _packed(model: Any, family: Family, kernel: Kernel, trial: Trial) -> PackedEncoder | None:
     """The model with this kernel, if it agrees."""
     fields: dict[str, object] = {"kernel": kernel.__name__, "model_class": type(model).__name__}
     try:
+        model.set_attn_implementation(PACKED_ATTENTION)
         encoder = PackedEncoder(model, family, kernel, next(model.parameters()).device)
         found = encoder.logits(trial.batch)
     except Exception as error:

@@ -16,6 +16,8 @@ SCALES = re.compile(
 )
 # A pooler's output is read by BERT's own head only, which then does not leave it over or lack it.
 POOLER = re.compile(r"(^|\.)pooler\.")
+# Old versions stored what is made anew.
+BUFFER = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq)$")
 ADAPTER = re.compile(r"(^|\.)(lora_|base_layer\.|adapters?\.|ia3_)")
 
 
@@ -26,24 +28,30 @@ def check_names(model: str, module: Any, report: Mapping[str, Any], *, is_headle
         raise Quantized(model, f"they hold {some(scales)}")
     if adapters := {name for name in left_over if ADAPTER.search(name)}:
         raise WeightsLeftOver(model, some(adapters))
+    names, prefix = set(module.state_dict()), f"{module.base_model_prefix}."
+    head = {name for name in names if not name.startswith(prefix)} if not is_headless else set()
     missing = {name for name in report["missing_keys"] if not (is_headless and POOLER.search(name))}
-    prefix = f"{module.base_model_prefix}."
-    if missing and not is_headless and not any(name.startswith(prefix) for name in missing):
-        raise HeadMissing(model, some(missing))
+    if missing >= head > set() and all(name in head or POOLER.search(name) for name in missing):
+        raise HeadMissing(model, some(head))
     if missing:
         raise BrokenWeights(model, f"they lack {some(missing)}")
-    names = set(module.state_dict())
-    own = {name for name in left_over if _is_of_encoder(name, prefix, names)}
-    if own:
+    if own := _of_encoder(left_over, names, prefix):
         raise WeightsLeftOver(model, some(own))
 
 
-def _is_of_encoder(name: str, prefix: str, names: set[str]) -> bool:
-    """Whether a name that nothing takes is of the encoder: another layer, or one more part of a layer.
+def _of_encoder(left_over: set[str], names: set[str], prefix: str) -> set[str]:
+    """Which names that nothing takes are of the encoder: one more layer, or one more part of a layer.
 
-    Heads of other tasks lie outside; so does a decoder over the vocabulary.
+    Heads of other tasks lie outside, as does a decoder over the vocabulary.
     """
-    inner = name if name.startswith(prefix) else prefix + name
-    siblings = {re.sub(r"\.\d+\.", ".*.", known) for known in names}
-    parent = re.sub(r"\.\d+\.", ".*.", inner).rpartition(".")[0]
-    return name.startswith(prefix) or any(known.startswith(f"{parent}.") for known in siblings)
+    modules = {_module_of(name, prefix) for name in names}
+    return {
+        name
+        for name in left_over
+        if not BUFFER.search(name) and (name.startswith(prefix) or _module_of(name, prefix) in modules)
+    }
+
+
+def _module_of(name: str, prefix: str) -> str:
+    """The module that a weight is of, as seen from the encoder; the same for every layer."""
+    return re.sub(r"\.\d+\.", ".*.", name.removeprefix(prefix)).rpartition(".")[0]
