@@ -35,7 +35,10 @@ class UnusableVocabulary(ValueError):
 
 def check_covers(tokenizer: Tokenizer, unknown_id: int | None) -> None:
     """Raises UnusableVocabulary where in every script most of a text becomes unknown tokens, or none."""
-    covered, num_distinct = max(_covered(tokenizer, unknown_id, sample) for sample in SAMPLES)
+    try:
+        covered, num_distinct = max(_covered(tokenizer, unknown_id, sample) for sample in SAMPLES)
+    except Exception as error:  # the tokenizers package raises nothing more special
+        raise UnusableVocabulary(f"it cannot read ordinary text: {error}") from error
     if covered < LEAST_COVERED or num_distinct < LEAST_DISTINCT:
         num_tokens = tokenizer.get_vocab_size(with_added_tokens=True)
         raise UnusableVocabulary(
