@@ -105,4 +105,4 @@ def _num_labels(config: Mapping[str, Any]) -> int | None:
     """How many numbers the model gives, as far as its configuration says."""
     labels = config.get("id2label")
     named = config.get("num_labels")
-    return len(labels) if isinstance(labels, dict) else named if isinstance(named, int) else None
+    return named if isinstance(named, int) else len(labels) if isinstance(labels, dict) else None

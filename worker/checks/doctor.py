@@ -44,7 +44,8 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
         found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer) | _memory(scorer)
         checks = run_smoke_checks(scorer)
         found["traps"] = [check._asdict() | {"is_passed": check.is_passed} for check in checks]
-        if not is_spread([logit for check in checks for logit in (check.right_logit, check.wrong_logit)]):
+        logits = [logit for check in checks for logit in (check.right_logit, check.wrong_logit)]
+        if not (is_spread(logits) and getattr(scorer, "tells_apart", True)):
             found["warning"] = NO_SPREAD
         exit_code = EXIT_OK
     except WorkerError as error:

@@ -19,7 +19,7 @@ from rankmill.worker.loading.probes import Trial, longest_sequences
 from rankmill.worker.loading.row_trial import fewest_rows
 from rankmill.worker.loading.self_test import choose_encoder, exact_twin, try_alone
 from rankmill.worker.loading.swap_layers import lay_in_blocks, quantize
-from rankmill.worker.loading.tensors.weights import load_model
+from rankmill.worker.loading.tensors.weights import load_config, load_model
 from rankmill.worker.loading.tokenizer import fit_to_model, load_tokenizer, template_of, tokenizer_limit
 from rankmill.worker.model.encoders import Encoder, PackedEncoder
 from rankmill.worker.model.families import attention_length, family_of, first_position, num_positions
@@ -42,6 +42,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
     device = choose_device(device_name)
     dtype = choose_dtype(spec.precision, device)
     checkpoint = find_checkpoint(spec)
+    load_config(checkpoint)  # which tells what is wrong with it better than those after it
     stock_tokenizer = load_tokenizer(checkpoint)
     template = template_of(checkpoint, stock_tokenizer)
     model = load_model(checkpoint, device, dtype)
@@ -102,6 +103,7 @@ def assemble(spec: ScorerSpec, batch_tokens: int | None, device_name: str | None
         device=device,
         make_exact=None if dtype == torch.float32 else partial(exact_twin, encoder, trial),
         prompt=checkpoint.modules.prompt,
+        tells_apart=trial.tells_apart,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from rankmill.worker.batching.layout import Batch, Layout, PairSequence
 from rankmill.worker.model.attention.varlen import use_flash
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
+from rankmill.worker.scorer.spread import is_spread
 from rankmill.worker.tokenize.tokenizer import Tokenization, TokenizedText
 
 log = logging.getLogger("rankmill.worker")
@@ -19,7 +20,8 @@ log = logging.getLogger("rankmill.worker")
 # Half precision computes in another order here than there; these are far below what a mistake does.
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 DOCUMENT_TOKENS = (3, 30, 30, 333)
-# Of these the first answers the question, the second does not and the third is of another world.
+# Of these the first answers the question, the second does not and the third is of another world. As many
+# tokens are read of each: what then tells them apart is what they say.
 QUERY = "What ends the contract?"
 UNLIKE = (
     "Either party may end this contract by thirty days' notice in writing.",
@@ -49,6 +51,11 @@ class Trial:
         """The logits of the unlike pairs."""
         return self.expected[-len(UNLIKE) :]
 
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the unlike pairs get different logits."""
+        return is_spread(self.unlike.tolist())
+
     def difference(self, found: Tensor) -> float:
         """By how much logits differ from those expected, at most; infinite where they are no numbers."""
         known = self.expected.isfinite()
@@ -69,7 +76,9 @@ def make_trial(model: Any, layout: Layout, tokenization: Tokenization, max_lengt
     encoded = tokenization.encode(texts)
     sequences = [
         *_sequences(layout, encoded[0], max_length),
-        *(_pair(layout, encoded[1], encoded[number], max_length) for number in range(2, len(encoded))),
+        *_unlike_pairs(
+            layout, encoded[1], [encoded[number] for number in range(2, len(encoded))], max_length
+        ),
     ]
     batch = layout.batch(sequences, range(len(sequences)))
     expected = plain_logits(model, batch, parameter.device)
@@ -111,11 +120,14 @@ def agrees(found: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     return bool(((found - expected).abs() <= TOLERANCE[dtype] * scale).all())
 
 
-def _pair(layout: Layout, query: TokenizedText, document: TokenizedText, max_length: int) -> PairSequence:
-    """An ordinary pair, or as much of it as can be read."""
+def _unlike_pairs(
+    layout: Layout, query: TokenizedText, documents: Sequence[TokenizedText], max_length: int
+) -> list[PairSequence]:
+    """Ordinary pairs of one length, or as much of them as can be read."""
     room = max_length - layout.template.num_special_tokens
     num_query = min(len(query), room // 2)
-    return PairSequence(query, num_query, document, 0, min(len(document), room - num_query))
+    length = min(room - num_query, *map(len, documents))
+    return [PairSequence(query, num_query, document, 0, length) for document in documents]
 
 
 def _sequences(layout: Layout, probe: TokenizedText, max_length: int) -> Sequence[PairSequence]:

@@ -20,7 +20,6 @@ from rankmill.worker.model.attention.packed import PACKED_ATTENTION, Kernel, reg
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from rankmill.worker.model.families import Family
 from rankmill.worker.model.out_of_memory import is_out_of_memory
-from rankmill.worker.scorer.spread import is_spread
 from rankmill.worker.tokenize.tokenizer import Tokenization
 
 log = logging.getLogger("rankmill.worker")
@@ -35,7 +34,7 @@ def try_alone(name: str, model: Any, layout: Layout, tokenization: Tokenization,
     with _explained(name, model):
         trial = make_trial(model, layout, tokenization, max_length)
     _check_finite(name, trial)
-    if not is_spread(trial.unlike.tolist()):
+    if not trial.tells_apart:
         fields = {"model": name, "logit": float(trial.unlike[0])}
         log.warning("no_spread", extra={"fields": fields})
     return trial

@@ -55,15 +55,18 @@ class ModelScorer:
         device: torch.device,
         make_exact: Callable[[], Encoder | None] | None,
         prompt: str = "",
+        tells_apart: bool = True,
     ) -> None:
         """`make_exact` gives the same model in fp32, or None where that does not agree; it is None when the
-        model already computes so. `prompt` stands before every query.
+        model already computes so. `prompt` stands before every query. `tells_apart` says whether unlike
+        pairs got different logits when the model was tried.
         """
         self.facts = facts
         self.claim_tokens = claim_tokens
         self.limits = limits
         self.tokenization = tokenization
         self.layout = layout
+        self.tells_apart = tells_apart
         self.forward = forward
         self._is_cuda = device.type == "cuda"
         self._make_exact = make_exact

@@ -23,7 +23,7 @@ def change_json(path: Path, *without: str, **settings: Any) -> None:
     path.write_text(json.dumps({key: content[key] for key in content if key not in without} | settings))
 
 
-def change_weights(directory: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+def change_weights(directory: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     weights = load_file(directory / WEIGHTS)
     change(weights)
     save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
@@ -62,7 +62,7 @@ def by_sentence_transformers_6(directory: Path) -> None:
     """modules.json with the one module that gives scores."""
     module = "sentence_transformers.base.modules.transformer.Transformer"
     (directory / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": module}]))
-    named = {"model_type": "CrossEncoder", "prompts": {}, "default_prompt_name": None}
+    named: dict[str, Any] = {"model_type": "CrossEncoder", "prompts": {}, "default_prompt_name": None}
     change_json(directory / "config_sentence_transformers.json", **named)
     way = {"text": {"method": "forward", "method_output_name": "logits"}}
     settings = {"transformer_task": "sequence-classification", "modality_config": way}
@@ -92,6 +92,17 @@ def in_shards(directory: Path) -> None:
 
 def with_num_labels_only(directory: Path) -> None:
     change_json(directory / "config.json", "id2label", "label2id", num_labels=1)
+
+
+def with_labels_of_the_model_before(directory: Path) -> None:
+    """Names of three labels, left by the model that it was trained from; the number is right."""
+    names = {"0": "contradiction", "1": "entailment", "2": "neutral"}
+    change_json(directory / "config.json", id2label=names, num_labels=1)
+
+
+def with_an_attention_that_is_not_installed(directory: Path) -> None:
+    named = {"attn_implementation": "flash_attention_2", "_attn_implementation": "flash_attention_2"}
+    change_json(directory / "config.json", **named)
 
 
 def without_architectures(directory: Path) -> None:
@@ -201,7 +212,9 @@ LAYOUTS: tuple[tuple[str, Change], ...] = (
             with_unused_prompts,
             with_exports_beside,
             in_shards,
+            with_an_attention_that_is_not_installed,
             with_num_labels_only,
+            with_labels_of_the_model_before,
             without_architectures,
             with_a_named_label,
             with_fixed_padding,

@@ -5,7 +5,7 @@ pooling, then each module of modules.json by its own settings.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ NEW_TYPES = {
     "Normalize": f"{OWN}.base.modules.normalize.Normalize",
     "Dropout": f"{OWN}.sentence_transformer.modules.dropout.Dropout",
 }
-ACTIVATIONS = {
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "torch.nn.modules.activation.GELU": functional.gelu,
     "torch.nn.modules.activation.Tanh": torch.tanh,
     "torch.nn.modules.activation.ReLU": torch.relu,
@@ -36,7 +36,7 @@ ACTIVATIONS = {
 }
 GELU, IDENTITY = "torch.nn.modules.activation.GELU", "torch.nn.modules.linear.Identity"
 WIDTH = 32
-Settings = Mapping[str, Any]
+Settings = dict[str, Any]
 SCORES: Settings = {
     "in_features": WIDTH,
     "out_features": 1,
@@ -82,7 +82,7 @@ def make_modular(
             save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         modules.append({"idx": number, "name": str(number), "path": folder.name, "type": types[kind]})
     (directory / "modules.json").write_text(json.dumps(modules))
-    named = {
+    named: dict[str, Any] = {
         "model_type": "CrossEncoder",
         "activation_fn": IDENTITY,
         "prompts": {},

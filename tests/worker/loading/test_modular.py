@@ -52,12 +52,12 @@ JOINED = {"in_features": 2 * WIDTH, "out_features": WIDTH, "bias": True}
 KEPT = SCORES | {"out_features": WIDTH, "module_output_name": "sentence_embedding"}
 
 
-def pooled(*modes: str) -> tuple[str, Mapping[str, Any]]:
+def pooled(*modes: str) -> tuple[str, dict[str, Any]]:
     return "Pooling", {"embedding_dimension": WIDTH, "pooling_mode": list(modes), "include_prompt": True}
 
 
 # Every kind of pooling and module, over transformers that go without padding and over one that does not.
-STACKS: Mapping[str, tuple[str, Sequence[tuple[str, Mapping[str, Any]]], Mapping[str, str]]] = {
+STACKS: Mapping[str, tuple[str, Sequence[tuple[str, dict[str, Any]]], Mapping[str, str]]] = {
     "ettin": ("modernbert", ETTIN, NEW_TYPES),
     "as before version 5.4": (
         "bert",
@@ -115,7 +115,7 @@ def test_scores_equal_sentence_transformers_own(tmp_path: Path, name: str) -> No
 
 
 def test_a_prompt_stands_before_every_query(tmp_path: Path) -> None:
-    settings = {"prompts": {"rerank": "Given a question: "}, "default_prompt_name": "rerank"}
+    settings: dict[str, Any] = {"prompts": {"rerank": "Given a question: "}, "default_prompt_name": "rerank"}
     directory = make_modular(tmp_path / "model", **settings)
     expected = modular_logits(directory, PAIRS, prompt="Given a question: ")
     np.testing.assert_allclose(logits(load(directory)), expected, rtol=0, atol=TOLERANCE)

@@ -58,6 +58,8 @@ def _is_decoder(model_type: str, architecture: str) -> bool:
 
 
 def _num_labels(config: Mapping[str, Any]) -> int:
-    """As transformers counts them: names of labels come before a number of them."""
-    labels = config.get("id2label")
-    return len(labels) if isinstance(labels, Mapping) else int(config.get("num_labels") or 2)
+    """As transformers counts them: a number comes before names."""
+    labels, named = config.get("id2label"), config.get("num_labels")
+    if isinstance(named, int):
+        return named
+    return len(labels) if isinstance(labels, Mapping) else 2

@@ -31,12 +31,21 @@ def check_names(model: str, module: Any, report: Mapping[str, Any], *, is_headle
     names, prefix = set(module.state_dict()), f"{module.base_model_prefix}."
     head = {name for name in names if not name.startswith(prefix)} if not is_headless else set()
     missing = {name for name in report["missing_keys"] if not (is_headless and POOLER.search(name))}
+    missing -= {name for name, *_ in report["mismatched_keys"]}
     if missing >= head > set() and all(name in head or POOLER.search(name) for name in missing):
         raise HeadMissing(model, some(head))
     if missing:
         raise BrokenWeights(model, f"they lack {some(missing)}")
+    if mismatched := report["mismatched_keys"]:
+        raise BrokenWeights(model, _shapes(min(mismatched)))
     if own := _of_encoder(left_over, names, prefix):
         raise WeightsLeftOver(model, some(own))
+
+
+def _shapes(mismatched: Any) -> str:
+    name, *shapes = mismatched
+    found, described = (" x ".join(map(str, shape)) for shape in shapes)
+    return f"{name} is {found}, and config.json describes {described}"
 
 
 def _of_encoder(left_over: set[str], names: set[str], prefix: str) -> set[str]:

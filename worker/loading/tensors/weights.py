@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from rankmill.worker.errors import ArchitectureUnsupported, BrokenWeights, ConfigRefused, ModelError
@@ -15,6 +15,24 @@ from rankmill.worker.loading.files.checkpoint import Checkpoint
 from rankmill.worker.loading.tensors.modular import with_head
 from rankmill.worker.loading.tensors.names import check_names
 from rankmill.worker.model.out_of_memory import is_out_of_memory
+
+# How transformers says that it knows no such kind of model.
+NOT_KNOWN = ("nrecognized configuration", "nrecognized model", "does not recognize")
+
+
+def load_config(checkpoint: Checkpoint) -> Any:
+    """The stock config. Raises the ModelError of one that transformers makes nothing of."""
+    # What it warns of is refused here, or does not matter.
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        config = AutoConfig.from_pretrained(
+            checkpoint.directory, trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:
+        raise _explained(checkpoint, error) from error
+    if config._attn_implementation:  # what computes is chosen here, and what is named may not be installed
+        config._attn_implementation = "eager"
+    return config
 
 
 def load_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
@@ -24,16 +42,18 @@ def load_model(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype)
     hold what is no number.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    head = checkpoint.modules.head
+    head, config = checkpoint.modules.head, load_config(checkpoint)
     stock = AutoModelForSequenceClassification if head is None else AutoModel
     try:
         model, report = stock.from_pretrained(
             checkpoint.directory,
+            config=config,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below, by name
         )
     except Exception as error:
         if is_out_of_memory(error):
@@ -53,7 +73,7 @@ def _explained(checkpoint: Checkpoint, error: Exception) -> ModelError:
     if isinstance(error, SafetensorError | OSError | RuntimeError):
         return BrokenWeights(checkpoint.model, reason)
     kind = str(checkpoint.config.get("model_type"))
-    if isinstance(error, KeyError) or "nrecognized" in reason or "does not recognize" in reason:
+    if any(words in reason for words in NOT_KNOWN):
         return ArchitectureUnsupported(checkpoint.model, kind)
     return ConfigRefused(checkpoint.model, reason)
 
