@@ -76,6 +76,73 @@ class BrokenWeights(ModelError):
         )
 
 
+class HeadMissing(ModelError):
+    """The weights hold an encoder, but not the head that turns its output into a score."""
+
+    def __init__(self, model: str, missing: str) -> None:
+        super().__init__(
+            f"Model {model!r} has no trained head: its weights lack {missing}. It is an encoder or an "
+            "embedding model, not a cross-encoder. Choose a reranker such as BAAI/bge-reranker-v2-m3."
+        )
+
+
+class WeightsLeftOver(ModelError):
+    """The weights hold more of the encoder than the config describes."""
+
+    def __init__(self, model: str, names: str) -> None:
+        super().__init__(
+            f"The weights of model {model!r} do not belong to its config.json: nothing there takes {names}. "
+            "Fetch or copy both from one place; merge an adapter first (merge_and_unload)."
+        )
+
+
+class Quantized(ModelError):
+    """The weights are stored in few bits, with scales beside them."""
+
+    def __init__(self, model: str, what: str) -> None:
+        super().__init__(
+            f"The weights of model {model!r} are quantised ({what}), which is not supported. "
+            "Name the model they were made from, with --precision int8 for 8-bit integers on a CPU."
+        )
+
+
+class NotMerged(ModelError):
+    """The folder holds an adapter, which changes another model."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model {model!r} holds an adapter (adapter_config.json), such as LoRA's, which is not read. "
+            "Merge it into its model once: load it with peft, then merge_and_unload() and "
+            "save_pretrained(DIRECTORY), with the tokenizer's files beside."
+        )
+
+
+class EmbeddingModel(ModelError):
+    """A model of sentence-transformers that reads texts one by one."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model {model!r} is an embedding model of sentence-transformers (modules.json), not a "
+            "cross-encoder: it reads query and document apart. Choose a reranker such as "
+            "BAAI/bge-reranker-v2-m3."
+        )
+
+
+class ModulesUnsupported(ModelError):
+    """A modular cross-encoder that cannot be put together here."""
+
+    def __init__(self, model: str, reason: str, *, is_incomplete: bool = False) -> None:
+        remedy = (
+            "Fetch or copy the model's files again, with the folders that modules.json names."
+            if is_incomplete
+            else "Supported are Transformer, Pooling, Dense, LayerNorm and Normalize, in this order."
+        )
+        super().__init__(
+            f"Model {model!r} is a modular cross-encoder of sentence-transformers (modules.json) and cannot "
+            f"be used: {reason}. {remedy}"
+        )
+
+
 class FilesMismatch(ModelError):
     """The files here are not those that the job was submitted with."""
 
@@ -115,24 +182,44 @@ class ArchitectureUnsupported(ModelError):
         )
 
 
+class ConfigRefused(ModelError):
+    """The library makes no model of the config."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"The config.json of model {model!r} is refused by the installed transformers: {reason}. "
+            "Correct it, or save the model again with save_pretrained() where it still loads."
+        )
+
+
 class RemoteCodeRefused(ModelError):
     """The model needs Python code of its own."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, sign: str = "auto_map") -> None:
         super().__init__(
-            f"Model {model!r} needs Python code from its own repository (auto_map), which is never run. "
+            f"Model {model!r} needs Python code from its own repository ({sign}), which is never run. "
             f"{SUPPORTED}."
         )
 
 
-class TokenizerUnsupported(ModelError):
-    """The tokenizer has no fast form, or joins two texts in an unknown way."""
+class TokenizerMissing(ModelError):
+    """There are no files that a tokenizer can be made of."""
 
-    def __init__(self, model: str, reason: str) -> None:
+    def __init__(self, model: str) -> None:
         super().__init__(
-            f"The tokenizer of model {model!r} cannot be used: {reason}. "
-            "A tokenizer.json written by save_pretrained() is needed."
+            f"The folder of model {model!r} has no tokenizer files (tokenizer.json, vocab.txt, vocab.json "
+            "with merges.txt, or a sentencepiece model). Put those of the model it was trained from beside "
+            "the weights: AutoTokenizer.from_pretrained(MODEL).save_pretrained(DIRECTORY)."
         )
+
+
+class TokenizerUnsupported(ModelError):
+    """The tokenizer cannot be used pair by pair, or is not the model's."""
+
+    def __init__(
+        self, model: str, reason: str, remedy: str = "A tokenizer.json written by save_pretrained() is needed"
+    ) -> None:
+        super().__init__(f"The tokenizer of model {model!r} cannot be used: {reason}. {remedy}.")
 
 
 class PrecisionUnsupported(ModelError):
@@ -153,6 +240,13 @@ class QuantizationRefused(ModelError):
             f"Model {model!r} is too inexact with int8: on test pairs its logits differ by up to "
             f"{difference:.2g} from those in fp32. Use --precision auto."
         )
+
+
+class TrialFailed(ModelError):
+    """On trial pairs the model does not run, gives no numbers, or not the same together as alone."""
+
+    def __init__(self, model: str, trouble: str, remedy: str = SUPPORTED) -> None:
+        super().__init__(f"Model {model!r} was tried and cannot be used: it {trouble}. {remedy}.")
 
 
 class DeviceUnavailable(ModelError):

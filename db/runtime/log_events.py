@@ -45,6 +45,7 @@ WORDS: Mapping[str, str | tuple[str, ...]] = {
         "attention kernel {kernel} changed logits of {model_class} by up to {difference:.2g} and is not used",
     ),
     "compiler_folder_refused": "{setting} names {folder}, which others may change; a new folder is used",
+    "no_spread": "model {model} gives unlike pairs the same logit ({logit:.4f}): do not trust its rankings",
     "layers_compiled": "compiled layers {compiled_ms:.1f} ms, plain ones {plain_ms:.1f} ms; used: {is_used}",
     "rows_tried": "batches of fewer than {least_rows} tokens are filled up to that number",
     "row_trial_failed": "could not try how few tokens a batch needs; the safe number is used: {error}",

@@ -2,5 +2,6 @@
 
 identity      scorers as jobs ask for them, and the engines that computed
 model_files   where a model's files are, and their digest
+folder_facts  what a model's folder holds: tokenizer files, shards of weights, modules
 file_digests  digests of large files, cached
 """

@@ -1,10 +1,12 @@
 """A model's files, for both sides: where they are, and their digest. Loads nothing; knows no torch."""
 
 import hashlib
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
 from rankmill.db.scorers.file_digests import content_digest
+from rankmill.db.scorers.folder_facts import TOKENIZER, module_files, sentencepiece_models
 
 DEMO_MODEL = "demo"
 NULL_MODEL = "null"
@@ -42,9 +44,19 @@ def model_directory(model: str) -> Path | None:
 
 
 def files_digest(directory: Path) -> str:
-    """SHA-256 over names and contents of every file that decides a score: config, tokenizer, weights."""
-    paths = sorted({path for pattern in SCORING_FILES for path in directory.glob(pattern) if path.is_file()})
+    """SHA-256 over names and contents of every file that decides a score: config, tokenizer, weights, and
+    the modules that sentence-transformers has behind the transformer.
+    """
+    paths = {path for pattern in SCORING_FILES for path in directory.glob(pattern) if path.is_file()}
+    paths.update(module_files(directory))
+    if not (directory / TOKENIZER).is_file():
+        paths.update(sentencepiece_models(directory))
+    return digest_of(directory, paths)
+
+
+def digest_of(directory: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 over the names, below the directory, and the contents of files."""
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.name} {content_digest(path)}\n".encode())
+    for path in sorted(paths):
+        digest.update(f"{path.relative_to(directory).as_posix()} {content_digest(path)}\n".encode())
     return digest.hexdigest()

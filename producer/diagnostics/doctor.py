@@ -126,8 +126,9 @@ def _model(settings: Settings, model: str) -> Finding:
     facts = ask_worker(settings, model, ["doctor", "--model", model, "--json"])
     if (problem := facts.get("problem")) is not None:
         return Finding(part="model", is_ok=False, found=str(problem), remedy=_IN_MESSAGE)
-    traps = facts.pop("traps", [])
-    return Finding(part="model", is_ok=True, found=", ".join(map(_fact, facts.items())), traps=traps)
+    traps, warning = facts.pop("traps", []), str(facts.pop("warning", ""))
+    found = ", ".join(map(_fact, facts.items()))
+    return Finding(part="model", is_ok=True, found=found, remedy=warning, traps=traps)
 
 
 def smoke_check_sentence(checks: Sequence[Mapping[str, Any]]) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from rankmill.db.jobs.progress import list_job_progress
+from rankmill.db.scorers.folder_facts import MAX_JSON_BYTES
 from rankmill.db.store.opening import open_store
 from rankmill.producer.errors import InputError
 from rankmill.producer.sources import lines
 from rankmill.producer.sources.lines import read_lines
-from rankmill.worker.loading.checkpoint import MAX_JSON_BYTES
 from tests.support.processes.rankmill_command import in_process, write_inputs
 
 
@@ -55,7 +55,7 @@ def test_a_model_s_config_that_is_no_config_is_refused(
 ) -> None:
     from rankmill.db.records.scorers import ScorerSpec
     from rankmill.worker.errors import NotAModel
-    from rankmill.worker.loading.checkpoint import find_checkpoint
+    from rankmill.worker.loading.files.checkpoint import find_checkpoint
 
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "model"

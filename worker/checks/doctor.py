@@ -19,12 +19,14 @@ from rankmill.worker.checks.smoke_checks import run_smoke_checks
 from rankmill.worker.errors import WorkerError
 from rankmill.worker.loading.load import load_scorer
 from rankmill.worker.scorer.protocol import Scorer, score_once
+from rankmill.worker.scorer.spread import is_spread
 
 EXIT_OK, EXIT_MISSING_PREREQUISITE = 0, 3
 NUM_PAIRS = 16
 QUERY = "What ends the contract?"
 CLAUSE = "Either party may end this contract by giving thirty days' notice in writing to the other party. "
 NUM_CLAUSES = 10
+NO_SPREAD = "it gives unlike pairs the same score; do not trust its rankings"
 
 
 def examine(model: str | None, revision: str | None, precision: str | None, *, is_json: bool) -> int:
@@ -42,6 +44,9 @@ def examine(model: str | None, revision: str | None, precision: str | None, *, i
         found |= _facts(scorer) | _size(spec) | {"load_s": load_s} | _speed(scorer) | _memory(scorer)
         checks = run_smoke_checks(scorer)
         found["traps"] = [check._asdict() | {"is_passed": check.is_passed} for check in checks]
+        logits = [logit for check in checks for logit in (check.right_logit, check.wrong_logit)]
+        if not (is_spread(logits) and getattr(scorer, "tells_apart", True)):
+            found["warning"] = NO_SPREAD
         exit_code = EXIT_OK
     except WorkerError as error:
         found["problem"] = str(error)
@@ -91,7 +96,7 @@ def _size(spec: ScorerSpec) -> dict[str, object]:
     """The model's dimensions, from its configuration."""
     if spec.model == NULL_MODEL:
         return {}
-    from rankmill.worker.loading.checkpoint import find_checkpoint
+    from rankmill.worker.loading.files.checkpoint import find_checkpoint
 
     config = find_checkpoint(replace(spec, files_digest=None)).config
     named = {"class": "model_type", "layers": "num_hidden_layers", "hidden": "hidden_size"}

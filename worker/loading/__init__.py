@@ -2,10 +2,11 @@
 
 load            the way in
 assemble        puts the parts together
-checkpoint      the files, checked before anything of them is loaded
-weights         tokenizer and model, by transformers
+files           the folder of what is checked before anything is loaded: config, modules, headers of weights
 precision       device and number format
-self_test       the fast path against plain runs
+tokenizer       the stock tokenizer, and how it joins pairs
+tensors         the folder of what is loaded: the model's weights, their names, the modules behind it
+self_test       every path against plain runs
 probes          the batches that trials use, and what it means to agree
 swap_layers     faster layers in the place of stock ones
 compile_layers  layers compiled for a GPU

@@ -12,12 +12,11 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from rankmill.worker.batching.layout import Batch, Layout
+from rankmill.worker.batching.layout import Batch
 from rankmill.worker.loading.compiler_cache import use_private_folder
-from rankmill.worker.loading.probes import keeps_logits, longest_batch, probe_batch
+from rankmill.worker.loading.probes import Trial, keeps_logits, longest_batch
 from rankmill.worker.model.encoders import PackedEncoder
 from rankmill.worker.model.layers.packed import AfterAttention, PackedLayer, after_attention
-from rankmill.worker.tokenize.tokenizer import TokenizedText
 
 log = logging.getLogger("rankmill.worker")
 
@@ -25,26 +24,17 @@ log = logging.getLogger("rankmill.worker")
 TIMED_TOKENS, TIMED_LENGTH, TIMED_ROUNDS = 16_384, 512, 5
 
 
-def compile_layers(
-    encoder: PackedEncoder,
-    layout: Layout,
-    probe: TokenizedText,
-    max_length: int,
-    dtype: torch.dtype,
-    batch_tokens: int | None,
-) -> None:
+def compile_layers(encoder: PackedEncoder, trial: Trial, batch_tokens: int | None) -> None:
     """Compiles the encoder's layers, unless that fails, makes them no faster or changes logits."""
     if not encoder.has_packed_layers or torch._dynamo.config.disable:
         return
     num_timed = min(batch_tokens or TIMED_TOKENS, TIMED_TOKENS)
-    timed = longest_batch(layout, probe, min(TIMED_LENGTH, max_length), num_timed)
-    batch = probe_batch(layout, probe, max_length)
+    timed = longest_batch(trial.layout, trial.probe, min(TIMED_LENGTH, trial.max_length), num_timed)
     plain, fast = after_attention, compiled_after_attention()
     try:
-        expected = encoder.logits(batch)
         plain_s, fast_s = _median_seconds(encoder, (plain, fast), timed)
         encoder.use_after_attention(fast)
-        is_used = fast_s < plain_s and keeps_logits(encoder, batch, expected, dtype, "compiled layers")
+        is_used = fast_s < plain_s and keeps_logits(encoder, trial, "compiled layers")
     except Exception as error:
         fields = {"path": "compiled layers", "error": str(error)[:300]}
         log.warning("fast_path_failed", extra={"fields": fields})

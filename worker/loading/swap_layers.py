@@ -4,19 +4,18 @@ Replaces all but those of the head. Knows encoders and linear layers; knows no p
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from rankmill.worker.batching.layout import Batch, Layout
-from rankmill.worker.loading.probes import keeps_logits, probe_batch
+from rankmill.worker.loading.probes import Trial, keeps_logits
 from rankmill.worker.model.attention.choice import has_bf16_without_amx
 from rankmill.worker.model.attention.query_blocks import query_blocks_in_bf16
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 from rankmill.worker.model.layers.int8 import QuantizedLinear
-from rankmill.worker.tokenize.tokenizer import TokenizedText
 
 # A trained model's logits on probes were seen to move by a fifth of this, a random model's by half of it.
 INT8_TOLERANCE = 0.5
@@ -24,42 +23,30 @@ INT8_TOLERANCE = 0.5
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
-def quantize(
-    encoder: PackedEncoder | PaddedEncoder, layout: Layout, probe: TokenizedText, max_length: int
-) -> float | None:
+def quantize(encoder: PackedEncoder | PaddedEncoder, trial: Trial) -> float | None:
     """Replaces linear layers by int8 ones, and frees their fp32 weights.
 
     Attention then computes in bf16 where that is faster. Returns None, or by how much logits differ if that
     is too much.
     """
-    batch = probe_batch(layout, probe, max_length)
-    expected = encoder.logits(batch)
     if isinstance(encoder, PackedEncoder) and has_bf16_without_amx():
-        _attend_in_bf16(encoder, batch, expected)
+        _attend_in_bf16(encoder, replace(trial, dtype=torch.bfloat16))
     swap(encoder.layers, nn.Linear, QuantizedLinear)
-    difference = float((encoder.logits(batch) - expected).abs().max())
-    return None if difference <= INT8_TOLERANCE * max(1.0, float(expected.abs().max())) else difference
+    difference = trial.difference(encoder.logits(trial.batch))
+    return None if difference <= INT8_TOLERANCE * max(1.0, float(trial.expected.abs().max())) else difference
 
 
-def _attend_in_bf16(encoder: PackedEncoder, batch: Batch, expected: Tensor) -> None:
+def _attend_in_bf16(encoder: PackedEncoder, trial: Trial) -> None:
     kernel = encoder.kernel
     encoder.kernel = query_blocks_in_bf16
-    if not keeps_logits(encoder, batch, expected, torch.bfloat16, "bf16 attention"):
+    if not keeps_logits(encoder, trial, "bf16 attention"):
         encoder.kernel = kernel
 
 
-def block_weights(
-    encoder: PackedEncoder | PaddedEncoder,
-    layout: Layout,
-    probe: TokenizedText,
-    max_length: int,
-    dtype: torch.dtype,
-) -> None:
+def block_weights(encoder: PackedEncoder | PaddedEncoder, trial: Trial) -> None:
     """Lets linear layers store their weights in blocks, unless that fails or changes logits."""
-    batch = probe_batch(layout, probe, max_length)
-    expected = encoder.logits(batch)
     swap(encoder.layers, nn.Linear, BlockedLinear)
-    if not keeps_logits(encoder, batch, expected, dtype, "blocks"):
+    if not keeps_logits(encoder, trial, "blocks"):
         swap(encoder.layers, BlockedLinear, BlockedLinear.plain)
 
 

@@ -13,10 +13,11 @@ from torch.nn.functional import pad
 
 from rankmill.worker.batching.layout import Batch
 from rankmill.worker.model.attention.packed import Kernel, Segments, dense_by_length, find_runs
-from rankmill.worker.model.families import Family, pool
+from rankmill.worker.model.families import Family
 from rankmill.worker.model.layers.batch_invariance import CPU_SAFE_ROWS, in_row_blocks, rows_to_compute
 from rankmill.worker.model.layers.packed import AfterAttention, PackedLayer, after_attention
 from rankmill.worker.model.layers.shortcuts import with_shortcuts
+from rankmill.worker.model.pooling import FIRST_TOKEN, pool
 
 
 class Encoder(Protocol):
@@ -39,11 +40,12 @@ class PackedEncoder:
     def __init__(self, model: nn.Module, family: Family, kernel: Kernel, device: torch.device) -> None:
         self.kernel = kernel
         self.min_rows = CPU_SAFE_ROWS
-        self._config: Any = model.config
         self._family = family
+        self._pooling = family.pooling(model)
         stock = getattr(model, family.base)
         self.has_packed_layers = family.has_bert_layers
-        self._base = with_shortcuts(stock) if self.has_packed_layers else stock
+        self._gives_first_tokens = self.has_packed_layers and self._pooling == FIRST_TOKEN
+        self._base = with_shortcuts(stock, self._gives_first_tokens) if self.has_packed_layers else stock
         self.layers = layers_of(self._base)
         self._head = family.head(model)
         self._device = device
@@ -62,10 +64,10 @@ class PackedEncoder:
         hidden = self._base(
             input_ids=rows[0], position_ids=rows[1], segments=segments, **token_types
         ).last_hidden_state
-        if self.has_packed_layers:
+        if self._gives_first_tokens:
             pooled = hidden[0].float()
         else:
-            pooled = pool(self._config, self._family, hidden[0, :num_tokens], bounds)
+            pooled = pool(self._pooling, hidden[0, :num_tokens], bounds)
         return in_row_blocks(self._head, pooled).reshape(-1)
 
     def row_modules(self) -> Iterator[nn.Module]:

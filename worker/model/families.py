@@ -5,11 +5,13 @@ Every other sequence classifier of one label runs padded. Knows modules; knows n
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from rankmill.worker.model.modular import ModularCrossEncoder
+from rankmill.worker.model.pooling import FIRST_TOKEN
 
 Head = Callable[[Tensor], Tensor]
 
@@ -19,15 +21,15 @@ class Family:
     """How to reach a family's parts.
 
     `base` is the encoder's attribute. `head` makes a function from one pooled row per sequence to its logit.
-    `is_offset` says that positions count from the padding id + 1, `has_bert_layers` that its layers are made
-    as BERT's.
+    `pooling` says how a model pools, `is_offset` that positions count from the padding id + 1,
+    `has_bert_layers` that its layers are made as BERT's.
     """
 
     base: str
     head: Callable[[Any], Head]
     is_offset: bool = False
     has_token_types: bool = True
-    may_pool_mean: bool = False
+    pooling: Callable[[Any], tuple[str, ...]] = lambda _: FIRST_TOKEN
     has_bert_layers: bool = True
 
 
@@ -46,6 +48,20 @@ def _modernbert_head(model: Any) -> Head:
     return lambda rows: classifier(head(rows))
 
 
+def _modernbert_pooling(model: Any) -> tuple[str, ...]:
+    return ("mean",) if model.config.classifier_pooling == "mean" else FIRST_TOKEN
+
+
+def _modular_head(model: Any) -> Head:
+    head: Head = _in_fp32(model.head)
+    return head
+
+
+def _modular_pooling(model: Any) -> tuple[str, ...]:
+    modes: tuple[str, ...] = model.pooling
+    return modes
+
+
 def _in_fp32(module: nn.Module) -> Any:
     """A copy in fp32: a head is cheap, and logits rounded to half precision would tie."""
     return copy.deepcopy(module).float()
@@ -59,14 +75,25 @@ FAMILIES: dict[str, Family] = {
     "ElectraForSequenceClassification": Family("electra", _roberta_head),
     "BertForSequenceClassification": Family("bert", _bert_head),
     "ModernBertForSequenceClassification": Family(
-        "model", _modernbert_head, has_token_types=False, may_pool_mean=True, has_bert_layers=False
+        "model",
+        _modernbert_head,
+        has_token_types=False,
+        pooling=_modernbert_pooling,
+        has_bert_layers=False,
     ),
 }
 
 
 def family_of(model: nn.Module) -> Family | None:
-    """The family of a model, by its class; None when it must be padded."""
-    return FAMILIES.get(type(model).__name__)
+    """The family of a model, by its class; None when it must be padded.
+
+    A modular cross-encoder is of its transformer's, with its own pooling and head.
+    """
+    if not isinstance(model, ModularCrossEncoder):
+        return FAMILIES.get(type(model).__name__)
+    classifier = type(model.base).__name__.removesuffix("Model") + "ForSequenceClassification"
+    family = FAMILIES.get(classifier)
+    return family and replace(family, base="base", head=_modular_head, pooling=_modular_pooling)
 
 
 def first_position(config: Any, family: Family | None) -> int:
@@ -74,26 +101,16 @@ def first_position(config: Any, family: Family | None) -> int:
     return int(config.pad_token_id) + 1 if family is not None and family.is_offset else 0
 
 
-def num_positions(config: Any) -> int:
-    """How many tokens of one sequence the model has positions for."""
-    offset_types = ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer")
-    positions = int(getattr(config, "max_position_embeddings", 0) or 512)
-    return positions - int(config.pad_token_id) - 1 if config.model_type in offset_types else positions
+def num_positions(model: Any) -> int:
+    """How many tokens of one sequence the model can place: by its table of positions, where it has one."""
+    for name, table in model.named_modules():
+        if name.rpartition(".")[2] == "position_embeddings" and isinstance(table, nn.Embedding):
+            return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+    named = int(getattr(model.config, "max_position_embeddings", 0) or 0)
+    return named if named > 0 else 512
 
 
 def attention_length(config: Any) -> int:
     """The sequence length at which attention costs as much as the linear layers."""
     hidden = int(getattr(config, "hidden_size", 768))
     return 2 * hidden + int(getattr(config, "intermediate_size", None) or 4 * hidden)
-
-
-def pool(config: Any, family: Family, hidden: Tensor, bounds: Tensor) -> Tensor:
-    """One fp32 row per sequence from (tokens, hidden): its first token's, or the mean where so configured."""
-    if not (family.may_pool_mean and config.classifier_pooling == "mean"):
-        return hidden.index_select(0, bounds[:-1]).float()
-    lengths = bounds.diff()
-    owners = torch.repeat_interleave(
-        torch.arange(len(lengths), device=hidden.device), lengths, output_size=hidden.shape[0]
-    )
-    sums = hidden.new_zeros((len(lengths), hidden.shape[1]), dtype=torch.float32)
-    return sums.index_add_(0, owners, hidden.float()) / lengths.unsqueeze(1)

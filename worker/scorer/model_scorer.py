@@ -4,7 +4,7 @@ Calls the engine's steps in order; each of them has its own file.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,11 @@ from rankmill.worker.model.encoders import Encoder, pinned
 from rankmill.worker.model.forward import Forward
 from rankmill.worker.scorer.planning import PlannedRequest, plan, results_of
 from rankmill.worker.scorer.protocol import Prepared
-from rankmill.worker.tokenize.tokenizer import CachingTokenizer
+from rankmill.worker.tokenize.tokenizer import CachingTokenizer, TokenizedText
 
 log = logging.getLogger("rankmill.worker")
 
+Encoded = Mapping[int, TokenizedText]
 NOT_FINITE = "the model gives no finite number for this pair, not even in fp32"
 
 
@@ -52,26 +53,29 @@ class ModelScorer:
         layout: Layout,
         forward: Forward,
         device: torch.device,
-        make_fp32: Callable[[], Encoder] | None,
+        make_fp32: Callable[[], Encoder | None] | None,
+        prompt: str = "",
+        tells_apart: bool = True,
     ) -> None:
-        """`make_fp32` gives the same model in fp32; None when it computes in fp32 already."""
+        """`make_fp32` gives the same model in fp32, or None where its logits do not agree; it is None when
+        the model computes in fp32 already. `prompt` comes before every query. `tells_apart` says whether
+        unlike pairs got different logits when the model was tried.
+        """
         self.facts = facts
         self.claim_tokens = claim_tokens
         self.limits = limits
         self.tokenizer = tokenizer
         self.layout = layout
+        self.tells_apart = tells_apart
         self.forward = forward
         self._is_cuda = device.type == "cuda"
         self._make_fp32 = make_fp32
         self._fp32_encoder: Encoder | None = None
+        self._prompt = prompt
 
     def prepare(self, requests: Sequence[PairTexts]) -> PreparedBatches:
         sequences: list[PairSequence] = []
-        num_tokens = self.limits.max_tokens_needed
-        plans = [
-            plan(request.pairs, self.tokenizer.encode(request.texts, num_tokens), self.limits, sequences)
-            for request in requests
-        ]
+        plans = [plan(request.pairs, *self._encode(request), self.limits, sequences) for request in requests]
         lengths = [self.layout.length(sequence) for sequence in sequences]
         batches = [
             self._lay_out(sequences, [together[index] for index in group])
@@ -81,6 +85,16 @@ class ModelScorer:
             )
         ]
         return PreparedBatches(requests, plans, sequences, lengths, batches)
+
+    def _encode(self, request: PairTexts) -> tuple[Encoded, Encoded]:
+        """The request's texts as they are read as queries, and as documents."""
+        num_tokens = self.limits.max_tokens_needed
+        documents = self.tokenizer.encode(request.texts, num_tokens)
+        if not self._prompt:
+            return documents, documents
+        asked = {pair.query_text_id for pair in request.pairs}
+        prompted = {text_id: self._prompt + request.texts[text_id] for text_id in asked}
+        return self.tokenizer.encode(prompted, num_tokens), documents
 
     def score(self, prepared: Prepared, should_stop: Callable[[], bool]) -> list[PairResults]:
         assert isinstance(prepared, PreparedBatches), "bug: prepared by another scorer"
@@ -129,8 +143,8 @@ class ModelScorer:
         log.warning(
             "not_finite", extra={"fields": {"num_sequences": len(not_finite), "dtype": self.facts.dtype}}
         )
-        if self._fp32_encoder is None and self._make_fp32 is not None:
-            self._fp32_encoder = self._make_fp32()
+        if self._make_fp32 is not None:
+            self._fp32_encoder, self._make_fp32 = self._make_fp32(), None
         not_run: set[int] = set()
         if self._fp32_encoder is not None:
             in_fp32 = Forward(self._fp32_encoder, self.forward.cost, self.forward.budget)

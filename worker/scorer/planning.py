@@ -37,7 +37,8 @@ class PlannedRequest:
 
 def plan(
     pairs: Sequence[TextPair],
-    texts: Mapping[int, TokenizedText],
+    queries: Mapping[int, TokenizedText],
+    documents: Mapping[int, TokenizedText],
     limits: Limits,
     sequences: list[PairSequence],
 ) -> PlannedRequest:
@@ -46,7 +47,7 @@ def plan(
     planned: list[PlannedPair] = []
     refused: list[PairFailure] = []
     for pair in pairs:
-        query, document = texts[pair.query_text_id], texts[pair.document_text_id]
+        query, document = queries[pair.query_text_id], documents[pair.document_text_id]
         reading = limits.read(len(query), len(document), document.breaks)
         if reading.reason is not None:
             refused.append(PairFailure(*pair, reading.reason))

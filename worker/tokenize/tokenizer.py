@@ -81,7 +81,12 @@ class NoTemplate(ValueError):
 
 
 def derive_template(tokenizer: Tokenizer, *, has_token_types: bool) -> PairTemplate:
-    """Learns the template by encoding a pair of probe texts. Raises NoTemplate when there is none."""
+    """Learns the template by encoding a pair of probe texts. Raises NoTemplate when there is none.
+
+    Ignores padding and truncation that were saved with the tokenizer.
+    """
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     query, document = "one probe", "another longer probe"
     joined = tokenizer.encode(query, document)
     sides = joined.sequence_ids

@@ -30,9 +30,17 @@ SMALL: dict[str, Any] = {
 
 def make_model(family: str, directory: Path) -> Path:
     """Write a random model of `family` and its tokenizer into `directory`; the same bytes each time."""
-    tokenizer, config = _FAMILIES[family]()
+    return _make(family, directory, transformers.AutoModelForSequenceClassification)
+
+
+def make_base_model(family: str, directory: Path) -> Path:
+    """The same without a head: hidden states are all it gives."""
+    return _make(family, directory, transformers.AutoModel)
+
+
+def _make(family: str, directory: Path, factory: Any) -> Path:
+    tokenizer, config = (_FAMILIES | _PADDED)[family]()
     torch.manual_seed(sum(family.encode()))
-    factory: Any = transformers.AutoModelForSequenceClassification
     model = factory.from_config(config)
     _unsettle(model)
     model.save_pretrained(directory)
@@ -211,6 +219,45 @@ def _deberta() -> tuple[Any, Any]:
     return tokenizer, config
 
 
+def _mpnet() -> tuple[Any, Any]:
+    tokenizer, _ = _roberta()
+    config = transformers.MPNetConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=514, pad_token_id=1, **SMALL
+    )
+    return tokenizer, config
+
+
+def _distilbert() -> tuple[Any, Any]:
+    tokenizer = _word_piece_tokenizer()
+    make_config: Any = transformers.DistilBertConfig
+    config = make_config(
+        vocab_size=len(tokenizer), dim=32, n_layers=2, n_heads=4, hidden_dim=64, num_labels=1
+    )
+    config.initializer_range = SPREAD
+    return tokenizer, config
+
+
+def _albert() -> tuple[Any, Any]:
+    tokenizer = _word_piece_tokenizer()
+    config = transformers.AlbertConfig(vocab_size=len(tokenizer), embedding_size=16, pad_token_id=0, **SMALL)
+    return tokenizer, config
+
+
+def _fnet() -> tuple[Any, Any]:
+    tokenizer = _word_piece_tokenizer()
+    config = transformers.FNetConfig(vocab_size=len(tokenizer), pad_token_id=0, **SMALL)
+    return tokenizer, config
+
+
+def _nystromformer() -> tuple[Any, Any]:
+    tokenizer = _word_piece_tokenizer()
+    make_config: Any = transformers.NystromformerConfig
+    config = make_config(
+        vocab_size=len(tokenizer), segment_means_seq_len=64, num_landmarks=8, pad_token_id=0, **SMALL
+    )
+    return tokenizer, config
+
+
 def _training_texts() -> list[str]:
     return [*QUERIES, *DOCUMENTS, *STRANGE, LONG] * 2
 
@@ -225,4 +272,12 @@ _FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "camembert": _camembert,
     "electra": _electra,
     "deberta": _deberta,
+}
+# Run padded, as DeBERTa does; the last two do not bear it.
+_PADDED: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "mpnet": _mpnet,
+    "distilbert": _distilbert,
+    "albert": _albert,
+    "fnet": _fnet,
+    "nystromformer": _nystromformer,
 }

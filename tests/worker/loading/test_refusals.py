@@ -27,7 +27,7 @@ from rankmill.worker.errors import (
     RemoteCodeRefused,
     TokenizerUnsupported,
 )
-from rankmill.worker.loading.checkpoint import find_checkpoint
+from rankmill.worker.loading.files.checkpoint import find_checkpoint
 from rankmill.worker.loading.load import load_scorer
 from tests.support.inputs.pair_texts import score_pairs
 from tests.support.inputs.texts import DOCUMENTS, QUERIES

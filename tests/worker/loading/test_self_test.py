@@ -1,6 +1,9 @@
 """A fast path that is wrong is found out at start and never used."""
 
+import json
 import logging
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,11 +11,15 @@ import pytest
 import torch
 
 from rankmill.db.records.scorers import Precision, ScorerSpec
+from rankmill.worker.checks.doctor import examine
+from rankmill.worker.errors import TrialFailed
 from rankmill.worker.loading import self_test
 from rankmill.worker.loading.assemble import assemble
 from rankmill.worker.model.attention.packed import Segments, dense_by_length
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
-from tests.support.inputs.pair_texts import all_pairs, score_pairs
+from rankmill.worker.scorer.protocol import score_once
+from tests.support.inputs.layouts import change_weights
+from tests.support.inputs.pair_texts import all_pairs, pair_texts, score_pairs
 from tests.support.inputs.texts import DOCUMENTS, LONG, QUERIES
 from tests.worker.conftest import ModelDirectory
 from tests.worker.parity.plain import plain_logits
@@ -88,3 +95,79 @@ def test_the_right_path_is_never_refused(
     caplog.set_level(logging.WARNING)
     assert isinstance(load(model_directory, family, precision).forward.encoder, PackedEncoder)
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        ("fnet", "gives other logits for pairs together than for each alone .FNetForSequenceClassification."),
+        ("nystromformer", "does not run as NystromformerForSequenceClassification"),
+    ],
+)
+def test_a_model_that_does_not_bear_padding_is_refused(
+    model_directory: ModelDirectory, family: str, says: str
+) -> None:
+    """FNet mixes all tokens of a row, padding too; Nystromformer takes only lengths of its own."""
+    with pytest.raises(TrialFailed, match=says):
+        load(model_directory, family)
+
+
+def test_a_padded_model_that_bears_it_is_kept(
+    model_directory: ModelDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    for precision in (Precision.FP32, Precision.BF16):
+        assert isinstance(load(model_directory, "deberta", precision).forward.encoder, PaddedEncoder)
+    assert set(caplog.messages) == {"padded_model"}
+
+
+def test_an_fp32_twin_that_disagrees_gives_no_score(
+    model_directory: ModelDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scorer = load(model_directory, "bert", Precision.BF16)
+    encoder: PackedEncoder = scorer.forward.encoder
+    lost = {1}
+
+    class Losing:
+        is_padded = False
+
+        def logits(self, batch: Any) -> torch.Tensor:
+            logits = encoder.logits(batch).clone()
+            logits[[place for place, index in enumerate(batch.indexes) if index in lost]] = torch.nan
+            return logits
+
+        def num_computed_tokens(self, batch: Any) -> int:
+            return encoder.num_computed_tokens(batch)
+
+    scorer.forward.encoder = Losing()
+    right = PackedEncoder.in_fp32
+
+    def other_kernel(self: PackedEncoder) -> PackedEncoder:
+        twin = right(self)
+        twin.kernel = across_documents
+        return twin
+
+    monkeypatch.setattr(PackedEncoder, "in_fp32", other_kernel)
+    result = score_once(scorer, pair_texts(PAIRS[:4]))
+    assert "fast_path_disagrees" in caplog.messages
+    (failure,) = result.failures
+    assert "no finite number" in failure.reason
+    assert len(result.scores) == 3
+
+
+@pytest.mark.parametrize("name", ["classifier.weight", "bert.embeddings.word_embeddings.weight"])
+def test_unlike_pairs_with_one_score_are_told(
+    model_directory: ModelDirectory,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    """By a head of zeros, or because the model sees how many words there are and not which."""
+    directory = Path(shutil.copytree(model_directory("bert"), tmp_path / "model"))
+    change_weights(directory, lambda weights: weights[name].zero_())
+    assemble(ScorerSpec(model=str(directory), precision=Precision.FP32), None, "cpu")
+    assert "no_spread" in caplog.messages
+    assert examine(str(directory), None, "fp32", is_json=True) == 0
+    assert "same score" in json.loads(capsys.readouterr().out)["warning"]
+    assert examine(str(model_directory("bert")), None, "fp32", is_json=True) == 0
+    assert "warning" not in json.loads(capsys.readouterr().out)

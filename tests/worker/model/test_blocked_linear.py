@@ -12,7 +12,7 @@ from torch import nn
 
 from rankmill.db.records.scorers import Precision, ScorerSpec
 from rankmill.worker.loading.assemble import assemble
-from rankmill.worker.loading.weights import load_model
+from rankmill.worker.loading.tensors.weights import load_model
 from rankmill.worker.model.encoders import PackedEncoder, PaddedEncoder
 from rankmill.worker.model.layers.blocked_linear import BlockedLinear
 from tests.support.inputs.pair_texts import all_pairs, score_pairs

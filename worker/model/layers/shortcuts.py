@@ -12,11 +12,14 @@ from rankmill.worker.model.layers.first_tokens import FirstTokenLayer
 from rankmill.worker.model.layers.packed import PackedLayer
 
 
-def with_shortcuts(base: Any) -> Any:
-    """The encoder with shortcuts. It gives (1, sequences, hidden): its last layer's rows of first tokens."""
+def with_shortcuts(base: Any, gives_first_tokens: bool) -> Any:
+    """The encoder with shortcuts. It gives (1, tokens, hidden), or (1, sequences, hidden): the rows of first
+    tokens only.
+    """
     shortened, encoder = shallow_copy(base), shallow_copy(base.encoder)
     stock = list(base.encoder.layer)
-    encoder.layer = nn.ModuleList([*map(PackedLayer, stock[:-1]), FirstTokenLayer(stock[-1])])
+    last = FirstTokenLayer if gives_first_tokens else PackedLayer
+    encoder.layer = nn.ModuleList([*map(PackedLayer, stock[:-1]), last(stock[-1])])
     shortened.encoder = encoder
     return shortened
 

@@ -1,0 +1,1 @@
+"""From checked files to modules that hold their weights."""
