@@ -1,9 +1,9 @@
 """Which variables of the environment a library reads, found in its sources."""
 
 import ast
-import importlib.util
 import re
 from collections.abc import Collection, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 _NAME = re.compile(r"_{0,2}[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?")
@@ -16,7 +16,8 @@ def variables_read_by(package: str, *, without: Collection[str] = ()) -> dict[st
 
     Folders named like tests, or in `without`, are left out.
     """
-    spec = importlib.util.find_spec(package)
+    # By the path alone: a library that is imported already may have no spec of its own, as kombu has none.
+    spec = PathFinder.find_spec(package)
     assert spec is not None, f"{package} is not installed"
     assert spec.origin is not None
     root = Path(spec.origin).parent
