@@ -46,6 +46,16 @@ class StoreNewer(StoreError):
         )
 
 
+class WrongEncoding(StoreError):
+    """The database cannot hold any text."""
+
+    def __init__(self, safe_url: str, encoding: str) -> None:
+        super().__init__(
+            f"The store {safe_url} has encoding {encoding} and cannot hold every text. "
+            "Create a database with ENCODING 'UTF8' and name that."
+        )
+
+
 class MissingDriver(StoreError):
     """The Python package for this database is not installed."""
 

@@ -16,7 +16,7 @@ BEGINNING = """
 import sys
 from rankmill.db.queue import claims, landing
 from rankmill.db.store.opening import open_store
-from rankmill.db.queue.fair_share import Due
+from rankmill.db.queue.fair_share import DueJob
 from tests.support.jobs.small_jobs import Slicer, StandIn, scored, submit
 import tests.support.jobs.small_jobs as small_jobs
 store = open_store(sys.argv[1])
@@ -46,7 +46,7 @@ CLAIMING = (
     + """
 worker = StandIn(store)
 with store.writing() as connection:
-    claims.mark_claimed(connection, [1, 2], Due(1, 1), worker.worker_id, 60)
+    claims.mark_claimed(connection, [1, 2], DueJob(1, 1), worker.worker_id, 60)
     wait_to_be_killed()
 """
 )
