@@ -1,6 +1,6 @@
 """What can go wrong in the store, as names and sentences. Each message tells a person what to do.
 
-Separate from the code that raises them so that both sides can catch them without importing SQL.
+They stand apart from the code that raises them, so that both sides can catch them without importing SQL.
 """
 
 
@@ -9,7 +9,7 @@ class StoreError(Exception):
 
 
 class WrongStoreUrl(StoreError):
-    """The store's URL names no store of ours."""
+    """The store's URL cannot be that of a store."""
 
 
 class StoreUnavailable(StoreError):
@@ -18,16 +18,16 @@ class StoreUnavailable(StoreError):
     def __init__(self, safe_url: str, reason: str) -> None:
         super().__init__(
             f"The store {safe_url} cannot be reached: {reason}. "
-            "Check that the database runs and that --store (RANKMILL_STORE) names it rightly."
+            "Check that the database runs and that --store (RANKMILL_STORE) is right."
         )
 
 
 class StoreBusy(StoreError):
-    """The store is locked or refused the transaction for now; trying again later is right."""
+    """The store is locked, or refused the transaction for now. Trying again later may succeed."""
 
 
 class StoreNotMigrated(StoreError):
-    """The store has no Rankmill tables, or older ones."""
+    """The store has no Rankmill tables, or an older schema."""
 
     def __init__(self, safe_url: str, found: str | None, wanted: str) -> None:
         state = f"is at schema {found}" if found else "has no Rankmill tables"
@@ -51,8 +51,8 @@ class WrongEncoding(StoreError):
 
     def __init__(self, safe_url: str, encoding: str) -> None:
         super().__init__(
-            f"The store {safe_url} has encoding {encoding} and cannot hold every text. "
-            "Create a database with ENCODING 'UTF8' and name that."
+            f"The store {safe_url} has the encoding {encoding} and cannot hold every text. "
+            "Create a database with ENCODING 'UTF8' and use that."
         )
 
 
@@ -79,7 +79,7 @@ class UnknownId(StoreError):
 
 
 class EmptyDraft(StoreError):
-    """There is nothing to score: no queries, no documents or no candidates. `kind` says which."""
+    """There is nothing to score. `kind` says what is missing: queries, documents or candidates."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -87,12 +87,12 @@ class EmptyDraft(StoreError):
 
 
 class NameTaken(StoreError):
-    """Another job with other inputs has this name and is not done yet."""
+    """Another job has this name and is not done yet."""
 
     def __init__(self, name: str, job_id: int) -> None:
         super().__init__(
-            f"Job {job_id} is already named {name!r}, has other inputs or another scorer and "
-            "is not done yet. Choose another --name, or leave it out."
+            f"Job {job_id} is already named {name!r}. It has other inputs or another scorer, and is not done "
+            "yet. Choose another --name, or leave it out."
         )
 
 
@@ -108,9 +108,7 @@ class UnknownName(StoreError):
 
     def __init__(self, kind: str, name: str) -> None:
         command = kind.replace(" ", "")
-        super().__init__(
-            f"There is no {kind} {name!r} in this store. rankmill {command} list shows those there are."
-        )
+        super().__init__(f"There is no {kind} {name!r} in this store. rankmill {command} list shows all.")
 
 
 class ScheduleExists(StoreError):
@@ -118,17 +116,17 @@ class ScheduleExists(StoreError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"There is a schedule {name!r} already. Choose another name, or remove that one first: "
+            f"There is already a schedule {name!r}. Choose another name, or remove that one first: "
             f"rankmill schedule remove {name}"
         )
 
 
 class StillNeeded(StoreError):
-    """Something cannot be removed because something else stands on it."""
+    """Something cannot be removed because something else needs it."""
 
 
 class DraftExpired(StoreError):
-    """A reader of inputs was silent for so long that the texts it stored may have been pruned."""
+    """Reading inputs paused for so long that the texts it stored may have been pruned."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -137,16 +135,14 @@ class DraftExpired(StoreError):
 
 
 class JobCancelled(StoreError):
-    """A job that was cancelled cannot be tried again."""
+    """A job that was cancelled cannot be retried."""
 
     def __init__(self, job_id: int) -> None:
-        super().__init__(
-            f"Job {job_id} was cancelled: it cannot be tried again. Submit the same inputs anew."
-        )
+        super().__init__(f"Job {job_id} was cancelled and cannot be retried. Submit the same inputs again.")
 
 
 class WeightsChanged(StoreError):
-    """A worker found other weights under a scorer's name than those its scores came from."""
+    """A worker found other weights for a scorer than those its stored scores came from."""
 
     def __init__(self, model: str, recorded: str, found: str) -> None:
         super().__init__(
@@ -156,12 +152,12 @@ class WeightsChanged(StoreError):
 
 
 class StoreFull(StoreError):
-    """The database has no room left to write."""
+    """The database has no space left."""
 
     def __init__(self, safe_url: str, reason: str) -> None:
         super().__init__(
             f"The store {safe_url} is full: {reason}. Nothing of this step was written. "
-            "Free space on the database's disk and run the same again."
+            "Free space on the database's disk and try again."
         )
 
 
@@ -172,12 +168,12 @@ class StoreReadOnly(StoreError):
         super().__init__(
             f"The store {safe_url} cannot be written: {reason}. "
             "Check the permissions of the file and its folder, or the database user's grants, and that the "
-            "database is no read-only replica."
+            "database is not a read-only replica."
         )
 
 
 class UnstorableText(StoreError):
-    """A text or id holds what the databases cannot store: NUL or a lone surrogate."""
+    """A text or id has a character that the databases cannot store: NUL or a lone surrogate."""
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"{what} cannot be stored: {reason}. Remove the character from the input.")
@@ -194,21 +190,21 @@ class UnknownRanking(StoreError):
 
 
 class NothingToRollBackTo(StoreError):
-    """The ranking keeps no such publication, or none that is older."""
+    """The ranking does not have this publication any more, or none that is older."""
 
     def __init__(self, ranking: str, publication_id: int | None) -> None:
         wanted = "older publication" if publication_id is None else f"publication {publication_id}"
         super().__init__(
-            f"The ranking {ranking!r} keeps no {wanted}. rankmill rankings {ranking} lists what it keeps."
+            f"The ranking {ranking!r} has no {wanted}. rankmill rankings {ranking} lists the ones it keeps."
         )
 
 
 class ReceiverTaken(StoreError):
-    """The receiver is delivered another ranking."""
+    """The receiver gets another ranking."""
 
     def __init__(self, receiver: str, ranking: str) -> None:
         super().__init__(
-            f"{receiver} receives the ranking {ranking!r} already, and two in one place would overwrite each "
+            f"{receiver} already receives the ranking {ranking!r}, and two in one place would overwrite each "
             "other. Name another index, address or folder."
         )
 

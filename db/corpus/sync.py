@@ -20,7 +20,7 @@ from rankmill.db.store.clock import now_s
 from rankmill.db.store.staging_session import InputSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import check_distinct, create_tables, index, restore_durability
+from rankmill.db.store.temporary_tables import check_distinct, create_index, create_tables, restore_durability
 
 STAGED = """staged (
     read_no INTEGER {key}, id {name}, digest {bytes}, text_id BIGINT, place INTEGER, line INTEGER
@@ -124,7 +124,7 @@ class Sync(InputSession):
         self.num_read += len(chunk)
 
     def check_distinct(self, connection: Connection) -> None:
-        index(connection, "staged_ids", "staged", "id")
+        create_index(connection, "staged_ids", "staged", "id")
         check_distinct(connection, self.named_set.members_noun, "staged", "id", "read_no")
 
     def compare(self) -> Difference:

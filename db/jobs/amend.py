@@ -41,7 +41,7 @@ def amend(
     if changes:
         store.write(lambda connection: _apply(connection, job_id, changes))
     if refusal is None and name is not None and (newest := find_job(store, name)) != job_id:
-        refusal = f"Job {newest} is newer and named {name!r}, too: ask for this one as job {job_id}."
+        refusal = f"Job {newest} is newer and also named {name!r}: ask for this one as job {job_id}."
     return [] if refusal is None else [refusal]
 
 
@@ -58,12 +58,12 @@ def _refusal(connection: Connection, row: Row[Any], name: str) -> str | None:
     job_id = row.id
     if row.name is not None:
         same = row.name == name
-        return None if same else f"Job {job_id} is named {row.name!r} already: --name {name} was left aside."
+        return None if same else f"Job {job_id} is already named {row.name!r}: --name {name} is ignored."
     is_other = and_(jobs.c.name == name, jobs.c.id != job_id, jobs.c.state != JobState.CANCELLED)
     holder = connection.scalar(select(jobs.c.id).where(is_other).order_by(jobs.c.id.desc()).limit(1))
     if holder is None:
         return None
-    return f"Job {holder} is named {name!r} already: job {job_id} stays without a name."
+    return f"Job {holder} is already named {name!r}: job {job_id} stays without a name."
 
 
 def _apply(connection: Connection, job_id: int, changes: Mapping[str, Any]) -> None:

@@ -1,1 +1,5 @@
-"""What keeps a store usable: pruning, and a look at its disk."""
+"""What keeps a store usable. Knows no input and no model.
+
+prune       what no job needs any more is removed
+disk_space  whether the store can still be written
+"""

@@ -1,7 +1,6 @@
-"""Whether the store can still be written: found out by writing, before a worker's scores have no place.
+"""Whether the store can still be written. This is found out by writing, before workers have scores to land.
 
-Knows the disk of a SQLite file, too: a full one may take a small write over the remains of a large one that
-failed, so the room left counts as well.
+On SQLite the free space of the disk counts, too: a full disk may take a small write where a large one failed.
 """
 
 import os
@@ -18,23 +17,23 @@ MIN_FREE_BYTES = 64 * 1024
 
 
 def note_watched(store: Store, job_id: int) -> None:
-    """Notes that somebody watches the job. Raises StoreFull, StoreReadOnly, StoreBusy, StoreUnavailable."""
+    """Notes that the job is watched. Raises StoreFull, StoreReadOnly, StoreBusy, StoreUnavailable."""
 
     def note(connection: Connection) -> None:
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(watched_at=now_s()))
 
     store.write(note)
-    check_room(store)
+    check_free_space(store)
 
 
-def check_room(store: Store) -> None:
-    """Raises StoreFull when the disk of a SQLite store has next to no room left."""
+def check_free_space(store: Store) -> None:
+    """Raises StoreFull when the disk of a SQLite store has less than MIN_FREE_BYTES free."""
     if store.dialect != "sqlite":
         return
     try:
         disk = os.statvfs(sqlite_path(parse_url(store.url)).parent)
     except OSError:
-        return  # what is wrong there is the next statement's to tell
+        return  # the next statement will say what is wrong there
     num_blocks = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
     if num_blocks * disk.f_frsize < MIN_FREE_BYTES:
         raise StoreFull(store.safe_url, f"its disk has less than {MIN_FREE_BYTES // 1024} KiB free")

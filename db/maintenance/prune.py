@@ -1,7 +1,7 @@
 """Pruning: removes what no job needs any more, in small transactions, while others read, submit and score.
 
-First the jobs that ended long ago and no reader downstream needs, then the scores as old that no remaining
-job points at, then the texts nobody points at. Whatever dies in between, the next prune goes on from there.
+Jobs go first, if they ended long ago and no reader downstream needs them; then scores of that age that no
+remaining job uses; then texts that nothing uses. If a prune is killed, the next one continues.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from rankmill.db.rankings.publish import kept_jobs
+from rankmill.db.rankings.publish import jobs_to_keep
 from rankmill.db.records.jobs import JobState
 from rankmill.db.results.scored_pairs import OF_PAIRS
 from rankmill.db.schema.jobs import jobs
@@ -23,7 +23,7 @@ from rankmill.db.store.temporary_tables import analyze, create_tables, relax_dur
 
 ROWS_PER_CHUNK = 20_000
 DRAFT_S = 3600.0
-"""A reader of inputs that was silent for so long is taken for dead, and may write nothing more."""
+"""A session that reads inputs and is silent for longer counts as dead, and may write nothing more."""
 
 TABLES = (
     "prunable_jobs (job_id INTEGER)",
@@ -34,7 +34,7 @@ INSERT INTO prunable_scores (no, scorer_id, document_text_id, query_text_id)
 SELECT row_number() OVER () - 1, scorer_id, document_text_id, query_text_id
 FROM scores WHERE scored_at < ?
 """
-# Those a job points at stay, whether it scored them or found them.
+# Scores that the job uses stay, whether it scored or reused them. Parameter: the job.
 NEEDED_BY = f"""
 DELETE FROM prunable_scores WHERE (scorer_id, document_text_id, query_text_id) IN (
     SELECT jobs.scorer_id, job_documents.text_id, job_queries.text_id
@@ -69,8 +69,9 @@ DELETE FROM texts WHERE id IN (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What a prune removed, or would remove. `is_whole` is False when somebody who reads inputs kept it from
-    the texts: those are left for the next prune.
+    """What a prune removed, or would remove.
+
+    `is_whole` is False when texts were left for the next prune because somebody was reading inputs.
     """
 
     num_jobs: int
@@ -82,7 +83,7 @@ class Pruned:
 
 
 class Pruning(StagingSession):
-    """A prune on a connection of its own: look, then maybe act. `older_than_s` is the age that is kept."""
+    """A prune on a connection of its own: `preview`, or `remove`. What is not `older_than_s` stays."""
 
     def __init__(self, store: Store, connection: Connection, older_than_s: float) -> None:
         super().__init__(store, connection)
@@ -90,28 +91,27 @@ class Pruning(StagingSession):
         self.older_than_s = older_than_s
         self.known_jobs: set[int] = set()
 
-    def look(self) -> Pruned:
-        """What can go now. Changes nothing."""
-        self.in_transaction(self.pick)
+    def preview(self) -> Pruned:
+        """What can be removed now. Changes nothing."""
+        self.in_transaction(self.choose)
         for job_id in self.in_transaction(self.remaining_jobs):
-            if self.in_transaction(any_left):
-                self.spare(job_id)
+            if self.in_transaction(has_scores):
+                self.keep_scores_of(job_id)
         return self.in_transaction(self.count)
 
-    def pick(self, connection: Connection) -> None:
+    def choose(self, connection: Connection) -> None:
         create_tables(connection, TABLES)
         cutoff: float = connection.execute(select(now_s())).scalar_one() - self.older_than_s
         self.cutoff = cutoff
         found = connection.scalars(select(jobs.c.id).where(ended_before(cutoff)).order_by(jobs.c.id)).all()
         needed = needed_jobs(connection)
-        going = [(job_id,) for job_id in found if job_id not in needed]
-        insert_rows(connection, "prunable_jobs", ("job_id",), going)
-        self.job_ids = [job_id for (job_id,) in going]
+        self.job_ids = [job_id for job_id in found if job_id not in needed]
+        insert_rows(connection, "prunable_jobs", ("job_id",), ((job_id,) for job_id in self.job_ids))
         run(connection, OLD_SCORES, cutoff)
         analyze(connection, "prunable_scores")
 
     def remaining_jobs(self, connection: Connection) -> list[int]:
-        """The jobs that stay, newest first: those of last nights point at most of what is old."""
+        """The jobs that stay, newest first: the newest use most of the old scores."""
         found = connection.scalars(select(jobs.c.id).order_by(jobs.c.id.desc())).all()
         self.known_jobs = set(found)
         going = set(self.job_ids)
@@ -130,9 +130,9 @@ class Pruning(StagingSession):
             num_bytes=int(num_bytes),
         )
 
-    def act(self) -> Pruned:
-        """Removes what `look` found, as far as it still may go."""
-        found = self.look()
+    def remove(self) -> Pruned:
+        """Removes what `preview` finds, as far as it is still not needed then."""
+        found = self.preview()
         removed = [job_id for job_id in self.job_ids if self.remove_job(job_id)]
         num_scores = self.remove_scores()
         num_texts = self.remove_texts()
@@ -146,13 +146,13 @@ class Pruning(StagingSession):
         )
 
     def remove_job(self, job_id: int) -> bool:
-        """Removes the job and all that is its own; False when it is needed again."""
-        num_pairs = self.store.write(lambda connection: self.retire(connection, job_id))
+        """Removes the job and its rows; False when it is needed again."""
+        num_pairs = self.store.write(lambda connection: self.hide_job(connection, job_id))
         if num_pairs is None:
             self.in_transaction(
                 lambda connection: run(connection, "DELETE FROM prunable_jobs WHERE job_id = ?", job_id)
             )
-            self.spare(job_id)
+            self.keep_scores_of(job_id)
             return False
         for first in range(0, num_pairs, ROWS_PER_CHUNK):
             bounds = (job_id, first, first + ROWS_PER_CHUNK)
@@ -162,19 +162,21 @@ class Pruning(StagingSession):
             self.delete(f"FROM {rest} = ?", job_id)
         return True
 
-    def spare(self, job_id: int) -> None:
-        """Scores that this job points at stay."""
+    def keep_scores_of(self, job_id: int) -> None:
+        """Takes the scores that this job uses off the list."""
         self.in_transaction(lambda connection: run(connection, NEEDED_BY, job_id))
 
     def delete(self, what: str, *parameters: object) -> None:
         self.store.write(lambda connection: run(connection, f"DELETE {what}", *parameters))
 
-    def retire(self, connection: Connection, job_id: int) -> int | None:
-        """Takes the job from everybody's sight: its key is free, it shows no results. Says how many pairs it
-        had, or None when it must stay. Whoever is killed after this leaves the rest to the next prune.
+    def hide_job(self, connection: Connection, job_id: int) -> int | None:
+        """Hides the job: its key and name are free, and it shows no results.
+
+        Returns how many pairs it has, or None when it must stay. If the prune is killed after this, the next
+        one removes the rest.
         """
-        still = select(jobs.c.num_pairs).where(jobs.c.id == job_id, ended_before(self.cutoff))
-        num_pairs: int | None = connection.scalar(still.with_for_update())
+        is_old = select(jobs.c.num_pairs).where(jobs.c.id == job_id, ended_before(self.cutoff))
+        num_pairs: int | None = connection.scalar(is_old.with_for_update())
         if num_pairs is None or job_id in needed_jobs(connection):
             return None
         gone = {"state": JobState.CANCELLED, "key": f"pruned {job_id}", "name": None}
@@ -191,16 +193,16 @@ class Pruning(StagingSession):
         return num_removed
 
     def remove_some_scores(self, connection: Connection, first: int) -> int:
-        # Whoever publishes a job now waits, and then finds these scores gone; who did so before is asked.
+        # Whoever records a job now waits, and then finds these scores gone. Jobs recorded before are asked.
         keep_readers_out(connection)
-        # By their ids one by one: on PostgreSQL a lower one may become visible after a higher one.
+        # One by one and not from an id on: on PostgreSQL a lower id may become visible after a higher one.
         for job_id in set(connection.scalars(select(jobs.c.id))) - self.known_jobs:
             run(connection, NEEDED_BY, job_id)
         gone: int = run(connection, DELETE_SCORES, first, first + ROWS_PER_CHUNK).rowcount
         return gone
 
     def remove_texts(self) -> int | None:
-        """How many texts went; None when somebody reads inputs, who may have found a text a moment ago."""
+        """Returns how many texts were removed; None if somebody reads inputs and may have just found one."""
         num_removed = 0
         highest = "SELECT coalesce(max(id), 0) FROM texts"
         end: int = self.in_transaction(lambda connection: run(connection, highest).fetchone()[0])
@@ -226,7 +228,7 @@ def ended_before(cutoff: float) -> Any:
 
 
 def needed_jobs(connection: Connection) -> set[int]:
-    """Jobs that stay however old they are: readers downstream need them, or their spans are still to come."""
+    """Jobs that stay at any age: readers downstream need them, or their spans are still to be found."""
     open_spans = select(span_requests).where(span_requests.c.settled_at.is_(None))
     waiting = {
         job_id
@@ -234,24 +236,25 @@ def needed_jobs(connection: Connection) -> set[int]:
         for job_id in (row.job_id, row.refining_job_id)
         if job_id is not None
     }
-    return kept_jobs(connection) | waiting
+    return jobs_to_keep(connection) | waiting
 
 
-def any_left(connection: Connection) -> bool:
+def has_scores(connection: Connection) -> bool:
+    """Whether any score is left that may be removed."""
     return run(connection, "SELECT 1 FROM prunable_scores LIMIT 1").fetchone() is not None
 
 
 def keep_readers_out(connection: Connection) -> None:
-    """Until this transaction ends nobody begins to read inputs, stores texts of them or publishes a job.
+    """Until this transaction ends nobody begins to read inputs, stores texts or records a job.
 
-    On SQLite a writing transaction does so by itself.
+    On SQLite a writing transaction keeps others out by itself.
     """
     if not is_sqlite(connection):
         run(connection, "LOCK TABLE drafts IN SHARE ROW EXCLUSIVE MODE")
 
 
 def prune(store: Store, older_than_s: float, *, is_trial: bool) -> Pruned:
-    """Removes what is older than that and not needed; a trial only says what that would be."""
+    """Removes what is older than `older_than_s` and not needed. A trial only says what that would be."""
     with store.connection() as connection:
         pruning = Pruning(store, connection, older_than_s)
-        return pruning.look() if is_trial else pruning.act()
+        return pruning.preview() if is_trial else pruning.remove()

@@ -1,4 +1,4 @@
-"""Where Alembic meets the store: runs revisions on the connection that db/store/migrate hands over."""
+"""Runs Alembic's revisions on the connection that db/store/migrate.py gives it."""
 
 from alembic import context
 

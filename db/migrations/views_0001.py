@@ -1,4 +1,4 @@
-"""The views as revision 0001 creates them, kept as they were whatever rankmill.db.schema.views becomes."""
+"""The views as revision 0001 creates them, frozen: they do not change with db/schema/views.py."""
 
 RANKED_RESULTS = """
 CREATE VIEW ranked_results AS

@@ -1,4 +1,4 @@
-"""The views that revision 0002 adds, kept as they were whatever rankmill.db.schema.views becomes."""
+"""The views that revision 0002 adds, frozen: they do not change with db/schema/views.py."""
 
 LATEST_RESULTS = """
 CREATE VIEW latest_results AS

@@ -1,4 +1,4 @@
-"""The view job_progress as revision 0005 creates it: with paused_at."""
+"""The view job_progress as revision 0005 creates it, with paused_at; frozen."""
 
 # How many pairs that the job in `jobs` gave up have a score all the same: another job scored the same texts,
 # or a pair of the same texts in this one. Results show it, so they are scored and not failed.

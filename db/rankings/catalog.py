@@ -1,4 +1,4 @@
-"""Rankings: finding them, what they keep and tolerate, and which publications can be brought back."""
+"""Rankings: found, listed and removed, their tolerances, and the publications they keep."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -48,8 +48,13 @@ def ranking_row(row: Row[Any]) -> RankingRow:
     )
 
 
-def tolerate(store: Store, ranking_id: int, *, score: float | None = None, rank: int | None = None) -> None:
-    """Sets from which difference on the feed tells a change, of the next publication on; None leaves it."""
+def set_tolerances(
+    store: Store, ranking_id: int, *, score: float | None = None, rank: int | None = None
+) -> None:
+    """Sets how large a change of score or rank must be for the feed to show it, from the next publication on.
+
+    None leaves a tolerance as it is.
+    """
     asked = {"score_tolerance": score, "rank_tolerance": rank}
     values = {column: value for column, value in asked.items() if value is not None}
 
@@ -61,11 +66,11 @@ def tolerate(store: Store, ranking_id: int, *, score: float | None = None, rank:
 
 
 def remove(store: Store, ranking_id: int) -> None:
-    """Removes the ranking with its publications, its feed and its deliveries; jobs and scores stay."""
+    """Removes the ranking, its publications, its feed and its deliveries; jobs and scores stay."""
     of_ranking = (publish_requests, publications, published_results, ranking_queries, deliveries)
 
     def forget(connection: Connection) -> None:
-        # Its lock first: a publication on its way finds it gone.
+        # Locked first: a publication that is under way finds it gone.
         connection.execute(select(rankings.c.id).where(rankings.c.id == ranking_id).with_for_update())
         for table in of_ranking:
             connection.execute(delete(table).where(table.c.ranking_id == ranking_id))
@@ -74,8 +79,8 @@ def remove(store: Store, ranking_id: int) -> None:
     store.write(forget)
 
 
-def kept(store: Store, ranking_id: int) -> Sequence[Publication]:
-    """The publications that can be brought back, newest first; the first is what stands now."""
+def publications_of(store: Store, ranking_id: int) -> Sequence[Publication]:
+    """The publications the ranking keeps, newest first; the first is the current one."""
     statement = (
         select(publications, rankings.c.name.label("ranking"))
         .join(rankings, rankings.c.id == publications.c.ranking_id)

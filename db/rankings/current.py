@@ -1,4 +1,4 @@
-"""What stands in a ranking now, and the writing of a publication that takes its place.
+"""A ranking's current publication, and the one that takes its place.
 
 Every function runs inside the caller's transaction. Decides nothing.
 """
@@ -13,25 +13,26 @@ from rankmill.db.schema.rankings import publications, publish_requests, rankings
 from rankmill.db.store.bulk import is_sqlite, run
 from rankmill.db.store.clock import now_s
 
-MANY_MOVES = 10_000
+MANY_CURSORS = 10_000
 
 
 def target_of_rollback(
     connection: Connection, ranking: Row[Any], publication_id: int | None
 ) -> Row[Any] | None:
-    """The publication to bring back: the one asked for, or the newest that is older than what stands now."""
-    kept = select(publications).where(publications.c.ranking_id == ranking.ranking_id)
+    """The publication to bring back: the one asked for, or the newest one older than the current one."""
+    of_ranking = select(publications).where(publications.c.ranking_id == ranking.ranking_id)
     if publication_id is not None:
-        return connection.execute(kept.where(publications.c.id == publication_id)).one_or_none()
-    now = connection.execute(kept.where(publications.c.id == ranking.publication_id)).one_or_none()
-    if now is None:
+        return connection.execute(of_ranking.where(publications.c.id == publication_id)).one_or_none()
+    current = connection.execute(of_ranking.where(publications.c.id == ranking.publication_id)).one_or_none()
+    if current is None:
         return None
-    older = kept.where(publications.c.id < (now.restored_id or now.id), publications.c.restored_id.is_(None))
+    is_older = publications.c.id < (current.restored_id or current.id)
+    older = of_ranking.where(is_older, publications.c.restored_id.is_(None))
     return connection.execute(older.order_by(publications.c.id.desc()).limit(1)).one_or_none()
 
 
-def stands_already(connection: Connection, asked: Row[Any], wanted: Wanted) -> bool:
-    """Whether the same was asked before, and what came of it still stands: nothing need be compared."""
+def is_published_already(connection: Connection, asked: Row[Any], wanted: Wanted) -> bool:
+    """Whether the same was asked before and its publication is still current: nothing need be compared."""
     before = select(publish_requests.c.id).where(
         publish_requests.c.job_id == asked.job_id,
         publish_requests.c.ranking_id == asked.ranking_id,
@@ -42,9 +43,9 @@ def stands_already(connection: Connection, asked: Row[Any], wanted: Wanted) -> b
 
 
 def is_current(connection: Connection, base: Row[Any], wanted: Wanted) -> bool:
-    """Whether what stands was made from this very job in this very way: no reason for a publication more."""
-    standing = select(publications).where(publications.c.id == base.publication_id)
-    found = connection.execute(standing).one_or_none()
+    """Whether the current publication is of this very job with these very limits."""
+    current = select(publications).where(publications.c.id == base.publication_id)
+    found = connection.execute(current).one_or_none()
     return found is not None and (found.job_id, found.with_failed, found.top_k, found.min_score) == (
         wanted.job_id,
         wanted.with_failed,
@@ -53,12 +54,12 @@ def is_current(connection: Connection, base: Row[Any], wanted: Wanted) -> bool:
     )
 
 
-def record(
+def write_publication(
     connection: Connection, base: Row[Any], wanted: Wanted, compared: Compared, restored_id: int | None
 ) -> Publication:
-    """Writes the publication, its changes and its place in the ranking; forgets those past `keep`."""
+    """Writes the publication with its changes and makes it current; deletes the ones beyond `keep`."""
     now: float = connection.execute(select(now_s())).scalar_one()
-    last_cursor = base.last_cursor + compared.num_moves
+    last_cursor = base.last_cursor + compared.num_cursors
     facts = {
         "job_id": wanted.job_id,
         "restored_id": restored_id,
@@ -85,20 +86,20 @@ def record(
         publication_id,
         after_cursor=base.last_cursor,
         now=now,
-        quiet=is_tolerant,
+        with_tolerance=is_tolerant,
     )
     connection.execute(
         update(rankings)
         .where(rankings.c.id == base.ranking_id)
         .values(last_cursor=last_cursor, publication_id=publication_id)
     )
-    forget_older(connection, base.ranking_id, base.keep)
-    if compared.num_moves >= MANY_MOVES and not is_sqlite(connection):
+    delete_older(connection, base.ranking_id, base.keep)
+    if compared.num_cursors >= MANY_CURSORS and not is_sqlite(connection):
         run(connection, "ANALYZE published_results, ranking_queries")
     return Publication(publication_id=publication_id, ranking=base.ranking, **facts)
 
 
-def forget_older(connection: Connection, ranking_id: int, keep: int) -> None:
+def delete_older(connection: Connection, ranking_id: int, keep: int) -> None:
     of_ranking = publications.c.ranking_id == ranking_id
     newest = select(publications.c.id).where(of_ranking).order_by(publications.c.id.desc()).limit(keep)
     connection.execute(delete(publications).where(of_ranking, publications.c.id.not_in(newest)))

@@ -1,4 +1,4 @@
-"""Deliveries: how far a receiver has taken a ranking's changes, and which it refused. Sends nothing."""
+"""Deliveries: how far a receiver has accepted a ranking's changes, and which it refused. Sends nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ REFUSED = FEED.format(
     wanted="IN (SELECT refused.cursor FROM delivery_refusals AS refused "
     "WHERE refused.delivery_id = ? AND refused.cursor > ?)"
 )
-FORGET_MOVED = """
+DELETE_OUTDATED = """
 DELETE FROM delivery_refusals
 WHERE delivery_id = ? AND NOT EXISTS (
     SELECT 1 FROM published_results
@@ -29,7 +29,7 @@ WHERE delivery_id = ? AND NOT EXISTS (
 
 
 class Delivery(NamedTuple):
-    """A receiver of a ranking; everything up to `cursor` was accepted or is among its refusals."""
+    """A receiver of a ranking. Every change up to `cursor` was accepted, or is among its refusals."""
 
     delivery_id: int
     ranking: str
@@ -48,21 +48,21 @@ class Refusal(NamedTuple):
 def find(store: Store, receiver: str) -> Delivery | None:
     """The delivery to this receiver, if there ever was one."""
     with store.reading() as connection:
-        row = connection.execute(standing().where(deliveries.c.receiver == receiver)).one_or_none()
+        row = connection.execute(delivery_rows().where(deliveries.c.receiver == receiver)).one_or_none()
     return None if row is None else Delivery(*row)
 
 
-def begin(store: Store, ranking_id: int, receiver: str) -> Delivery:
-    """The delivery of this ranking to this receiver, from the beginning if it is new.
+def find_or_begin(store: Store, ranking_id: int, receiver: str) -> Delivery:
+    """The delivery of this ranking to this receiver; a new one begins at cursor 0.
 
-    Raises ReceiverTaken when the receiver has another ranking.
+    Raises ReceiverTaken when the receiver gets another ranking.
     """
 
     def make(connection: Connection) -> Row[Any]:
         new = upsert(connection, deliveries).values(ranking_id=ranking_id, receiver=receiver)
         connection.execute(new.on_conflict_do_nothing())
         return connection.execute(
-            standing().add_columns(deliveries.c.ranking_id).where(deliveries.c.receiver == receiver)
+            delivery_rows().add_columns(deliveries.c.ranking_id).where(deliveries.c.receiver == receiver)
         ).one()
 
     row = store.write(make)
@@ -75,12 +75,12 @@ def deliveries_of(store: Store, ranking_id: int) -> list[Delivery]:
     """A ranking's deliveries."""
     with store.reading() as connection:
         found = connection.execute(
-            standing().where(deliveries.c.ranking_id == ranking_id).order_by(deliveries.c.id)
+            delivery_rows().where(deliveries.c.ranking_id == ranking_id).order_by(deliveries.c.id)
         )
         return [Delivery(*row) for row in found]
 
 
-def standing() -> Any:
+def delivery_rows() -> Any:
     num_refused = (
         select(func.count()).where(delivery_refusals.c.delivery_id == deliveries.c.id).scalar_subquery()
     )
@@ -95,9 +95,9 @@ def standing() -> Any:
 
 
 def advance(store: Store, delivery_id: int, *, after: int, to: int, refused: Mapping[int, str]) -> int:
-    """Notes that what lies between two cursors was accepted, but for what was refused, by cursor.
+    """Notes that the changes after one cursor and up to another were accepted, except the refused ones.
 
-    Returns where the delivery stands now: elsewhere than `to` when another process moved it meanwhile.
+    `refused` has reasons by cursor. Returns the delivery's cursor: not `to` if another process moved it.
     """
 
     def move(connection: Connection) -> int:
@@ -132,7 +132,7 @@ def note_refusals(connection: Connection, delivery_id: int, refused: Mapping[int
 def refused_changes(
     store: Store, delivery: Delivery, ranking_id: int, *, after: int, limit: int
 ) -> list[ChangeRow]:
-    """The next changes the receiver refused, as they are still to be told."""
+    """The next changes that the receiver refused, as they are now."""
     with store.reading() as connection:
         found = run(
             connection, f"{REFUSED} LIMIT ?", ranking_id, delivery.delivery_id, after, limit
@@ -140,19 +140,19 @@ def refused_changes(
     return list(map(change_row, found))
 
 
-def forget_moved(store: Store, delivery: Delivery, ranking_id: int) -> None:
-    """Forgets refusals whose pair has changed again: the feed tells it under a later cursor."""
+def delete_outdated_refusals(store: Store, delivery: Delivery, ranking_id: int) -> None:
+    """Deletes refusals whose pair has changed again: the feed has it under a later cursor."""
 
     def forget(connection: Connection) -> None:
-        run(connection, FORGET_MOVED, delivery.delivery_id, ranking_id)
+        run(connection, DELETE_OUTDATED, delivery.delivery_id, ranking_id)
 
     store.write(forget)
 
 
-def settle_refusals(
+def note_retried(
     store: Store, delivery: Delivery, tried: Sequence[ChangeRow], refused: Mapping[int, str]
 ) -> None:
-    """Notes what came of trying refused changes again."""
+    """Notes which refused changes were accepted when they were sent again, and which were not."""
     accepted = [row.cursor for row in tried if row.cursor not in refused]
 
     def note(connection: Connection) -> None:
@@ -164,7 +164,7 @@ def settle_refusals(
 
 
 def refusals(store: Store, delivery: Delivery, limit: int = 10) -> list[Refusal]:
-    """The first refusals with their reasons."""
+    """The first refusals, with their reasons."""
     statement = (
         select(delivery_refusals.c.cursor, delivery_refusals.c.reason, delivery_refusals.c.num_tries)
         .where(delivery_refusals.c.delivery_id == delivery.delivery_id)
@@ -176,7 +176,7 @@ def refusals(store: Store, delivery: Delivery, limit: int = 10) -> list[Refusal]
 
 
 def restart(store: Store, delivery: Delivery) -> None:
-    """Lets the delivery begin anew: everything that stands, and every removal, is told again."""
+    """Makes the delivery begin at cursor 0 again: the whole ranking, and every removal, is sent again."""
 
     def forget(connection: Connection) -> None:
         ours = delivery_refusals.c.delivery_id == delivery.delivery_id

@@ -1,6 +1,6 @@
-"""A job's results beside what stands in a ranking: which pairs are added, changed and removed.
+"""A job's results beside what its ranking has: which pairs are added, changed and removed.
 
-Works in temporary tables of one connection, so that comparing a million pairs takes no lock of the store's.
+Works in temporary tables of one connection, so that comparing a million pairs locks nothing in the store.
 Knows nothing of when a job may be published.
 """
 
@@ -15,12 +15,12 @@ from rankmill.db.store.bulk import is_sqlite, run
 from rankmill.db.store.temporary_tables import analyze
 
 TABLES = (
-    """publish_tonight (
+    """wanted_results (
         ranking_query_id BIGINT, document_id TEXT, rank INTEGER, logit REAL, span_start INTEGER,
         span_end INTEGER, error TEXT, scored_at DOUBLE PRECISION
     )""",
-    """publish_moves (
-        move_no {counted}, change TEXT, old_cursor BIGINT, ranking_query_id BIGINT, document_id TEXT,
+    """pending_changes (
+        change_no {counted}, change TEXT, old_cursor BIGINT, ranking_query_id BIGINT, document_id TEXT,
         rank INTEGER, logit REAL, span_start INTEGER, span_end INTEGER, error TEXT
     )""",
 )
@@ -36,9 +36,9 @@ WHERE job_id = ? AND NOT EXISTS (
 ORDER BY query_no
 """
 # A score that is younger than the publication to bring back was not in it. Parameters: the time of its
-# youngest score, the job three times, the ranking, and what `limits` asks for.
-TONIGHT = """
-INSERT INTO publish_tonight
+# youngest score, the job three times, the ranking, and those of `limits`.
+WANTED_RESULTS = """
+INSERT INTO wanted_results
     (ranking_query_id, document_id, rank, logit, span_start, span_end, error, scored_at)
 SELECT ranking_queries.id, document_id, CASE WHEN logit IS NOT NULL THEN place END, logit,
     CASE WHEN logit IS NOT NULL THEN CASE WHEN span_start > 0 THEN span_start ELSE 0 END END,
@@ -61,44 +61,44 @@ JOIN ranking_queries
     ON ranking_queries.ranking_id = ? AND ranking_queries.query_id = placed.query_id
 {limits}
 """
-NUM_FAILED = "SELECT count(*) FROM publish_tonight WHERE rank IS NULL"
-DROP_FAILED = "DELETE FROM publish_tonight WHERE rank IS NULL"
-TOTALS = "SELECT count(*), max(scored_at) FROM publish_tonight"
+NUM_FAILED = "SELECT count(*) FROM wanted_results WHERE rank IS NULL"
+DROP_FAILED = "DELETE FROM wanted_results WHERE rank IS NULL"
+TOTALS = "SELECT count(*), max(scored_at) FROM wanted_results"
 
 SAME_PAIR = """
-    old.ranking_id = ? AND old.ranking_query_id = tonight.ranking_query_id
-    AND old.document_id = tonight.document_id
+    old.ranking_id = ? AND old.ranking_query_id = wanted.ranking_query_id
+    AND old.document_id = wanted.document_id
 """
 DIFFERS = """
-    (tonight.rank IS NULL) <> (old.told_rank IS NULL)
-    OR abs(tonight.rank - old.told_rank) > ? OR {score_differs}
-    OR coalesce(tonight.span_start, -1) <> coalesce(old.span_start, -1)
-    OR coalesce(tonight.span_end, -1) <> coalesce(old.span_end, -1)
-    OR coalesce(tonight.error, '') <> coalesce(old.error, '')
+    (wanted.rank IS NULL) <> (old.told_rank IS NULL)
+    OR abs(wanted.rank - old.told_rank) > ? OR {score_differs}
+    OR coalesce(wanted.span_start, -1) <> coalesce(old.span_start, -1)
+    OR coalesce(wanted.span_end, -1) <> coalesce(old.span_end, -1)
+    OR coalesce(wanted.error, '') <> coalesce(old.error, '')
 """
 COLUMNS = "change, old_cursor, ranking_query_id, document_id, rank, logit, span_start, span_end, error"
 NEW_AND_CHANGED = f"""
-INSERT INTO publish_moves ({COLUMNS})
+INSERT INTO pending_changes ({COLUMNS})
 SELECT CASE WHEN old.change IS NULL OR old.change = 'removed' THEN 'added' ELSE 'changed' END,
-    old.cursor, tonight.ranking_query_id, tonight.document_id, tonight.rank, tonight.logit,
-    tonight.span_start, tonight.span_end, tonight.error
-FROM publish_tonight AS tonight LEFT JOIN published_results AS old ON {SAME_PAIR}
+    old.cursor, wanted.ranking_query_id, wanted.document_id, wanted.rank, wanted.logit,
+    wanted.span_start, wanted.span_end, wanted.error
+FROM wanted_results AS wanted LEFT JOIN published_results AS old ON {SAME_PAIR}
 WHERE old.change IS NULL OR old.change = 'removed' OR {DIFFERS}
-ORDER BY tonight.ranking_query_id, tonight.rank, tonight.document_id
+ORDER BY wanted.ranking_query_id, wanted.rank, wanted.document_id
 """  # noqa: S608
 REMOVED = f"""
-INSERT INTO publish_moves ({COLUMNS})
+INSERT INTO pending_changes ({COLUMNS})
 SELECT 'removed', old.cursor, old.ranking_query_id, old.document_id, NULL, NULL, NULL, NULL, NULL
-FROM published_results AS old LEFT JOIN publish_tonight AS tonight ON {SAME_PAIR}
-WHERE old.ranking_id = ? AND old.change <> 'removed' AND tonight.document_id IS NULL
+FROM published_results AS old LEFT JOIN wanted_results AS wanted ON {SAME_PAIR}
+WHERE old.ranking_id = ? AND old.change <> 'removed' AND wanted.document_id IS NULL
 ORDER BY old.cursor
 """  # noqa: S608
-COUNTS = "SELECT change, count(*) FROM publish_moves GROUP BY change"
+COUNTS = "SELECT change, count(*) FROM pending_changes GROUP BY change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What of a job is to be published: its results down to these limits, as known at `scored_until`."""
+    """What of a job is to be published: its results within these limits, as known at `scored_until`."""
 
     job_id: int
     with_failed: bool
@@ -109,7 +109,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """What publishing would do. `num_failed` counts failed pairs, whether they are published or not."""
+    """What publishing would change. `num_failed` counts failed pairs, whether they are published or not."""
 
     num_pairs: int
     num_failed: int
@@ -119,24 +119,25 @@ class Compared:
     scored_until: float
 
     @property
-    def num_moves(self) -> int:
+    def num_cursors(self) -> int:
+        """How many cursors publishing gives out: one for each pair that differs."""
         return self.num_added + self.num_changed + self.num_removed
 
 
 def number_queries(connection: Connection, ranking_id: int, job_id: int) -> None:
-    """Gives the job's queries their numbers in the ranking. Needs the ranking's lock."""
+    """Gives the job's queries their numbers in the ranking, which the caller has locked."""
     run(connection, NEW_QUERIES, ranking_id, job_id, ranking_id)
 
 
 def compare(
     connection: Connection, ranking_id: int, wanted: Wanted, *, score_tolerance: float, rank_tolerance: int
 ) -> Compared:
-    """Fills publish_tonight and publish_moves on this connection, whatever was in them before."""
-    create(connection)
+    """Fills wanted_results and pending_changes on this connection anew."""
+    create_temporary_tables(connection)
     limits, bounds = limits_of(wanted)
     run(
         connection,
-        TONIGHT.format(shown=SHOWN_PAIRS, limits=limits),
+        WANTED_RESULTS.format(shown=SHOWN_PAIRS, limits=limits),
         wanted.scored_until,
         *[wanted.job_id] * 3,
         ranking_id,
@@ -148,19 +149,19 @@ def compare(
     if is_sqlite(connection):
         run(
             connection,
-            "CREATE INDEX temp.publish_tonight_pair ON publish_tonight (ranking_query_id, document_id)",
+            "CREATE INDEX temp.wanted_results_pair ON wanted_results (ranking_query_id, document_id)",
         )
-    analyze(connection, "publish_tonight")
-    score_differs = "tonight.logit <> old.told_logit"
+    analyze(connection, "wanted_results")
+    score_differs = "wanted.logit <> old.told_logit"
     tolerances: list[float] = [rank_tolerance]
     if score_tolerance:
         score_differs = (
-            f"abs({SIGMOID.format(logit='tonight.logit')} - {SIGMOID.format(logit='old.told_logit')}) > ?"
+            f"abs({SIGMOID.format(logit='wanted.logit')} - {SIGMOID.format(logit='old.told_logit')}) > ?"
         )
         tolerances.append(score_tolerance)
     run(connection, NEW_AND_CHANGED.format(score_differs=score_differs), ranking_id, *tolerances)
     run(connection, REMOVED, ranking_id, ranking_id)
-    analyze(connection, "publish_moves")
+    analyze(connection, "pending_changes")
     counts = dict(run(connection, COUNTS).fetchall())
     num_pairs, scored_until = run(connection, TOTALS).fetchone()
     return Compared(
@@ -173,8 +174,8 @@ def compare(
     )
 
 
-def create(connection: Connection) -> None:
-    """Makes the temporary tables anew; they vanish with the connection."""
+def create_temporary_tables(connection: Connection) -> None:
+    """Makes the temporary tables anew; they are gone with the connection."""
     for table in TABLES:
         name = table.split()[0]
         run(connection, f"DROP TABLE IF EXISTS {'temp' if is_sqlite(connection) else 'pg_temp'}.{name}")
@@ -182,7 +183,7 @@ def create(connection: Connection) -> None:
 
 
 def limits_of(wanted: Wanted) -> tuple[str, list[float]]:
-    """The condition that leaves out what the job does not show, and its parameters; never a failed pair."""
+    """The condition that leaves out what the job does not show, and its parameters. Failed pairs stay."""
     limits, bounds = [], list[float]()
     if wanted.top_k is not None:
         limits.append("place <= ?")
@@ -193,30 +194,30 @@ def limits_of(wanted: Wanted) -> tuple[str, list[float]]:
     return (f"WHERE logit IS NULL OR ({' AND '.join(limits)})" if limits else ""), bounds
 
 
-# What follows belongs to the transaction that publishes: publish_moves becomes rows of published_results.
+# What follows runs in the transaction that publishes: pending_changes become rows of published_results.
 
-TAKE_AWAY = """
+DELETE_OLD_ROWS = """
 DELETE FROM published_results
-WHERE ranking_id = ? AND cursor IN (SELECT old_cursor FROM publish_moves WHERE old_cursor IS NOT NULL)
+WHERE ranking_id = ? AND cursor IN (SELECT old_cursor FROM pending_changes WHERE old_cursor IS NOT NULL)
 """
-PUT = """
+INSERT_NEW_ROWS = """
 INSERT INTO published_results (
     ranking_id, cursor, change, publication_id, changed_at, ranking_query_id, document_id, rank, logit,
     span_start, span_end, error, told_rank, told_logit
 )
-SELECT CAST(? AS integer), CAST(? AS bigint) + move_no, change, CAST(? AS integer),
+SELECT CAST(? AS integer), CAST(? AS bigint) + change_no, change, CAST(? AS integer),
     CAST(? AS double precision), ranking_query_id, document_id, rank, logit, span_start, span_end, error,
     rank, logit
-FROM publish_moves ORDER BY move_no
+FROM pending_changes ORDER BY change_no
 """
-# Within the tolerance: readers of the ranking see tonight's numbers, the feed keeps those it told.
-MOVE_QUIETLY = """
-UPDATE published_results SET rank = tonight.rank, logit = tonight.logit
-FROM publish_tonight AS tonight
+# Within the tolerance: readers of the ranking see the new numbers, the feed keeps those it has shown.
+UPDATE_WITHIN_TOLERANCE = """
+UPDATE published_results SET rank = wanted.rank, logit = wanted.logit
+FROM wanted_results AS wanted
 WHERE published_results.ranking_id = ? AND published_results.change <> 'removed'
-    AND published_results.ranking_query_id = tonight.ranking_query_id
-    AND published_results.document_id = tonight.document_id
-    AND (published_results.rank <> tonight.rank OR published_results.logit <> tonight.logit)
+    AND published_results.ranking_query_id = wanted.ranking_query_id
+    AND published_results.document_id = wanted.document_id
+    AND (published_results.rank <> wanted.rank OR published_results.logit <> wanted.logit)
 """
 
 
@@ -227,13 +228,13 @@ def apply(
     *,
     after_cursor: int,
     now: float,
-    quiet: bool,
+    with_tolerance: bool,
 ) -> None:
-    """Makes the ranking what publish_tonight says, with cursors from `after_cursor` on.
+    """Makes the ranking equal to wanted_results; its changes get the cursors after `after_cursor`.
 
-    `quiet` says that there may be changes within a tolerance.
+    `with_tolerance` says that there may be changes within a tolerance, which get no cursor.
     """
-    run(connection, TAKE_AWAY, ranking_id)
-    run(connection, PUT, ranking_id, after_cursor, publication_id, now)
-    if quiet:
-        run(connection, MOVE_QUIETLY, ranking_id)
+    run(connection, DELETE_OLD_ROWS, ranking_id)
+    run(connection, INSERT_NEW_ROWS, ranking_id, after_cursor, publication_id, now)
+    if with_tolerance:
+        run(connection, UPDATE_WITHIN_TOLERANCE, ranking_id)

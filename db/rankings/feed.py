@@ -1,7 +1,7 @@
 """Reading a ranking's feed of changes: every pair under the cursor of its latest change. Knows no format.
 
-A reader that keeps the greatest cursor it has seen misses nothing: cursors are given out under the ranking's
-lock, so none becomes visible after a greater one. A pair that changes again moves to a new cursor.
+A reader that keeps the largest cursor it has seen misses nothing: cursors are given out while the ranking is
+locked, so none becomes visible after a larger one. A pair that changes again gets a new cursor.
 """
 
 from collections.abc import Iterator
@@ -27,26 +27,26 @@ NUM_AFTER = "SELECT count(*) FROM published_results WHERE ranking_id = ? AND cur
 
 
 def changes(store: Store, ranking_id: int, *, after: int) -> Iterator[ChangeRow]:
-    """The changes past the cursor `after`, in order; streamed in constant memory, from one snapshot."""
+    """The changes after the cursor `after`, in order; streamed in constant memory, from one snapshot."""
     with store.reading() as connection:
         yield from map(change_row, stream(connection, AFTER, ranking_id, after))
 
 
 def chunk(store: Store, ranking_id: int, *, after: int, limit: int) -> list[ChangeRow]:
-    """The next `limit` changes past the cursor `after`."""
+    """The next `limit` changes after the cursor `after`."""
     with store.reading() as connection:
         return list(map(change_row, run(connection, CHUNK_AFTER, ranking_id, after, limit).fetchall()))
 
 
 def change_at(store: Store, ranking_id: int, cursor: int) -> ChangeRow | None:
-    """The change under this very cursor; None when its pair has changed again since."""
+    """The change under this cursor; None when its pair has changed again since."""
     with store.reading() as connection:
         found = run(connection, AT, ranking_id, cursor).fetchone()
     return None if found is None else change_row(found)
 
 
 def num_changes(store: Store, ranking_id: int, *, after: int) -> int:
-    """How many changes there are past the cursor `after`."""
+    """How many changes there are after the cursor `after`."""
     with store.reading() as connection:
         number: int = run(connection, NUM_AFTER, ranking_id, after).fetchone()[0]
     return number

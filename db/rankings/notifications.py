@@ -1,6 +1,6 @@
 """Notifications of a job's end: each is sent at least once, by whichever process comes first.
 
-A notification is due from the moment its job has ended and its publication is settled: nothing need be
+A notification is due when its job has ended and the requests to publish it are followed up. Nothing has to be
 written for that, so nothing can be lost between the last landing and the notification. Knows no HTTP and no
 broker.
 """
@@ -21,13 +21,13 @@ from rankmill.db.store.storable import storable
 from rankmill.db.store.store import Store
 
 LEASE_S = 90.0
-"""How long a notifier is believed to be at work; longer than one may take."""
+"""How long a notifier is believed to be sending; longer than it may take."""
 MAX_TRIES = 15
 FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 3600.0
 
 
 class Notification(NamedTuple):
-    """A notification that is being sent, for the `num_tries`th time; the count is also the fence."""
+    """A notification that is being sent. `num_tries` counts this try, too, and is the fence."""
 
     notice_id: int
     job_id: int
@@ -38,7 +38,7 @@ class Notification(NamedTuple):
 
 
 class NotAccepted(Exception):
-    """The notification was not accepted. The message is a reason without secrets."""
+    """The notification was not accepted. The message says why, without secrets."""
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
@@ -49,7 +49,7 @@ Notifier = Callable[[Notification, Mapping[str, Any]], None]
 
 
 class Notified(NamedTuple):
-    """What came of one try; `problem` is None when it was told."""
+    """The outcome of one try; `problem` is None when the notification was accepted."""
 
     notification: Notification
     problem: str | None
@@ -58,12 +58,15 @@ class Notified(NamedTuple):
 def notify_due(
     store: Store, notifiers: Mapping[str, Notifier], job_id: int | None = None, *, limit: int = 1_000
 ) -> list[Notified]:
-    """Tells notices that are due and of a kind there is a teller for, once each. Raises StoreError."""
+    """Sends the notifications that are due and of a kind there is a notifier for, once each.
+
+    Raises StoreError.
+    """
     tried: list[Notified] = []
     while len(tried) < limit and (notification := take(store, notifiers.keys(), job_id)) is not None:
         problem = None
         try:
-            notifiers[notification.kind](notification, facts(store, notification.job_id))
+            notifiers[notification.kind](notification, job_summary(store, notification.job_id))
         except NotAccepted as refused:
             problem = str(refused)
             note_refused(store, notification, problem, refused.retry_after_s)
@@ -75,7 +78,7 @@ def notify_due(
 
 
 def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Notification | None:
-    """The next notification that is due; nobody else gets it for LEASE_S seconds."""
+    """The next notification that is due; nobody else takes it for LEASE_S seconds."""
     waits_for_publication = exists().where(
         publish_requests.c.job_id == notices.c.job_id, needs_follow_up(publish_requests.c.settled_for)
     )
@@ -93,7 +96,7 @@ def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Not
     )
     if job_id is not None:
         due = due.where(notices.c.job_id == job_id)
-    with store.reading() as connection:  # mostly there is none, and no lock is taken for that
+    with store.reading() as connection:  # usually there is none, and then nothing is locked
         if connection.execute(due).first() is None:
             return None
 
@@ -114,16 +117,16 @@ def take(store: Store, kinds: Collection[str], job_id: int | None = None) -> Not
 
 
 def note_accepted(store: Store, notification: Notification) -> None:
-    change(store, notification, settled_for=notification.finished_at, told_at=now_s(), reason=None)
+    update_notice(store, notification, settled_for=notification.finished_at, told_at=now_s(), reason=None)
 
 
 def note_refused(store: Store, notification: Notification, reason: str, retry_after_s: float | None) -> None:
-    """Notes why it was not taken; after MAX_TRIES it is settled all the same, untold."""
+    """Notes why it was not accepted. After MAX_TRIES it is given up."""
     pause_s = min(FIRST_PAUSE_S * 2 ** (notification.num_tries - 1), MAX_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
     if retry_after_s is not None:
         pause_s = max(pause_s, min(retry_after_s, MAX_PAUSE_S))
     is_last = notification.num_tries >= MAX_TRIES
-    change(
+    update_notice(
         store,
         notification,
         settled_for=literal(notification.finished_at) if is_last else null(),
@@ -133,7 +136,7 @@ def note_refused(store: Store, notification: Notification, reason: str, retry_af
     )
 
 
-def change(store: Store, notification: Notification, **values: Any) -> None:
+def update_notice(store: Store, notification: Notification, **values: Any) -> None:
     is_ours = (notices.c.id == notification.notice_id, notices.c.num_tries == notification.num_tries)
 
     def note(connection: Connection) -> None:
@@ -142,8 +145,8 @@ def change(store: Store, notification: Notification, **values: Any) -> None:
     store.write(note)
 
 
-def facts(store: Store, job_id: int) -> dict[str, Any]:
-    """A job's summary as it is told: counts, times in seconds since 1970, and what was published of it."""
+def job_summary(store: Store, job_id: int) -> dict[str, Any]:
+    """A job's summary as notifiers send it: counts, times in seconds since 1970, and what was published."""
     row = job_progress(store, job_id)
     published = (
         select(
@@ -162,7 +165,7 @@ def facts(store: Store, job_id: int) -> dict[str, Any]:
         .order_by(publish_requests.c.id)
     )
     with store.reading() as connection:
-        # Asked more than once under one ranking, the last answer counts.
+        # Where one ranking was asked for more than once, the last answer counts.
         by_ranking = {found.ranking: dict(found._mapping) for found in connection.execute(published)}
     return {
         "event": "job.ended",
@@ -181,7 +184,7 @@ def facts(store: Store, job_id: int) -> dict[str, Any]:
 
 
 class NotificationRow(NamedTuple):
-    """Where a notification stands: `waiting`, `told` or `given up`; `reason` is of the last failed try."""
+    """How far a notification is: `waiting`, `told` or `given up`; `reason` is that of the last failed try."""
 
     job_id: int
     kind: str
@@ -193,7 +196,7 @@ class NotificationRow(NamedTuple):
 
 
 def notifications_of(store: Store, job_ids: Collection[int]) -> list[NotificationRow]:
-    """The notices of these jobs."""
+    """The notifications of these jobs."""
     state = case(
         (or_(jobs.c.finished_at.is_(None), needs_follow_up(notices.c.settled_for)), "waiting"),
         (notices.c.told_at.is_not(None), "told"),

@@ -1,6 +1,6 @@
-"""Publication: a job that ended becomes the state of its ranking, in one step; and an older state comes back.
+"""Publishing: a job that has ended becomes the state of its ranking in one step; rolling back undoes that.
 
-Any process may do it, any number at once: what is due is read from the store, and a ranking's lock decides.
+Any number of processes may do it at once: what is due is read from the store, and the ranking's lock decides.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,12 @@ from rankmill.db.jobs.publish_requests import (
     reason_to_refuse,
 )
 from rankmill.db.rankings.catalog import find
-from rankmill.db.rankings.current import is_current, record, stands_already, target_of_rollback
+from rankmill.db.rankings.current import (
+    is_current,
+    is_published_already,
+    target_of_rollback,
+    write_publication,
+)
 from rankmill.db.rankings.diff import Compared, Wanted, compare, number_queries
 from rankmill.db.records.rankings import Publication, PublishPolicy
 from rankmill.db.runtime.failpoints import reach
@@ -32,10 +37,10 @@ MAX_COMPARISONS = 5
 
 
 def publish_due(store: Store, job_id: int | None = None) -> list[Publication]:
-    """Publishes every ended job that waits for it (or this one only), or notes why it is not to be.
+    """Publishes every job that is due (or this one only), or notes why it is not to be published.
 
-    Returns what was published by this call. One that fails keeps no other from its turn; the last
-    failure is raised then.
+    Returns what this call published. If one fails the others are still published; then the last failure is
+    raised.
     """
     with store.reading() as connection:
         request_ids = due_requests(connection, job_id)
@@ -44,8 +49,8 @@ def publish_due(store: Store, job_id: int | None = None) -> list[Publication]:
     for request_id in request_ids:
         try:
             with store.connection() as connection:
-                published.append(PublicationAttempt(store, connection).settle(request_id))
-        except Exception as error:  # whatever it was, the others need not wait for it
+                published.append(PublicationAttempt(store, connection).follow_up(request_id))
+        except Exception as error:  # whatever it was, it must not hold up the others
             failure = error
     if failure is not None:
         raise failure
@@ -53,7 +58,7 @@ def publish_due(store: Store, job_id: int | None = None) -> list[Publication]:
 
 
 def roll_back(store: Store, ranking: str, publication_id: int | None = None) -> Publication:
-    """Makes an older publication the ranking's state again, by a new one; by default the one before.
+    """Brings an older publication back by publishing it again; by default the one before the current one.
 
     Raises UnknownRanking, NothingToRollBackTo.
     """
@@ -64,9 +69,10 @@ def roll_back(store: Store, ranking: str, publication_id: int | None = None) -> 
     return published
 
 
-def kept_jobs(connection: Connection) -> set[int]:
-    """The jobs that readers downstream still need: of publications that can be brought back, and those that
-    wait to be published or told. Neither they nor their pairs, texts and scores may be removed.
+def jobs_to_keep(connection: Connection) -> set[int]:
+    """The jobs of publications that can be brought back, and those that wait to be published or notified of.
+
+    Neither they nor their pairs, texts and scores may be removed.
     """
     waiting = (
         select(table.c.job_id)
@@ -86,17 +92,17 @@ class Overtaken(Exception):
 
 
 class PublicationAttempt(StagingSession):
-    """One job's way into its ranking, on a connection of its own, whose temporary tables it uses."""
+    """One job on its way into its ranking: compares in temporary tables, then publishes in one step."""
 
-    def settle(self, request_id: int) -> Publication | None:
-        """Publishes what the request asks for; None when there was nothing to do or it must not be."""
-        return self.until_it_holds(lambda: self.try_to_settle(request_id))
+    def follow_up(self, request_id: int) -> Publication | None:
+        """Publishes what the request asks for; None when nothing changed or it must not be published."""
+        return self.while_overtaken(lambda: self.try_to_follow_up(request_id))
 
     def restore(self, ranking_id: int, name: str, publication_id: int | None) -> Publication | None:
-        return self.until_it_holds(lambda: self.try_to_restore(ranking_id, name, publication_id))
+        return self.while_overtaken(lambda: self.try_to_restore(ranking_id, name, publication_id))
 
-    def until_it_holds(self, attempt: Callable[[], Publication | None]) -> Publication | None:
-        """Compares again when another publication came between comparing and publishing."""
+    def while_overtaken(self, attempt: Callable[[], Publication | None]) -> Publication | None:
+        """Tries again when another publication came between comparing and publishing."""
         for _ in range(MAX_COMPARISONS):
             try:
                 return attempt()
@@ -104,7 +110,7 @@ class PublicationAttempt(StagingSession):
                 continue
         raise StoreBusy("Other publications of this ranking keep coming first. Try again.")
 
-    def try_to_settle(self, request_id: int) -> Publication | None:
+    def try_to_follow_up(self, request_id: int) -> Publication | None:
         asked = self.in_transaction(
             lambda connection: connection.execute(due_request(request_id)).one_or_none()
         )
@@ -120,7 +126,7 @@ class PublicationAttempt(StagingSession):
             top_k=asked.top_k,
             min_score=asked.min_score,
         )
-        if self.in_transaction(lambda connection: stands_already(connection, asked, wanted)):
+        if self.in_transaction(lambda connection: is_published_already(connection, asked, wanted)):
             self.in_transaction(
                 lambda connection: note_published(connection, asked, asked.publication_id), writes=True
             )
@@ -135,8 +141,10 @@ class PublicationAttempt(StagingSession):
         self.in_transaction(lambda connection: note_refused(connection, asked, reason), writes=True)
 
     def try_to_restore(self, ranking_id: int, name: str, publication_id: int | None) -> Publication | None:
-        standing = select(*RANKING).where(rankings.c.id == ranking_id)
-        ranking: Row[Any] | None = self.in_transaction(lambda connection: first(connection, standing))
+        state: Select[Any] = select(*RANKING).where(rankings.c.id == ranking_id)
+        ranking: Row[Any] | None = self.in_transaction(
+            lambda connection: connection.execute(state).one_or_none()
+        )
         if ranking is None:
             raise UnknownRanking(name)
         target = self.in_transaction(
@@ -183,14 +191,14 @@ class PublicationAttempt(StagingSession):
         asked: Row[Any] | None = None,
         restored_id: int | None = None,
     ) -> Publication | None:
-        """The one step. Raises Overtaken when the ranking is no longer what was compared with."""
+        """Publishes in one step. Raises Overtaken when the ranking is no longer what was compared with."""
 
         def step(connection: Connection) -> Publication | None:
-            check_still(connection, base, asked)
-            if asked is not None and not compared.num_moves and is_current(connection, base, wanted):
+            lock_unchanged(connection, base, asked)
+            if asked is not None and not compared.num_cursors and is_current(connection, base, wanted):
                 note_published(connection, asked, base.publication_id)
                 return None
-            published = record(connection, base, wanted, compared, restored_id)
+            published = write_publication(connection, base, wanted, compared, restored_id)
             if asked is not None:
                 note_published(connection, asked, published.publication_id)
             reach("before_publication_commit")
@@ -201,12 +209,11 @@ class PublicationAttempt(StagingSession):
         return published
 
 
-def first(connection: Connection, statement: Select[Any]) -> Row[Any] | None:
-    return connection.execute(statement).one_or_none()
+def lock_unchanged(connection: Connection, base: Row[Any], asked: Row[Any] | None) -> None:
+    """Locks the ranking, so that nobody else publishes in it before the transaction ends.
 
-
-def check_still(connection: Connection, base: Row[Any], asked: Row[Any] | None) -> None:
-    """Takes the ranking's lock; until the transaction ends nobody else publishes in it."""
+    Raises Overtaken when the ranking or the request is not as it was.
+    """
     locked = select(*RANKING).where(rankings.c.id == base.ranking_id).with_for_update(key_share=True)
     found = connection.execute(locked).one_or_none()
     is_same = found is not None and (found.publication_id, found.last_cursor, found.last_request_id) == (

@@ -1,6 +1,6 @@
-"""Webhooks: a job's summary posted to a URL, signed, and never to an address that is ours to protect.
+"""Webhooks: a job's summary posted to a URL, signed, and to public addresses only.
 
-The signature is the hex HMAC-SHA256, under the secret, of the timestamp, a dot and the body as it was sent.
+The signature is the hex HMAC-SHA256, under the secret, of the timestamp, a dot and the body as sent.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ from rankmill.db.runtime.version import program_version
 
 TOTAL_S = 30.0
 SIGNATURE, TIMESTAMP, NOTICE = "X-Rankmill-Signature", "X-Rankmill-Timestamp", "X-Rankmill-Notice"
-# What a gateway, or the machine itself, may take for an IPv4 address of ours.
-DISGUISES = tuple(map(ip_network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+# What a gateway, or the machine itself, may take for an IPv4 address.
+WRAPPED_IPV4 = tuple(map(ip_network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
-def post(notification: Notification, facts: Mapping[str, Any], *, secret: str, allow_private: bool) -> None:
-    """Posts what the job came to. Raises NotAccepted unless the receiver answers with 2xx."""
+def post(notification: Notification, summary: Mapping[str, Any], *, secret: str, allow_private: bool) -> None:
+    """Posts the job's summary. Raises NotAccepted unless the receiver answers with 2xx."""
     try:
         place = place_of(notification.address)
     except WrongUrl as error:
         raise NotAccepted(f"the URL cannot be used: {error}") from error
-    body = json.dumps(facts, ensure_ascii=False).encode()
+    body = json.dumps(summary, ensure_ascii=False).encode()
     timestamp = str(int(time.time()))
     headers = {
         "Content-Type": "application/json",
@@ -43,7 +43,7 @@ def post(notification: Notification, facts: Mapping[str, Any], *, secret: str, a
         answer = client.request("POST", place.path, body, headers)
     except ForbiddenAddress as trouble:
         raise NotAccepted(
-            f"{place.shown()}: {trouble}; RANKMILL_WEBHOOK_PRIVATE=true, where it is told, allows that"
+            f"{place.shown()}: {trouble}; RANKMILL_WEBHOOK_PRIVATE=true in the process that sends allows that"
         ) from trouble
     except HttpTrouble as trouble:
         raise NotAccepted(f"{place.shown()}: {trouble}") from trouble
@@ -54,15 +54,15 @@ def post(notification: Notification, facts: Mapping[str, Any], *, secret: str, a
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What a receiver computes for itself and compares."""
+    """The signature that a receiver computes for itself and compares."""
     return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is out in the world; one wrapped in another counts as what it wraps."""
+    """Whether an address is public; an address that wraps another one counts as the one inside."""
     if isinstance(address, IPv6Address):
         wrapped = address.ipv4_mapped or address.sixtofour
-        if wrapped is None and any(address in disguise for disguise in DISGUISES):
+        if wrapped is None and any(address in network for network in WRAPPED_IPV4):
             return False
         if wrapped is not None:
             address = wrapped

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class QueryRow(NamedTuple):
-    """A query as read; `line` is its line in the file, or its position from 1 in an iterable."""
+    """A query as read. `line` is its line in the file, or its position in an iterable, from 1."""
 
     query_id: str
     text: str
@@ -18,10 +18,10 @@ class CandidateRow(NamedTuple):
 
 
 class DocumentRow(NamedTuple):
-    """A document as read; `text` is what is scored, the title and a space before the document's own text.
+    """A document as read. `text` is what is scored: the title, a space, and the document's own text.
 
-    An offset in the own text is the offset in `text` less `text_offset`, and never less than 0. `text_offset`
-    is below 0 where white space at the own text's start is not scored.
+    An offset in the own text is the offset in `text` minus `text_offset`, but at least 0. `text_offset` is
+    negative where white space at the start of the own text is not scored.
     """
 
     document_id: str

@@ -1,4 +1,4 @@
-"""Jobs as they cross rooms: what is asked for, what submitting gave, and where a job stands."""
+"""Jobs as they cross rooms: what is asked for, what submitting gave, and how far a job is."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +23,7 @@ class Priority(StrEnum):
 class JobRequest:
     """A job as asked for. `key` is the digest of inputs and scorer: the same key is the same job.
 
-    `spans` says for how many of each query's documents the best clauses are looked for.
+    `spans` is the number of documents of each query whose best clauses are looked for.
     """
 
     key: str
@@ -39,7 +39,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What submitting gave: a new job, or the one that was already there (`is_new` False)."""
+    """What submitting gave: a new job, or the same job recorded before (`is_new` is False)."""
 
     job_id: int
     is_new: bool
@@ -52,12 +52,12 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobProgress:
-    """Where a job stands. num_pairs = num_reused + num_scored + num_failed + num_waiting + num_claimed.
+    """How far a job is. num_pairs = num_reused + num_scored + num_failed + num_waiting + num_claimed.
 
-    `num_open_tokens` estimates what is still to be read; `num_scored_tokens` is what really was.
-    `num_reused` counts pairs whose score was stored before the job came; `num_failed` those given up
-    (marked failed, of dead shards, cancelled) that have no score from elsewhere either: with one they count
-    as scored, as results show them.
+    `num_scored_tokens` is what was read; `num_open_tokens` estimates what is still to be read.
+    `num_reused` counts pairs whose score was stored before the job was recorded.
+    `num_failed` counts pairs that were given up (marked failed, in dead shards, cancelled). Those that have a
+    score from elsewhere count as scored, as results show them.
     Times are seconds since the epoch by the database's clock.
     """
 

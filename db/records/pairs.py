@@ -24,9 +24,9 @@ class PairTexts:
 
 
 class PairScore(NamedTuple):
-    """One score: the raw float32 logit of the best window and what was read to get it.
+    """One score: the raw float32 logit of the best window, and what was read for it.
 
-    `num_tokens` counts what the model read over all windows, special tokens included.
+    `num_tokens` counts what the model read in all windows, special tokens included.
     `truncated` says that the document's end was cut off, `query_truncated` that the query's was.
     """
 
@@ -42,7 +42,7 @@ class PairScore(NamedTuple):
 
 
 class PairFailure(NamedTuple):
-    """A pair that cannot be scored, with a reason a person can act on."""
+    """A pair that cannot be scored, with a reason that a person can act on."""
 
     query_text_id: int
     document_text_id: int

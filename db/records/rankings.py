@@ -1,7 +1,4 @@
-"""The nouns of what readers downstream get: rankings, publications, changes, deliveries, notices.
-
-The second half of db/records/jobs.py, under the same rules.
-"""
+"""Rankings, publications and changes as they cross rooms, and what is asked for the end of a job."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +8,7 @@ DEFAULT_KEEP = 7
 
 
 class PublishPolicy(StrEnum):
-    """What becomes of a job with failed pairs: published with them and why, without them, or not at all."""
+    """How a job with failed pairs is published: with them and their reasons, without them, or not at all."""
 
     ALL = "all"
     WITHOUT_FAILED = "without-failed"
@@ -20,8 +17,10 @@ class PublishPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
-    """Under which ranking a job is published when it ends; `keep` publications can be brought back, None
-    leaves that as it is."""
+    """The ranking a job is published in when it ends.
+
+    `keep` is how many publications can be brought back; None leaves that as it is.
+    """
 
     ranking: str
     policy: PublishPolicy = PublishPolicy.WITHOUT_FAILED
@@ -30,7 +29,7 @@ class Publishing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationRequest:
-    """Who is told when a job ends: `webhook` is a URL, `then` the name of a Celery task, maybe `@QUEUE`."""
+    """Whom to notify when a job ends: `webhook` is a URL, `then` a Celery task, TASK or TASK@QUEUE."""
 
     webhook: str | None = None
     then: str | None = None
@@ -38,9 +37,9 @@ class NotificationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingRow:
-    """A ranking as the store knows it; `publication_id` is what stands now, None before the first.
+    """A ranking. `publication_id` is its current publication, None before the first.
 
-    The feed tells a change of score or rank only beyond `score_tolerance` or `rank_tolerance`.
+    The feed shows a change of score or rank only beyond `score_tolerance` or `rank_tolerance`.
     """
 
     ranking_id: int
@@ -59,9 +58,9 @@ class Change(StrEnum):
 
 
 class ChangeRow(NamedTuple):
-    """The latest change of a pair of a ranking, as told under `cursor`.
+    """The latest change of a pair in a ranking; `cursor` is its place in the feed.
 
-    A removed pair has its ids and nothing else; one that failed says why in `error`.
+    A removed pair has its ids and nothing else. A failed pair says why in `error`.
     Span offsets count in the document's own text, without its title.
     """
 
@@ -83,7 +82,8 @@ class ChangeRow(NamedTuple):
 class Publication:
     """One published state of a ranking, made from one job.
 
-    `restored_id` is the publication that a rollback brought back; `last_cursor` is the feed's end after it.
+    `restored_id` is the publication that a rollback brought back; `last_cursor` is the end of the feed after
+    this publication.
     """
 
     publication_id: int

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """A clause [start, end) of a document's own text with the score and logit it has by itself."""
+    """A clause [start, end) of a document's own text, with its own score and logit."""
 
     start: int
     end: int
@@ -16,11 +16,11 @@ class Span(NamedTuple):
 class ResultRow(NamedTuple):
     """One pair of a job as people see it.
 
-    `score` is sigmoid(logit); `rank` counts from 1 within the query by falling logit, ties by document id.
-    A failed pair has no rank, score or logit and says why in `error`.
+    `score` is sigmoid(logit). `rank` counts from 1 within the query by falling logit, ties by document id.
+    A failed pair has neither rank nor score nor logit, and says why in `error`.
     Span offsets count in the document's own text, without its title.
     `truncated` says that the document's end was not read, `query_truncated` that the query's was not.
-    `spans` are the best clauses of its best window, the best first, where the job was asked for them.
+    `spans` are the best clauses of the best window, best first, if the job was asked for them.
     """
 
     query_id: str

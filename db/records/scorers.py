@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Precision(StrEnum):
-    """The precision class a scorer asks for; `auto` is FP16 on CUDA and bf16 or fp32 on CPU, never int8."""
+    """The precision a scorer asks for; `auto` is fp16 on CUDA, and bf16 or fp32 on a CPU, never int8."""
 
     AUTO = "auto"
     FP16 = "fp16"
@@ -25,7 +25,7 @@ class LongDocuments(StrEnum):
 
 
 class WindowEnds(StrEnum):
-    """Where windows end and begin. Another way to choose needs another name: it gives other scores."""
+    """Where windows end. Another rule gives other scores, so it needs another name."""
 
     BOUNDARIES = "boundaries"
 
@@ -35,11 +35,11 @@ class ScorerSpec:
     """Everything that decides a score, as a job asked for it.
 
     `model` is a hub id, an absolute directory, `demo` or `null`.
-    `files_digest` is set for models that are files here (a directory, the demo), None for hub ids.
-    `max_length` counts all tokens of one sequence, special tokens included; None means the model's own.
-    `window` counts document tokens of one window; None means all that fits beside the query.
+    `files_digest` is set for models that are local files (a directory, the demo), None for hub ids.
+    `max_length` counts all tokens of a sequence, special tokens included; None means the model's own limit.
+    `window` counts document tokens of one window; None means all that fit beside the query.
     `stride` counts document tokens from one window's start to the next; None means three quarters of it.
-    `window_ends` says where windows are cut; None, as in scorers of version 0.1.0, means by count alone.
+    `window_ends` says where windows end; None, as in scorers of version 0.1.0, means by count alone.
     """
 
     model: str
@@ -83,11 +83,10 @@ _CHOICES = {"precision": Precision, "long_documents": LongDocuments, "window_end
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """What really computed a score: recorded where scores land.
+    """What really computed a score; recorded when scores land.
 
-    Digests are SHA-256 in hex, the weights' with the model's config.
-    `device` and `dtype` are as PyTorch names them ("cpu", "bfloat16"); the dtype is "int8" where linear
-    layers multiply 8-bit integers.
+    Digests are SHA-256 in hex; that of the weights includes the model's config. `device` and `dtype` are
+    PyTorch's names ("cpu", "bfloat16"); the dtype is "int8" where linear layers multiply 8-bit integers.
     """
 
     weights_digest: str

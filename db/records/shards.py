@@ -17,9 +17,9 @@ class ShardState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A shard taken exclusively. (shard_id, worker_id, attempt) is the fence that lets its result land.
+    """A shard that one worker holds. (shard_id, worker_id, attempt) is the fence: only with it results land.
 
-    `priority` is its job's, 0 the most urgent. A suspect lost an attempt before and is held by itself.
+    `priority` is the job's, 0 the most urgent. A suspect has lost an attempt before and is claimed alone.
     """
 
     shard_id: int
@@ -57,7 +57,10 @@ class PairCost(NamedTuple):
 
 
 class ShardPlan(NamedTuple):
-    """A shard to be: the half-open range of pair numbers, how many need scoring, their estimated tokens."""
+    """A shard to be made: pairs from `first_pair` to before `end_pair`.
+
+    `num_pairs` of them need scoring; `num_tokens` is the estimate for these.
+    """
 
     first_pair: int
     end_pair: int

@@ -1,4 +1,4 @@
-"""The score that people see of a logit. Pure; imports nothing, so that help answers at once."""
+"""The score that people see, computed from a logit. Imports next to nothing, so that help answers at once."""
 
 from math import exp
 

@@ -1,6 +1,6 @@
-"""What a worker computed and what it waited for: the noun, the words people read, and how it is stored.
+"""What a worker computed and what it waited for: the sums, their words for people, and how they are stored.
 
-Knows no clock and no device; whoever counts is in worker/drain/timing.py.
+Knows no clock and no device; worker/drain/timing.py counts.
 """
 
 import json
@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
-    """Sums over some time of scoring; two spans of time add up.
+    """Sums over a period of scoring; those of two periods can be added.
 
-    `num_tokens` are real ones, `num_computed_tokens` those that went through the model: padding and idle rows
-    count there. `cost` is what the batches cost and `budget` what they might have cost.
-    The seconds are those of the thread that scores, each of them in exactly one of three: computing
-    (`device_s`), waiting for token ids and packing (`tokens_s`), or for the store (`store_s`).
+    `num_tokens` counts real tokens, `num_computed_tokens` all that went through the model, with padding and
+    idle rows. `cost` is what the batches cost, `budget` what they might have cost.
+    The seconds are those of the scoring thread. Each second is in exactly one of three: computing
+    (`device_s`), waiting for token ids and packing (`tokens_s`), or waiting for the store (`store_s`).
     """
 
     num_batches: int = 0
@@ -41,18 +41,18 @@ class Telemetry:
 
     @property
     def load(self) -> float | None:
-        """How much of their budget the batches used; None when nothing was computed."""
+        """The share of their budget that the batches used; None when nothing was computed."""
         return self.cost / self.budget if self.budget else None
 
     def __add__(self, other: "Telemetry") -> "Telemetry":
         return Telemetry(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
     def facts(self) -> dict[str, float | None]:
-        """The sums and what follows from them, for programs."""
+        """The sums and the figures that follow from them, for programs."""
         return asdict(self) | {"fill": self.fill, "load": self.load, "tokens_per_s": self.tokens_per_s}
 
     def words(self) -> str:
-        """For example `199 batches, fill 98 %, load 91 %; 9.6 s for the device, 0.2 s for tokens, …`."""
+        """For people: `199 batches, fill 98 %, load 91 %; 9.6 s for the device, 0.2 s for tokens, …`."""
         waits = f"{self.device_s:,.1f} s for the device, {self.tokens_s:,.1f} s for tokens"
         waits += f", {self.store_s:,.1f} s for the store"
         if self.fill is None or self.load is None:
@@ -66,6 +66,6 @@ def to_json(telemetry: Telemetry) -> str:
 
 
 def from_json(stored: str) -> Telemetry:
-    """What `to_json` wrote; what a later program added to it is left out."""
+    """What `to_json` wrote. Fields that this program does not know are left out."""
     found = json.loads(stored)
     return Telemetry(**{field.name: found[field.name] for field in fields(Telemetry) if field.name in found})

@@ -1,1 +1,9 @@
-"""Reading scores out: ranked, with their spans, passages and explanations."""
+"""Scores read out. Knows no file format.
+
+scored_pairs  the join of pairs to their scores
+ranked        a job's results, ranked
+spans         the best clauses of a query's documents
+passages      the words behind the best scores
+truncation    how many pairs were read in windows or lost an end
+explanation   everything known of one pair's score
+"""

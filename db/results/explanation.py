@@ -1,4 +1,4 @@
-"""Everything the store knows of one pair's score: texts, scorer, engine, what was read and when."""
+"""Everything the store knows about one pair's score: texts, scorer, engine, what was read and when."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ REASON = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredScore:
-    """A score as it landed. Span offsets count in the text that was scored, title and all."""
+    """A score as it landed. Span offsets count in the text that was scored, with its title."""
 
     logit: float
     span_start: int
@@ -64,7 +64,7 @@ class StoredScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A pair of a job: `score` is None when it has none, and then `reason` says why, if it was given up."""
+    """A pair of a job. If it has no score, `score` is None; if it was given up, `reason` says why."""
 
     job_id: int
     query_id: str

@@ -1,6 +1,6 @@
-"""The passages behind a job's best scores, with their words: what a person looks at, not what files hold.
+"""The passages behind a job's best scores, with their words: for people to look at, not for files.
 
-A passage is a document's best clause where spans were found, else its best window.
+A passage is the document's best clause where spans were found, else its best window.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ PASSAGES = text(
 
 
 class Passage(NamedTuple):
-    """A document's best clause for a query, or its best window; the text of either may be cut at its end."""
+    """A document's best clause for a query, or its best window. A long text is truncated."""
 
     query_id: str
     query_text: str

@@ -13,8 +13,9 @@ from rankmill.db.results.spans import spans_of_query
 from rankmill.db.store.bulk import run, stream
 from rankmill.db.store.store import Store
 
-# A score is shown wherever there is one; a pair without fails with its own reason, its dead shard's or its
-# job's cancelling. Pairs still to come are in neither part. Parameters: the job, three times.
+# A pair that has a score shows it. One without that was given up shows why: its own reason, that of its dead
+# shard, or that the job was cancelled. Pairs still to be scored are in neither part.
+# Parameters: the job, three times.
 SHOWN_PAIRS = f"""
     SELECT pairs.query_no AS query_no, job_queries.query_id AS query_id,
         job_documents.document_id AS document_id, CAST(scores.logit AS double precision) AS logit,
@@ -57,7 +58,7 @@ def ranked_results(
 ) -> Iterator[ResultRow]:
     """The job's pairs by query (input order), then rank; failed pairs last within their query.
 
-    Streamed in constant memory, from one snapshot. Pairs not finished yet are left out. `top_k` and
+    Streamed in constant memory, from one snapshot. Pairs still to be scored are left out. `top_k` and
     `min_score` leave out ranked pairs, never failed ones. Raises UnknownJob.
     """
     with store.reading() as connection:
@@ -76,9 +77,9 @@ def ranked(
     min_score: float | None,
     find_spans: Callable[[int], Mapping[str, Sequence[Span]]] = lambda _: {},
 ) -> Iterator[ResultRow]:
-    """Rows in result order with ranks and scores, without those past `top_k` or below `min_score`.
+    """Rows in result order, with ranks and scores; without those beyond `top_k` or below `min_score`.
 
-    `find_spans` gives the spans of a query's documents by their ids.
+    `find_spans` gives the spans of a query's documents, by document id.
     """
     current, rank = None, 0
     spans: Mapping[str, Sequence[Span]] = {}

@@ -1,4 +1,4 @@
-"""How much of a job's pairs was read: in windows, whole, or with an end cut off; of what is scored so far."""
+"""How the pairs scored so far were read: whole, in windows, or with an end left out."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from rankmill.db.store.bulk import many, one_of, run
 from rankmill.db.store.store import Store
 
 MAX_PAIRS = 200_000
-"""So many are counted in half a second or so, which a person does not notice."""
+"""So many are counted in about half a second, which nobody notices."""
 
 # `is_asked` is the condition on the jobs.
 COUNTS = f"""
@@ -23,7 +23,7 @@ WHERE {{is_asked}} GROUP BY pairs.job_id
 
 
 class TruncationCounts(NamedTuple):
-    """Of `num_read` pairs with a score, reused ones too: how many needed windows, how many lost an end."""
+    """Of `num_read` pairs that have a score, reused or not: how many needed windows, how many lost an end."""
 
     num_read: int
     num_windowed: int
@@ -35,12 +35,12 @@ NOTHING_READ = TruncationCounts(0, 0, 0, 0)
 
 
 def truncation_counts(store: Store, job_id: int) -> TruncationCounts:
-    """The counts of one job, from all its scores: about as much work as reading its results."""
+    """The counts of one job, from all its scores. Takes about as long as reading its results."""
     return _counted(store, [job_id])[job_id]
 
 
 def truncation_of_some(store: Store, rows: Iterable[JobProgress]) -> Mapping[int, TruncationCounts]:
-    """The counts by job, of as many jobs as have no more than MAX_PAIRS together; the first come first."""
+    """The counts by job, of as many jobs as have MAX_PAIRS pairs together at most; earlier rows first."""
     left, chosen = MAX_PAIRS, list[int]()
     for row in rows:
         if row.num_pairs <= left:

@@ -1,6 +1,6 @@
-"""What both sides of the broker agree on: names, queues and the options of Celery. Plain values.
+"""What both sides of the broker agree on: names, queues and Celery's options. Plain values.
 
-A doorbell is a Celery message saying that work is ready. It carries a job's id as a hint and never text.
+A doorbell is a Celery message saying that work is ready. It carries a job's id as a hint, and never text.
 """
 
 import hashlib
@@ -12,18 +12,18 @@ from rankmill.db.runtime.broker_urls import is_rabbitmq, scheme_of
 
 DRAIN_TASK = "rankmill.drain"
 CELERYS_QUEUE = "celery"
-"""Where an application of Celery's listens that names no queue."""
-# A message may be at work this long before its broker offers it to another worker. The store's leases bring
-# its work back long before; it only must not come too early.
+"""The queue that an application of Celery's listens to if it names none."""
+# How long a message may be processed before the broker offers it to another worker. The store's leases bring
+# the work back long before; this only must not come too early.
 VISIBILITY_S = 6 * 3600
 BROKER_TIMEOUT_S = 5.0
-_HOST_CHECKED = {"server_hostname": None}  # None stands for the URL's host; left out, it is not checked
+_HOST_CHECKED = {"server_hostname": None}  # None means the URL's host; without this entry it is not checked
 
 
 def celery_options(broker: str | None, *, socket_timeout_s: float = BROKER_TIMEOUT_S) -> dict[str, Any]:
-    """What every Celery application of ours is configured with, whichever side of the broker it is on.
+    """The configuration of every Celery application of ours, on both sides of the broker.
 
-    Messages are JSON in both directions, and no result is kept.
+    Messages are JSON in both directions, and no results are kept.
     """
     return {
         "broker_url": broker,
@@ -44,8 +44,8 @@ def celery_options(broker: str | None, *, socket_timeout_s: float = BROKER_TIMEO
 def transport_options(broker: str | None, socket_timeout_s: float) -> dict[str, object]:
     """Options of the broker's transport.
 
-    On Redis a message that was not acknowledged comes back after the visibility timeout; on RabbitMQ when
-    its worker's connection ends. A message that RabbitMQ does not keep is an error, not silence.
+    A message that was not acknowledged comes back: on Redis after the visibility timeout, on RabbitMQ when
+    the worker's connection ends. A message that RabbitMQ does not accept is an error.
     """
     if is_rabbitmq(broker):
         return {"confirm_publish": True}
@@ -62,16 +62,16 @@ def transport_options(broker: str | None, socket_timeout_s: float) -> dict[str, 
 
 
 def queue_name(model: str) -> str:
-    """The queue workers of `model` listen on: readable, safe for every broker, distinct per model."""
+    """The queue that workers of `model` listen to: readable, safe for every broker, one for each model."""
     readable = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[-40:]
     return f"rankmill.{readable}.{hashlib.sha256(model.encode()).hexdigest()[:8]}"
 
 
 def queue_declaration(model: str, broker: str | None) -> Mapping[str, Any]:
-    """How the queue of a model's doorbells is declared, by both sides alike: arguments of kombu's Queue, but
-    for the exchange, a direct one of the same name.
+    """How both sides declare the queue of a model's doorbells: the arguments of kombu's Queue, without the
+    exchange, which is a direct one of the same name.
 
-    On RabbitMQ it is a quorum queue, which survives the loss of a minority of the brokers; Redis takes no
+    On RabbitMQ it is a quorum queue, which survives the loss of a minority of the brokers. Redis takes no
     arguments.
     """
     name = queue_name(model)
@@ -85,11 +85,11 @@ def queue_declaration(model: str, broker: str | None) -> Mapping[str, Any]:
 
 
 def task_and_queue(address: str) -> tuple[str, str]:
-    """Somebody else's task and the queue it goes to, of TASK or TASK@QUEUE."""
+    """The user's task and its queue, from TASK or TASK@QUEUE."""
     task, _, queue = address.partition("@")
     return task, queue or CELERYS_QUEUE
 
 
 def no_queue(queue: str) -> str:
-    """Why a task cannot be sent, in words."""
+    """Says that a task cannot be sent, and what to do."""
     return f"RabbitMQ has no queue {queue}: start a worker of yours that listens to it, or name another queue"

@@ -1,4 +1,4 @@
-"""Broker URLs: what of one may be shown, and whether two name the same broker. Knows no broker."""
+"""Broker URLs: how one may be shown, and whether two name the same broker. Knows no broker."""
 
 import hashlib
 import re
@@ -15,28 +15,28 @@ HOW_TO_WRITE_PASSWORDS = (
 
 
 def safe_broker_url(url: str) -> str:
-    """`url` with its passwords hidden; only its scheme when it is not clear where they end."""
+    """`url` with its passwords hidden; only its scheme where it is not clear where a password ends."""
     return ";".join(map(_safe, url.split(";"))) if is_readable(url) else _only_scheme(url)
 
 
 def is_rabbitmq(url: str | None) -> bool:
-    """Whether the broker is RabbitMQ, which is spoken to in another way than Redis."""
+    """Whether the broker is RabbitMQ, which needs other options than Redis."""
     return scheme_of(url or "") in _RABBITMQ
 
 
 def scheme_of(url: str) -> str:
-    """How `url` begins, in small letters; empty when it begins with no scheme."""
+    """The scheme of `url` in lower case; empty if it has none."""
     scheme = _SCHEME.match(url)
     return scheme[0].lower() if scheme else ""
 
 
 def is_readable(url: str) -> bool:
-    """Whether it is clear where the password of `url` ends: a `/` in one looks like the end of the host."""
+    """Whether it is clear where the password in `url` ends: a `/` in it looks like the end of the host."""
     return None not in map(_parts, url.split(";"))
 
 
 def without_passwords_of(url: str, words: str) -> str:
-    """`words` about the broker at `url`, its passwords hidden."""
+    """`words` about the broker at `url`, with its passwords hidden."""
     if not is_readable(url):
         return HOW_TO_WRITE_PASSWORDS
     for parts in filter(None, map(_parts, url.split(";"))):
@@ -47,7 +47,7 @@ def without_passwords_of(url: str, words: str) -> str:
 
 
 def broker_digest(url: str) -> str:
-    """SHA-256 in hex of the broker's place: the same for every user, and with defaults left out."""
+    """SHA-256 in hex of the broker's place: the same for every user, and with or without its defaults."""
     places = "\n".join(map(_place, url.split(";")))
     return hashlib.sha256(places.encode()).hexdigest()
 

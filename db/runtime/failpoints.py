@@ -1,9 +1,9 @@
-"""Points where a test may end, stop or fail this process: between a statement and its commit, and so on.
+"""Points where a test may end, stop or fail this process, such as between a statement and its commit.
 
-For tests only. Unless RANKMILL_FAILPOINTS is set, `reach` does nothing. It holds entries separated by
-semicolons, each `point:action`, `point:action:nth` or either with `:once=PATH` behind it: act when this
-process reaches the point for the nth time (1 by default), and only if no process has made the file PATH yet.
-`point:wait:nth:until=PATH` holds up the thread that reached the point until somebody makes the file PATH.
+For tests only. Unless the variable RANKMILL_FAILPOINTS is set, `reach` does nothing. It holds entries,
+separated by semicolons: `point:action` or `point:action:nth` acts when this process reaches the point for the
+nth time (1 by default). With `:once=PATH` at its end it acts only if no process has made the file PATH yet.
+`point:wait:nth:until=PATH` holds up the thread that reached the point until the file PATH is made.
 """
 
 import os
@@ -41,7 +41,7 @@ POINTS: tuple[str, ...] = get_args(Point)
 
 
 class FailpointReached(Exception):
-    """What the action `raise` raises."""
+    """Raised by the action `raise`."""
 
 
 class Plan(NamedTuple):
@@ -53,7 +53,7 @@ class Plan(NamedTuple):
 
 
 def reach(point: Point) -> None:
-    """Says that this process is at `point` now. Whatever was planned for that happens here."""
+    """Says that this process is at `point` now, and does what was planned for that."""
     if _plans and (plan := _plans.get(point)) is not None:
         with _counting:
             _num_reached[point] = _num_reached.get(point, 0) + 1
@@ -63,7 +63,7 @@ def reach(point: Point) -> None:
 
 
 def plans_from(text: str) -> Mapping[str, Plan]:
-    """The plans in the variable's text. Raises ValueError for what is none."""
+    """The plans in the variable's text. Raises ValueError for an entry that is not one."""
     return dict(map(_plan_from, filter(None, map(str.strip, text.split(";")))))
 
 
@@ -73,7 +73,9 @@ def _plan_from(entry: str) -> tuple[str, Plan]:
     point, action, *nth = what.split(":")
     actions = {"wait": _wait_for(Path(until))} if until else ACTIONS
     if point not in POINTS or action not in actions or len(nth) > 1:
-        raise ValueError(f"{VARIABLE}: {entry!r} names no point of {POINTS} or no action of {tuple(actions)}")
+        raise ValueError(
+            f"{VARIABLE}: {entry!r} names no point of {POINTS}, or no action of {tuple(actions)}"
+        )
     return point, Plan(actions[action], int(nth[0]) if nth else 1, Path(once) if once else None)
 
 

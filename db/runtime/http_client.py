@@ -1,6 +1,6 @@
-"""One connection to one HTTP server: bodies out, short answers back, with a deadline for all of it.
+"""One connection to one HTTP server: sends bodies, reads short answers, with a deadline for each request.
 
-Follows no redirect and knows no proxy. Whoever makes one decides which addresses it may really connect to.
+Follows no redirects and uses no proxies. Whoever makes a client decides which addresses it may connect to.
 """
 
 import http.client
@@ -15,21 +15,21 @@ from urllib.parse import urlsplit
 
 CONNECT_S = 10.0
 MAX_ANSWER_BYTES = 16 * 2**20
-"""Of a longer answer the rest is not read."""
+"""The rest of a longer answer is not read."""
 
 Address = IPv4Address | IPv6Address
 
 
 class HttpTrouble(Exception):
-    """There was no whole answer. The message says why, in a few words without the URL's secrets."""
+    """There was no complete answer. The message says why, in a few words, without the URL's secrets."""
 
 
 class ForbiddenAddress(HttpTrouble):
-    """The host is at none but addresses that may not be connected to."""
+    """All addresses of the host are forbidden."""
 
 
 class WrongUrl(ValueError):
-    """Not an address of an HTTP server."""
+    """The URL cannot be used. The message says why and does not repeat the URL."""
 
 
 class Answer(NamedTuple):
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A URL in its parts; `path` is with its query."""
+    """The parts of a URL; `path` includes the query."""
 
     is_tls: bool
     host: str
@@ -47,14 +47,14 @@ class Place(NamedTuple):
     path: str
 
     def shown(self) -> str:
-        """The URL as people and logs may see it: a query may hold a key."""
+        """The URL as people and logs may see it: without the query, which may hold a key."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == (443 if self.is_tls else 80) else f":{self.port}"
         return f"http{'s' if self.is_tls else ''}://{host}{port}{self.path.partition('?')[0]}"
 
 
 def place_of(url: str) -> Place:
-    """The parts of an http or https URL. Raises WrongUrl; the message does not repeat the URL."""
+    """The parts of an http or https URL. Raises WrongUrl."""
     if any(ord(character) <= 32 or ord(character) == 127 for character in url):
         raise WrongUrl("it has white space or a control character in it")
     try:
@@ -76,10 +76,10 @@ def place_of(url: str) -> Place:
 
 
 class Client:
-    """A connection that is opened when it is needed and kept while the server keeps it.
+    """A connection that is opened when it is needed, and kept as long as the server keeps it.
 
-    `may_connect` is asked about every address the host's name leads to, and only one it allows is connected
-    to, so that a name that leads elsewhere a moment later leads nowhere.
+    `may_connect` is asked about each address of the host, and only allowed ones are connected to. The address
+    that was checked is the one that is used: the name is not looked up again.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Sends one request and reads its answer. Raises HttpTrouble; the next request connects anew then.
+        """Sends one request and reads its answer. Raises HttpTrouble; then the next request connects anew.
 
-        A kept connection that the server has closed meanwhile is replaced by a new one, once.
+        If the server has closed a kept connection, the request is sent once more on a new one.
         """
         is_kept = self._connection is not None
         try:
@@ -178,12 +178,12 @@ class Client:
 
 
 def retry_after(value: str | None) -> float | None:
-    """The seconds a server asks us to wait; dates, which few servers send, are not read."""
+    """The seconds that a server asks to wait; None for a date, which few servers send."""
     return float(value) if value is not None and value.strip().isdecimal() and len(value) < 9 else None
 
 
 def words_of(error: Exception) -> str:
-    """What went wrong with a connection, for people; never the request."""
+    """What went wrong with a connection, for people; nothing of the request."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not valid: {error.verify_message}"
     if isinstance(error, socket.gaierror):

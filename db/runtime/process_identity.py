@@ -11,10 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessIdentity:
-    """One process for all time.
+    """One process, even after its pid is used again.
 
-    `machine` names the host since its last boot and, on Linux, the pid namespace the pid counts in.
-    `started` is when it started, as the system says it: only good for comparing.
+    `machine` names the host, its boot and, on Linux, the pid namespace of the pid.
+    `started` is the start time as the system gives it, only good for comparing.
     """
 
     machine: str
@@ -28,12 +28,12 @@ def this_process() -> ProcessIdentity:
 
 
 def parent_process() -> ProcessIdentity:
-    """The identity of the process that started the calling one, or of whoever took its place."""
+    """The identity of the calling process's parent: whoever started it, or took the starter's place."""
     return identity_of(os.getppid())
 
 
 def identity_of(pid: int) -> ProcessIdentity:
-    """The identity of a process of this machine; one that is gone stays gone."""
+    """The identity of a process of this machine. That of a process which is gone is never alive again."""
     return ProcessIdentity(machine=this_machine(), pid=pid, started=start_of(pid) or "")
 
 
@@ -50,14 +50,14 @@ def this_machine() -> str:
 
 
 def start_of(pid: int) -> str | None:
-    """When the living process `pid` started; None when there is none, or only its unreaped remains."""
+    """When the living process `pid` started; None if there is none, or only a zombie."""
     if not Path("/proc/self/stat").exists():
         return start_by_ps(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The command's name may hold spaces and brackets; after its last bracket the fields are plain.
+    # The command's name may hold spaces and brackets. After the last bracket the fields are plain.
     fields = stat.rpartition(")")[2].split()
     state, started = fields[0], fields[19]
     return None if state in {"Z", "X", "x"} else started
@@ -76,7 +76,7 @@ def start_by_ps(pid: int) -> str | None:
 
 
 def is_alive(identity: ProcessIdentity) -> bool:
-    """Whether that very process still runs. Of a process on another machine nothing is known: it is alive."""
+    """Whether that very process still runs. A process on another machine counts as alive."""
     if identity.machine != this_machine():
         return True
     started = start_of(identity.pid)
@@ -84,7 +84,7 @@ def is_alive(identity: ProcessIdentity) -> bool:
 
 
 def is_hidden(pid: int) -> bool:
-    """Whether a process has this pid that is another user's: its start may then be none of our business."""
+    """Whether this pid is a process of another user, whose start time may be unreadable."""
     try:
         os.kill(pid, 0)
     except PermissionError:

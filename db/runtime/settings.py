@@ -1,6 +1,6 @@
-"""Settings: one frozen value per process, from RANKMILL_* variables and a .env file.
+"""Settings: one frozen value for each process, from RANKMILL_* variables and a .env file.
 
-Knows names, defaults and bounds; knows nothing of what they are used for.
+Knows names, defaults and bounds, not what they are used for.
 """
 
 import os
@@ -17,7 +17,7 @@ DEFAULT_MODEL = "BAAI/bge-reranker-v2-m3"
 
 
 def default_store() -> str:
-    """The SQLite file used when no store is named: in the user's data folder, the same from any folder."""
+    """The URL of the SQLite file in the user's data folder, which is the store if none is named."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return f"sqlite:///{Path(base) / 'rankmill' / 'rankmill.db'}"
 
@@ -31,7 +31,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
-        hide_input_in_errors=True,  # it may be a URL with a password, and somebody may print the error
+        hide_input_in_errors=True,  # an input may be a URL with a password, and the error may be printed
         protected_namespaces=(),
     )
 
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3,
         ge=2,
-        description="Lost attempts of a pair before it is dead; a larger shard is cut in half instead",
+        description="Lost attempts of a pair before it is dead; a larger shard is split in half instead",
     )
     keep_days: float = Field(
         30, ge=0, description="Days that `rankmill prune` keeps jobs that ended, and scores none needs"
@@ -123,13 +123,13 @@ class Settings(BaseSettings):
 
     @property
     def window_ends(self) -> WindowEnds | None:
-        """Where new jobs cut windows; None where they have none."""
+        """Where the windows of new jobs end; None if they have no windows."""
         return WindowEnds.BOUNDARIES if self.long_documents is LongDocuments.WINDOWS else None
 
     @field_validator("broker")
     @classmethod
     def _is_a_broker_we_speak_to(cls, broker: str | None) -> str | None:
-        """Celery knows more transports, which lose messages with the process that had them, or are mute."""
+        """Refuses Celery's other transports: they may lose messages when a process dies."""
         if broker and scheme_of(broker) not in BROKER_SCHEMES:
             raise PydanticCustomError(
                 "broker_unsupported",
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     @field_validator("heartbeat_s")
     @classmethod
     def _leaves_a_beat_to_spare(cls, heartbeat_s: float, others: ValidationInfo) -> float:
-        """A lease outlives one lost heartbeat, or every worker would lose its shards all the time."""
+        """Makes a lease outlive one lost heartbeat: otherwise workers would lose shards all the time."""
         lease_s = others.data.get("lease_s")
         if lease_s is not None and heartbeat_s * 2 > lease_s:
             raise PydanticCustomError(

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def program_version() -> str:
-    """The installed distribution's version, or a name that says that none is installed."""
+    """The version of the installed distribution; `0+source` if none is installed."""
     try:
         return version("rankmill")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Schedules: when and what a ranking is made from, kept in SQL. Knows no calendar and submits nothing."""
+"""Schedules: when a ranking is made, and from what. Knows no calendar and submits nothing."""
 
 import json
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ from rankmill.db.store.store import Store
 
 
 class CatchUp(StrEnum):
-    """What becomes of nights at which nothing ran: the last of them is made up for, or they are left out."""
+    """What becomes of missed runs: the last of them is made up for, or they are skipped."""
 
     ONCE = "once"
     SKIP = "skip"
 
 
 class Overlap(StrEnum):
-    """What becomes of a night that finds the job of an earlier one still at work."""
+    """What becomes of a run while the job of an earlier one is still active."""
 
     WAIT = "wait"
     SKIP = "skip"
@@ -35,9 +35,9 @@ class Overlap(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRequest:
-    """A schedule as asked for. `candidates` is a run file, read at night; None means all pairs.
+    """A schedule as asked for. `candidates` is a run file, read anew for each run; None means all pairs.
 
-    `scorer` holds settings by name, as a submit would be given them.
+    `scorer` has the settings that decide a score, by name.
     """
 
     name: str
@@ -58,7 +58,7 @@ class ScheduleRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A schedule as it stands. `next_at` is its next moment in seconds since the epoch."""
+    """A schedule in the store. It fires next at `next_at`, in seconds since the epoch."""
 
     schedule_id: int
     asked: ScheduleRequest
@@ -67,7 +67,7 @@ class Schedule:
 
 
 def add(store: Store, asked: ScheduleRequest, next_at: int) -> int:
-    """Records the schedule; it fires at `next_at` first. Raises UnknownName, ScheduleExists."""
+    """Records the schedule, which fires first at `next_at`. Raises UnknownName, ScheduleExists."""
 
     def record(connection: Connection) -> int:
         if connection.scalar(select(schedules.c.id).where(schedules.c.name == asked.name)) is not None:
@@ -103,7 +103,7 @@ def add(store: Store, asked: ScheduleRequest, next_at: int) -> int:
 def find(store: Store, name: str) -> Schedule:
     """The schedule of this name. Raises UnknownName."""
     with store.reading() as connection:
-        row = connection.execute(whole().where(schedules.c.name == checked(name))).one_or_none()
+        row = connection.execute(schedule_rows().where(schedules.c.name == storable_name(name))).one_or_none()
     if row is None:
         raise UnknownName("schedule", name)
     return schedule_of(row)
@@ -112,45 +112,45 @@ def find(store: Store, name: str) -> Schedule:
 def list_schedules(store: Store) -> list[Schedule]:
     """All schedules, by name."""
     with store.reading() as connection:
-        return [schedule_of(row) for row in connection.execute(whole().order_by(schedules.c.name))]
+        return [schedule_of(row) for row in connection.execute(schedule_rows().order_by(schedules.c.name))]
 
 
 def due(store: Store, now: float) -> list[Schedule]:
-    """The schedules whose moment has come."""
+    """The schedules that should have fired by `now`."""
     is_due = (schedules.c.next_at <= now) & schedules.c.paused_at.is_(None)
     with store.reading() as connection:
-        return [schedule_of(row) for row in connection.execute(whole().where(is_due))]
+        return [schedule_of(row) for row in connection.execute(schedule_rows().where(is_due))]
 
 
 def next_due(store: Store) -> int | None:
-    """The next moment of any schedule."""
+    """When the next schedule fires; None without any."""
     with store.reading() as connection:
         first = select(schedules.c.next_at).where(schedules.c.paused_at.is_(None))
         return connection.scalar(first.order_by(schedules.c.next_at).limit(1))
 
 
 def remove(store: Store, name: str) -> None:
-    """Removes the schedule and the record of its nights; their jobs stay. Raises UnknownName."""
-    gone = delete(schedules).where(schedules.c.name == checked(name))
-    if not store.write(lambda connection: connection.execute(gone).rowcount):
+    """Removes the schedule and its runs; their jobs stay. Raises UnknownName."""
+    deleted = delete(schedules).where(schedules.c.name == storable_name(name))
+    if not store.write(lambda connection: connection.execute(deleted).rowcount):
         raise UnknownName("schedule", name)
 
 
 def pause(store: Store, name: str) -> None:
-    """Lets the schedule rest: it fires no more, and what is due waits. Raises UnknownName."""
-    rest = update(schedules).where(schedules.c.name == checked(name), schedules.c.paused_at.is_(None))
-    store.write(lambda connection: connection.execute(rest.values(paused_at=now_s())).rowcount)
+    """Pauses the schedule: it does not fire, and runs that are due wait. Raises UnknownName."""
+    paused = update(schedules).where(schedules.c.name == storable_name(name), schedules.c.paused_at.is_(None))
+    store.write(lambda connection: connection.execute(paused.values(paused_at=now_s())).rowcount)
     find(store, name)
 
 
 def resume(store: Store, name: str, next_at: int) -> None:
-    """Lets a paused schedule fire again, at `next_at` first: what it missed is not made up for."""
-    is_resting = (schedules.c.name == checked(name)) & schedules.c.paused_at.is_not(None)
-    wake = update(schedules).where(is_resting).values(paused_at=None, next_at=next_at)
-    store.write(lambda connection: connection.execute(wake).rowcount)
+    """Resumes a paused schedule, which fires next at `next_at`. What it missed is not made up for."""
+    is_paused = (schedules.c.name == storable_name(name)) & schedules.c.paused_at.is_not(None)
+    resumed = update(schedules).where(is_paused).values(paused_at=None, next_at=next_at)
+    store.write(lambda connection: connection.execute(resumed).rowcount)
 
 
-def whole() -> Select[Any]:
+def schedule_rows() -> Select[Any]:
     return select(
         schedules, collections.c.name.label("collection"), query_sets.c.name.label("query_set")
     ).select_from(
@@ -186,5 +186,5 @@ def schedule_of(row: Row[Any]) -> Schedule:
     )
 
 
-def checked(name: str) -> str:
+def storable_name(name: str) -> str:
     return name if is_storable(name) else ""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, exists, func, select, update
 
 from rankmill.db.records.jobs import JobState
-from rankmill.db.schedules.catalog import Overlap, Schedule, schedule_of, whole
+from rankmill.db.schedules.catalog import Overlap, Schedule, schedule_of, schedule_rows
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.schedules import schedule_runs, schedules
 from rankmill.db.store.bulk import upsert
@@ -195,7 +195,11 @@ def skip_run(connection: Connection, run_id: int, reason: str) -> None:
 def schedules_with_due_runs(store: Store) -> list[Schedule]:
     """The schedules that have a run to submit."""
     is_due = (schedule_runs.c.schedule_id == schedules.c.id) & (schedule_runs.c.state == RunState.DUE)
-    waiting = whole().where(exists().where(is_due), schedules.c.paused_at.is_(None)).order_by(schedules.c.id)
+    waiting = (
+        schedule_rows()
+        .where(exists().where(is_due), schedules.c.paused_at.is_(None))
+        .order_by(schedules.c.id)
+    )
     with store.reading() as connection:
         return [schedule_of(row) for row in connection.execute(waiting)]
 

@@ -1,18 +1,12 @@
-"""What the tables share: the metadata, types of column, and conditions of partial indexes.
+"""What all tables share: the metadata, column types, and conditions of partial indexes.
 
-Knows no statement. Migrations build the same database step by step; a test holds the two together.
+Migrations build the same database step by step; a test compares the two.
 Times are seconds since the epoch by the database's clock. Priorities are 0 high, 1 normal, 2 low.
 """
 
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Integer,
-    MetaData,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, Integer, MetaData, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -32,5 +26,5 @@ def only_where(condition: str) -> dict[str, Any]:
 
 # SQLite numbers rows by itself only in columns declared INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
-# Ids of people's documents sort by code point on both databases, so that ties rank the same.
+# Users' ids sort by code point on both databases, so that ties rank the same.
 Name = Text().with_variant(Text(collation="C"), "postgresql")

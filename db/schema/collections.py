@@ -1,7 +1,4 @@
-"""The tables of what is kept up to date under a name: collections, query sets, and who is reading inputs.
-
-Knows no statement; the tables of jobs and scores are in db/schema/base.py.
-"""
+"""The tables of named sets, which are collections and query sets, and of who is reading inputs."""
 
 from sqlalchemy import (
     BigInteger,
@@ -69,7 +66,7 @@ query_set_queries = Table(
     sqlite_with_rowid=False,
 )
 
-# A row for each reader of inputs: texts it stored have nobody pointing at them yet, and must not be pruned.
+# A row for each session that reads inputs: nothing points yet at the texts it stored, so none may be pruned.
 drafts = Table(
     "drafts",
     metadata,

@@ -1,5 +1,7 @@
-"""Conditions on the states of shards and jobs. The states are written out and not bound: a partial index is
-used for certain only where its own condition stands in the statement.
+"""Conditions on the states of shards and jobs.
+
+The states are literals and not bound parameters: a partial index is only sure to be used where its own
+condition is in the statement.
 """
 
 from typing import Any
@@ -12,12 +14,12 @@ from rankmill.db.schema.shards import shards
 IS_READY = shards.c.state == literal_column("'ready'")
 IS_CLAIMED = shards.c.state == literal_column("'claimed'")
 IS_OPEN = shards.c.state.in_([literal_column("'ready'"), literal_column("'claimed'")])
-"""Still to end: ready or claimed."""
+"""Not ended yet: ready or claimed."""
 
 IS_FRESH = and_(IS_READY, shards.c.attempt == shards.c.num_releases)
-"""Ready, and no attempt was lost."""
+"""Ready, and no attempt has failed."""
 IS_SUSPECT = and_(IS_READY, shards.c.attempt > shards.c.num_releases)
-"""Ready, and an attempt was lost: it may be what kills processes, so it is scored alone."""
+"""Ready, and an attempt has failed: it may be what kills processes, so it is claimed alone."""
 
 IS_GIVEN_UP = or_(shards.c.state == "dead", and_(shards.c.state == "done", shards.c.failed_pairs > 0))
 """Ended, and some or all of its pairs were given up."""
@@ -27,11 +29,11 @@ RUNS = and_(IS_ACTIVE, jobs.c.paused_at.is_(None))
 """The job is not paused and has not ended."""
 
 JOB_IS_OPEN = exists().where(shards.c.job_id == jobs.c.id, IS_OPEN)
-"""Beside `jobs`: the job has a shard that is still to end."""
+"""Beside `jobs`: the job has a shard that has not ended yet."""
 
 
 def _has(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    # A scalar and not EXISTS: PostgreSQL then has no way but to look into the index, once for each job.
+    # A scalar and not EXISTS: then PostgreSQL can only look into the index, once for each job.
     found: Select[Any] = select(literal_column("1")).where(shards.c.job_id == jobs.c.id, condition).limit(1)
     return found.correlate(jobs).scalar_subquery().is_not(None)
 

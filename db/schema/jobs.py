@@ -42,12 +42,12 @@ jobs = Table(
     Column("turn", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('active', 'done', 'cancelled')", name="state"),
     CheckConstraint("(state = 'active') = (finished_at IS NULL)", name="finished_at"),
-    # A cancelled job gives its key free: asking for the same again is a new job.
+    # A cancelled job frees its key: the same job may be submitted again.
     Index("uq_jobs_key", "key", unique=True, **only_where("state <> 'cancelled'")),
-    # A job that has ended gives its name free: tonight's takes the name of last night's.
+    # A job that has ended frees its name: the next one may have it.
     Index("uq_jobs_name", "name", unique=True, **only_where("state = 'active'")),
     Index("ix_jobs_active", "id", **only_where("state = 'active'")),
-    # A claim reads the first few rows of it, however many jobs there are: the least turn is the next.
+    # A claim reads its first few rows, however many jobs there are: the smallest turn is next.
     Index(
         "ix_jobs_turns",
         "scorer_id",
@@ -82,7 +82,7 @@ job_documents = Table(
     sqlite_with_rowid=False,
 )
 
-# Written once, a million at a time, and never updated: no foreign keys, each would cost a lookup per row.
+# Written once, by the million, and never updated. No foreign keys: each would cost a lookup for every row.
 pairs = Table(
     "pairs",
     metadata,

@@ -1,7 +1,4 @@
-"""The tables of what readers downstream get: rankings, publications, deliveries and notices.
-
-The second half of db/schema/base.py, under the same rules.
-"""
+"""The tables of what readers downstream get: rankings, publications, deliveries and notices."""
 
 from sqlalchemy import REAL as Real
 from sqlalchemy import (
@@ -23,8 +20,8 @@ from sqlalchemy import (
 
 from rankmill.db.schema.base import BigId, Name, metadata
 
-# `last_cursor` is given out under this row's lock, so that cursors become visible in their order.
-# No foreign keys to what points back here: `publication_id` is the current one, `request_id` asked for it.
+# Cursors are given out while this row is locked, so that they become visible in their order.
+# `publication_id` is the current one and `request_id` asked for it; no foreign keys, as both point back here.
 rankings = Table(
     "rankings",
     metadata,
@@ -43,8 +40,8 @@ rankings = Table(
     sqlite_autoincrement=True,
 )
 
-# A wish that a job be published when it ends. Due while the job's finished_at is not `settled_for`: the
-# job's end and the duty to publish it are one fact, and a job that is opened and ends again is due again.
+# A request to publish a job when it ends. It is due while the job's finished_at is not `settled_for`: the end
+# of the job makes it due by itself, and makes it due again if the job is retried.
 publish_requests = Table(
     "publish_requests",
     metadata,
@@ -83,8 +80,8 @@ publications = Table(
     sqlite_autoincrement=True,
 )
 
-# The ids of a ranking's queries, once each. Looked up by their hash: they may be longer than the keys of a
-# b-tree on PostgreSQL.
+# The ids of a ranking's queries, once each. Found by hash: they may be too long for the keys of a b-tree on
+# PostgreSQL.
 ranking_queries = Table(
     "ranking_queries",
     metadata,
@@ -95,9 +92,9 @@ ranking_queries = Table(
     sqlite_autoincrement=True,
 )
 
-# One row for each pair a ranking has or ever had, under the cursor of its latest change. `rank` and `logit`
-# are the current ones, `told_rank` and `told_logit` those of that change; tolerances keep them apart.
-# Written a million at a time: no foreign keys.
+# One row for each pair that a ranking has or ever had, under the cursor of its latest change. `rank` and
+# `logit` are the current ones, `told_rank` and `told_logit` those of that change; within a tolerance they may
+# differ. Written by the million: no foreign keys.
 published_results = Table(
     "published_results",
     metadata,
@@ -120,7 +117,7 @@ published_results = Table(
     CheckConstraint("change <> 'removed' OR (rank IS NULL AND error IS NULL)", name="removed"),
     sqlite_with_rowid=False,
 )
-# SQLite also compares two nights along its index; PostgreSQL hashes, and ids may be too long for its index.
+# SQLite compares two publications along this index. PostgreSQL hashes, and ids may be too long for its index.
 Index(
     "uq_published_results_pair",
     published_results.c.ranking_query_id,
@@ -157,8 +154,8 @@ delivery_refusals = Table(
     sqlite_with_rowid=False,
 )
 
-# What a job tells when it ends, asked for with the job. Due as publish_requests are, and once those of the
-# job are settled; `next_at` also keeps two notifiers apart.
+# A request to notify somebody when a job ends. It is due as publish_requests are, and only after those of the
+# job; `next_at` also keeps two processes from sending it at once.
 notices = Table(
     "notices",
     metadata,

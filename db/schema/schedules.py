@@ -1,6 +1,6 @@
 """The tables of what is made at set times: schedules, and each of their runs.
 
-Knows no statement and no calendar: when a schedule fires next is worked out elsewhere and kept here.
+When a schedule fires next is computed elsewhere and stored here.
 """
 
 from sqlalchemy import (

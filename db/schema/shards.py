@@ -72,9 +72,9 @@ shards = Table(
     CheckConstraint("state <> 'done' OR scored_pairs + failed_pairs = num_pairs", name="pairs_add_up"),
     CheckConstraint("first_pair < end_pair AND num_pairs BETWEEN 1 AND end_pair - first_pair", name="range"),
     CheckConstraint("num_releases BETWEEN 0 AND attempt", name="releases"),
-    # By the end and not the beginning: a claim that orders by first_pair is left with ix_shards_fresh.
+    # By the end and not the beginning: claims order by first_pair, and are to use ix_shards_fresh.
     UniqueConstraint("job_id", "end_pair"),
-    # Claims read the first few rows of one of these however many shards wait or have ended.
+    # Claims read the first few rows of one of these, however many shards wait or have ended.
     Index(
         "ix_shards_fresh", "job_id", "first_pair", **only_where("state = 'ready' AND attempt = num_releases")
     ),

@@ -1,7 +1,4 @@
-"""The tables of spans: who asked for the best clauses of a job's best documents, and the clauses.
-
-A part of db/schema/base.py, under the same rules.
-"""
+"""The tables of spans: who asked for the best clauses of a job's best documents, and the clauses."""
 
 from sqlalchemy import REAL as Real
 from sqlalchemy import (
@@ -17,7 +14,7 @@ from sqlalchemy import (
 
 from rankmill.db.schema.base import metadata, only_where
 
-# `refining_job_id` is the job that scores the clauses; no foreign key, as it may be removed on its own.
+# `refining_job_id` is the clause job; no foreign key, as it may be removed by itself.
 span_requests = Table(
     "span_requests",
     metadata,

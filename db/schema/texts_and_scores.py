@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from rankmill.db.schema.base import BigId, metadata
 
-# Ids are never used twice (AUTOINCREMENT): scores name texts by id without a foreign key.
+# Ids are never used twice (AUTOINCREMENT): scores refer to texts by id without a foreign key.
 texts = Table(
     "texts",
     metadata,
@@ -78,8 +78,8 @@ engines = Table(
     sqlite_autoincrement=True,
 )
 
-# The document comes first in the key because shards are laid out by document: landing appends.
-# No foreign keys, for the same reason as pairs; the key is what makes a score unique.
+# The document comes first in the key because shards are laid out by document, so that landing appends.
+# No foreign keys, for the same reason as in pairs.
 scores = Table(
     "scores",
     metadata,

@@ -1,8 +1,8 @@
-"""The views SQL people read, as the text that creates them. Knows no table objects.
+"""The views that people query, as the text that creates them.
 
-The views mean the same on both databases. On SQLite `ranked_results` uses exp(), which every sqlite3 shell
-since 3.35 has when built with its math functions, as Debian's and Python's are.
-Spans count in the document's own text, without its title, as in db/results/ranked.py.
+They mean the same on both databases. On SQLite scores need exp(), which sqlite3 shells since 3.35 have if
+they are built with the math functions, as Debian's and Python's are.
+Span offsets count in the document's own text, without its title, as in db/results/ranked.py.
 """
 
 from sqlalchemy import DDL, event
@@ -11,9 +11,9 @@ from rankmill.db.schema import jobs, rankings, shards, spans, texts_and_scores
 from rankmill.db.schema.base import metadata
 
 NEEDED = (jobs.jobs, rankings.rankings, shards.shards, spans.spans, texts_and_scores.scores)
-assert all(table.metadata is metadata for table in NEEDED)  # the views below need their tables first
+assert all(table.metadata is metadata for table in NEEDED)  # their tables are made before the views
 
-# Past 700 the exponential leaves the double range; the sigmoid is 0 or 1 there to the last bit.
+# Beyond 700 the exponential leaves the range of a double; there the sigmoid is 0 or 1 to the last bit.
 SIGMOID = """CASE
         WHEN {logit} > 700 THEN 1.0
         WHEN {logit} < -700 THEN 0.0
@@ -55,8 +55,8 @@ JOIN scores ON scores.scorer_id = jobs.scorer_id
     AND scores.query_text_id = job_queries.text_id
 """  # noqa: S608
 
-# How many pairs that the job in `jobs` gave up have a score all the same: another job scored the same texts,
-# or a pair of the same texts in this one. Results show it, so they are scored and not failed.
+# How many pairs that the job in `jobs` gave up have a score after all: another job scored the same texts, or
+# this one did in another pair. Results show the score, so these pairs count as scored and not as failed.
 SCORED_ELSEWHERE = """
     SELECT count(*) FROM (
         SELECT failed_pairs.job_id AS job_id, failed_pairs.pair_no AS pair_no

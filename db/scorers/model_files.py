@@ -1,4 +1,4 @@
-"""A model's files as both sides see them: where they lie and their digest. Loads nothing; knows no torch."""
+"""A model's files, for both sides: where they are, and their digest. Loads nothing; knows no torch."""
 
 import hashlib
 from importlib.util import find_spec
@@ -25,9 +25,9 @@ SCORING_FILES = (
 
 
 def model_directory(model: str) -> Path | None:
-    """The absolute directory of a model that is files here; None for hub ids and `null`.
+    """The absolute directory of a model that is local files; None for hub ids and `null`.
 
-    `demo` is the model packaged with the worker, found without importing it.
+    `demo` is the model packaged with the worker; the worker is not imported to find it.
     """
     if model == NULL_MODEL:
         return None
@@ -42,7 +42,7 @@ def model_directory(model: str) -> Path | None:
 
 
 def is_local(model: str) -> bool:
-    """Whether a model is files here rather than a name on the hub."""
+    """Whether a model is local files and not a name on the hub."""
     return model_directory(model) is not None
 
 

@@ -1,6 +1,6 @@
-"""Many rows at once, straight through the driver: executemany on SQLite, COPY on PostgreSQL.
+"""Many rows at once, directly through the driver: executemany on SQLite, COPY on PostgreSQL.
 
-SQLAlchemy's cost per row would be most of the work here. Statements mark their parameters with `?`.
+What SQLAlchemy costs per row would be most of the work here. Statements mark their parameters with `?`.
 Knows no particular table.
 """
 
@@ -18,7 +18,7 @@ ROWS_PER_FETCH = 5_000
 
 
 def driver(connection: Connection) -> Any:
-    """The driver's own connection, inside the transaction SQLAlchemy has begun on it."""
+    """The driver's own connection, in the transaction that SQLAlchemy has begun on it."""
     return connection.connection.dbapi_connection
 
 
@@ -27,7 +27,7 @@ def is_sqlite(connection: Connection) -> bool:
 
 
 def marked(connection: Connection, statement: str) -> str:
-    """The statement with its parameters marked as the driver wants them."""
+    """The statement with its parameters marked as the driver expects."""
     return statement if is_sqlite(connection) else statement.replace("?", "%s")
 
 
@@ -50,7 +50,7 @@ def stream(connection: Connection, statement: str, *parameters: object) -> Itera
 def insert_rows(
     connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Inserts `rows`, taken one by one; any conflict is an error."""
+    """Inserts `rows`, which are taken one by one. Any conflict is an error."""
     names = ", ".join(columns)
     if is_sqlite(connection):
         marks = ", ".join("?" * len(columns))
@@ -62,18 +62,18 @@ def insert_rows(
 
 
 def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT into `table` that may say what happens on a conflict (`on_conflict_do_nothing`, ...)."""
+    """An INSERT into `table` that can say what to do on a conflict (`on_conflict_do_nothing`, ...)."""
     return sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
 
 
 def one_of(connection: Connection, column: str) -> str:
-    """A condition: `column` is one of the values of one parameter, made by `many`."""
+    """A condition with one parameter: `column` is one of the values that `many` made it of."""
     condition = "{} IN (SELECT value FROM json_each(?))" if is_sqlite(connection) else "{} = ANY(?)"
     return condition.format(column)
 
 
 def many(connection: Connection, values: Iterable[int] | Iterable[str]) -> Any:
-    """The parameter for `one_of`: any number of values in one."""
+    """Any number of values in one parameter, for `one_of`."""
     return json.dumps(list(values)) if is_sqlite(connection) else list(values)
 
 

@@ -1,6 +1,6 @@
 """The database's clock: seconds since the epoch as a double, the same expression on both databases.
 
-The database decides what time it is, so that workers with wrong clocks agree about leases.
+The database decides what time it is, so that workers whose clocks are wrong agree about leases.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 NOW_SQL = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
-    # clock_timestamp and not now(): the latter stands still while a transaction waits for a lock.
+    # clock_timestamp() and not now(), which stands still while a transaction waits for a lock.
     "postgresql": "extract(epoch from clock_timestamp())::double precision",
 }
 

@@ -1,6 +1,6 @@
-"""What a driver's error means to a person: the one place where driver exceptions become ours.
+"""What a driver's error means to a person: the one place where drivers' exceptions become ours.
 
-Knows both drivers' codes; knows no statement. Messages carry neither parameters nor passwords.
+Knows the codes of both drivers, and no statement. Messages have neither parameters nor passwords in them.
 """
 
 import sqlite3
@@ -39,7 +39,7 @@ POSTGRES_UNAVAILABLE = ("08", "57P", "28", "3D")
 
 @contextmanager
 def translated(safe_url: str, secrets: Sequence[str]) -> Iterator[None]:
-    """Runs a block that talks to the database; a driver's error leaves it as a StoreError."""
+    """A block whose driver errors become StoreErrors."""
     try:
         yield
     except DRIVER_ERRORS as error:
@@ -53,7 +53,7 @@ def meaning_of(error: Exception, safe_url: str, secrets: Sequence[str]) -> Store
     for secret in secrets:
         reason = reason.replace(secret, "***")
     if isinstance(original, PoolTimeout):
-        return StoreBusy(f"The store {safe_url} has no connection free: {reason}. Try again.")
+        return StoreBusy(f"The store {safe_url} has no free connection: {reason}. Try again.")
     if isinstance(original, sqlite3.Error):
         return meaning_of_sqlite(original, safe_url, reason)
     is_cut_off = isinstance(error, DBAPIError) and error.connection_invalidated
@@ -66,7 +66,7 @@ def first_line(error: BaseException) -> str:
 
 
 def meaning_of_sqlite(error: sqlite3.Error, safe_url: str, reason: str) -> StoreError:
-    # The low byte is the primary code, the rest says more about it.
+    # The low byte is the primary code; the rest adds detail.
     extended: int = getattr(error, "sqlite_errorcode", None) or 0
     code = extended & 0xFF
     if code in SQLITE_BUSY:
@@ -87,12 +87,12 @@ def meaning_of_postgresql(
 ) -> StoreError:
     code: str = getattr(error, "sqlstate", None) or ""
     if code in POSTGRES_BUSY:
-        return StoreBusy(f"The store {safe_url} refused for now: {reason}. Try again.")
+        return StoreBusy(f"The store {safe_url} refused a statement for now: {reason}. Try again.")
     if code in POSTGRES_FULL:
         return StoreFull(safe_url, reason)
     if code in POSTGRES_READ_ONLY:
         return StoreReadOnly(safe_url, reason)
-    # A connection that never came to be, or that broke, has no code.
+    # An error of a connection that was never made, or broke, has no code.
     is_gone = not code and type(error).__name__ in {"OperationalError", "ConnectionTimeout"}
     if is_cut_off or is_gone or code.startswith(POSTGRES_UNAVAILABLE):
         return StoreUnavailable(safe_url, reason)

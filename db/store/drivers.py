@@ -1,8 +1,9 @@
 """How each database is connected to: drivers, pragmas, session settings, timeouts. Knows no table.
 
-SQLite: write-ahead log, so that readers and the one writer do not wait for each other, and synchronous=FULL,
-because a job's id once printed must outlive a power cut; commits are few and large enough not to mind.
-PostgreSQL: whatever a role, a database or a PG* variable says, a session has the settings below.
+SQLite uses a write-ahead log, so that readers and the one writer do not wait for each other. It runs with
+synchronous=FULL, because a job whose id was printed must survive a power cut; commits are so few and large
+that this costs little.
+A PostgreSQL session has the settings below, whatever a role, a database or a PG* variable says.
 """
 
 import os
@@ -79,14 +80,14 @@ def connect(url: URL) -> Engine:
 
 
 def create_sqlite_file(path: Path) -> None:
-    """An empty database only its owner can read, in a folder likewise if that is new."""
+    """Makes an empty database that only its owner can read, in a folder of that kind if it is new."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def open_sqlite(path: Path) -> sqlite3.Connection:
-    """A connection to the file at `path`; transactions are begun and ended by hand."""
-    # mode=rw: a store that is not there is an error, never a new empty file.
+    """A connection to the file at `path`; transactions are begun and ended explicitly."""
+    # mode=rw: a missing file is an error, and no empty one is made.
     address = f"file:{quote(str(path))}?mode=rw"
     connection = sqlite3.connect(
         address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -101,7 +102,7 @@ def open_sqlite(path: Path) -> sqlite3.Connection:
 
 
 def use_write_ahead_log(path: Path) -> None:
-    """Sets the journal's kind: a lasting property of the file, which cannot change inside a transaction."""
+    """Sets the file's journal mode, which is stored in the file and cannot change inside a transaction."""
     with closing(open_sqlite(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
 
@@ -133,7 +134,7 @@ def sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A transaction that will write takes the write lock at once: one that upgrades later can only fail.
+        # A transaction that will write takes the write lock at once: asking for it later can only fail.
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -144,7 +145,7 @@ def postgresql_engine(url: URL) -> Engine:
     defaults: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_S,
         "application_name": "rankmill",
-        # A database host that vanished is noticed within a minute.
+        # So that a database host that vanished is noticed within a minute.
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,

@@ -14,7 +14,7 @@ from rankmill.db.store.revisions import REVISIONS, revision_on
 from rankmill.db.store.store import Store
 from rankmill.db.store.urls import parse_url, safe_url, sqlite_path
 
-# Any number, the same in every version of this program: two migrations at once wait for each other.
+# Any number, but the same in every version: migrations that run at once wait for each other.
 ADVISORY_LOCK = 7_236_455_511
 
 
@@ -26,7 +26,7 @@ def head_revision() -> str:
 
 
 def migrate(url: str) -> tuple[str | None, str]:
-    """Brings the store to the newest schema in one transaction and says from where to where.
+    """Brings the store to the newest schema in one transaction. Returns the revisions before and after.
 
     Makes the SQLite file if it is missing. Raises StoreUnavailable, StoreNewer, MissingDriver.
     """
@@ -53,7 +53,7 @@ def migrate(url: str) -> tuple[str | None, str]:
 
 
 def configuration() -> Config:
-    """Alembic's settings; the scripts are found beside this file wherever it is installed."""
+    """Alembic's settings, with the migration scripts of this installation."""
     configured = Config()
     configured.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     return configured

@@ -10,7 +10,7 @@ from rankmill.db.store.urls import parse_url, safe_url, sqlite_path
 def open_store(url: str, *, create: bool = False) -> Store:
     """Opens a store whose schema this program knows.
 
-    `create` makes a missing or empty SQLite file and migrates it; a PostgreSQL store is never migrated here.
+    With `create` a missing or empty SQLite file is made a store. A PostgreSQL store is never migrated here.
     Raises StoreUnavailable, StoreNotMigrated, StoreNewer, WrongEncoding, MissingDriver.
     """
     parsed = parse_url(url)
@@ -26,7 +26,7 @@ def open_store(url: str, *, create: bool = False) -> Store:
     try:
         found = revision(store)
         if found is None and create and is_file:
-            # Imported late: only a new store pays for Alembic.
+            # Imported here: only a new store pays for loading Alembic.
             from rankmill.db.store.migrate import migrate
 
             migrate(url)

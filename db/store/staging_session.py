@@ -1,4 +1,4 @@
-"""Staging sessions: a connection of one's own with temporary tables, and the transactions on it.
+"""Staging sessions: a connection of its own with temporary tables, and the transactions on it.
 
 Nothing points yet at the texts that a session has read from inputs. Its row in `drafts`, renewed with every
 writing transaction, keeps them from being pruned. A session whose row is gone may write nothing more.
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class StagingSession:
-    """Runs transactions on one connection; what they put into its temporary tables nobody else sees."""
+    """Runs transactions on one connection. Nobody else sees what they put into its temporary tables."""
 
     def __init__(self, store: Store, connection: Connection) -> None:
         self.store = store
@@ -58,24 +58,26 @@ class InputSession(StagingSession):
             return super().in_transaction(statements)
 
         def registered(connection: Connection) -> tuple[int, T]:
-            return kept_alive(connection, self.draft_id), statements(connection)
+            return renew_draft(connection, self.draft_id), statements(connection)
 
         self.draft_id, found = super().in_transaction(registered, writes=True)
         return found
 
     def close(self) -> None:
-        """Ends the reading. The row of a session that was killed before this is dropped after a while."""
+        """Ends the session. The row of a session that was killed before this is deleted after a while."""
         if self.draft_id is not None:
             with suppress(StoreError):
-                self.store.write(lambda connection: run(connection, FORGET, self.draft_id))
+                self.store.write(lambda connection: run(connection, DELETE_DRAFT, self.draft_id))
 
 
-FORGET = "DELETE FROM drafts WHERE id = ?"
+DELETE_DRAFT = "DELETE FROM drafts WHERE id = ?"
 
 
-def kept_alive(connection: Connection, draft_id: int | None) -> int:
-    """Renews the row in `drafts`, or makes it. The first statement of whoever looks up or stores texts:
-    a prune that deletes texts holds the table, so what is found after this is there to stay.
+def renew_draft(connection: Connection, draft_id: int | None) -> int:
+    """Renews the row in `drafts`, or makes it, and returns its id. Raises DraftExpired.
+
+    This comes before texts are looked up or stored: a prune that deletes texts locks the table, so texts that
+    are found after this stay.
     """
     now = NOW_SQL["sqlite" if is_sqlite(connection) else "postgresql"]
     if draft_id is None:

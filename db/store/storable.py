@@ -1,4 +1,4 @@
-"""What both databases can hold: ids are checked, words for people are made to fit."""
+"""What both databases can hold: ids are checked, and words for people are made to fit."""
 
 from rankmill.db.errors import UnstorableText
 
@@ -17,13 +17,13 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """`text` made storable, for words people read: what cannot be stored is replaced, the end cut off."""
+    """`text` made storable, for words that people read: characters are replaced and the end is truncated."""
     return (
         text[:MAX_REASON_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     )
 
 
 def check_id(id_: str, kind: str) -> None:
-    """Raises UnstorableText for an id that holds what cannot be stored."""
+    """Raises UnstorableText for an id that cannot be stored. `kind` says what has the id."""
     if not is_storable(id_):
         raise UnstorableText(f"{kind} id {id_!r}", "it holds a NUL character or a lone surrogate")

@@ -1,6 +1,6 @@
-"""The open store: where it is, and the two kinds of transaction on it. Knows no table.
+"""The open store: where it is, and the transactions on it. Knows no table.
 
-Every error of a driver leaves here as a StoreError.
+Drivers' errors become StoreErrors here.
 """
 
 import random
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 MAX_TRIES = 6
 FIRST_PAUSE_S = 0.02
-PATIENCE_S = 60
+MAX_BUSY_S = 60
 
 
 class Store:
@@ -40,11 +40,11 @@ class Store:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection of one's own, without a transaction; for what outlives a transaction."""
+        """A connection of its own, without a transaction: for several transactions and temporary tables."""
         with self.translated():
             connection = self.engine.connect()
             try:
-                # Detached: what a session leaves behind (temporary tables, cursors) ends with it.
+                # Detached from the pool: temporary tables and cursors end with it.
                 connection.detach()
                 yield connection
             finally:
@@ -52,13 +52,13 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads: one snapshot on SQLite, one per statement on PostgreSQL."""
+        """A transaction that only reads: one snapshot on SQLite, one for each statement on PostgreSQL."""
         with self.translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes; commits at the end, rolls back on any exception."""
+        """A transaction that writes. It commits at the end, and rolls back on any exception."""
         with (
             self.translated(),
             self.engine.connect().execution_options(**{WRITES: True}) as connection,
@@ -67,9 +67,9 @@ class Store:
             yield connection
 
     def write(self, statements: Callable[[Connection], T]) -> T:
-        """Runs `statements` in a writing transaction; again, after a short pause, while the store is busy.
+        """Runs `statements` in a writing transaction, and again after a short pause while the store is busy.
 
-        For transactions without side effects elsewhere. Raises StoreBusy when the tries are used up.
+        `statements` must have no effects elsewhere. Raises StoreBusy after the last try.
         """
 
         def attempt() -> T:
@@ -91,7 +91,7 @@ class Store:
             yield
 
     def close(self) -> None:
-        """Closes every pooled connection. The store may not be used afterwards."""
+        """Closes every pooled connection. The store must not be used afterwards."""
         self.engine.dispose()
 
     def __enter__(self) -> "Store":
@@ -105,17 +105,17 @@ class Store:
 
 
 def retry_while_busy(attempt: Callable[[], T]) -> T:
-    """What `attempt` returns, tried again with growing pauses while it raises StoreBusy.
+    """What `attempt` returns. While it raises StoreBusy it is called again, after growing pauses.
 
-    The last StoreBusy is raised: after a few tries, or when waiting for locks took a minute already.
+    Raises the last StoreBusy after MAX_TRIES, or once MAX_BUSY_S have passed.
     """
     started = time.monotonic()
     for num_tries in count(1):
         try:
             return attempt()
         except StoreBusy:
-            if num_tries == MAX_TRIES or time.monotonic() - started > PATIENCE_S:
+            if num_tries == MAX_TRIES or time.monotonic() - started > MAX_BUSY_S:
                 raise
-            # Jitter, so that two who collided do not collide again.
+            # Random, so that two processes that collided do not collide again.
             time.sleep(FIRST_PAUSE_S * 2**num_tries * (0.5 + random.random()))  # noqa: S311
     raise AssertionError("bug: counting ended")

@@ -1,4 +1,4 @@
-"""Temporary tables on both databases: made, indexed, analysed. Knows none of them by name."""
+"""Temporary tables on both databases: made, indexed, analysed. Knows no particular table."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from rankmill.db.store.bulk import driver, is_sqlite, run
 def relax_durability(connection: Connection) -> None:
     """Commits from here on need not survive a power cut. No transaction may be open.
 
-    For what can be read or done again: texts that nobody points at yet.
+    For work that can be done again, such as storing texts that nothing points at yet.
     """
     if is_sqlite(connection):
         run(connection, "PRAGMA synchronous = NORMAL")
@@ -40,22 +40,22 @@ JOIN {table} AS again ON again.{id} = twice.{id} AND again.{number} > twice.firs
 ORDER BY again.{number} LIMIT 1
 """
 
-# The key is SQLite's own row number and costs nothing; PostgreSQL would keep an index it never reads.
+# The key is SQLite's own row number and costs nothing; PostgreSQL would have an index that is never read.
 # Ids compare as in the store's own tables.
-KINDS = {
+COLUMN_TYPES = {
     True: {"bytes": "BLOB", "key": "PRIMARY KEY", "name": "TEXT"},
     False: {"bytes": "BYTEA", "key": "", "name": 'TEXT COLLATE "C"'},
 }
 
 
 def create_tables(connection: Connection, tables: Iterable[str]) -> None:
-    """Makes these temporary tables, their kinds of column filled in."""
+    """Makes these temporary tables; `{key}`, `{name}` and `{bytes}` in them stand for COLUMN_TYPES."""
     for table in tables:
-        run(connection, f"CREATE TEMPORARY TABLE {table.format(**KINDS[is_sqlite(connection)])}")
+        run(connection, f"CREATE TEMPORARY TABLE {table.format(**COLUMN_TYPES[is_sqlite(connection)])}")
 
 
-def index(connection: Connection, name: str, table: str, column: str) -> None:
-    """An index for joins; by hash where there is such, because ids may be longer than a b-tree's keys."""
+def create_index(connection: Connection, name: str, table: str, column: str) -> None:
+    """Makes an index for joins: by hash on PostgreSQL, where ids may be too long for the keys of a b-tree."""
     method = "" if is_sqlite(connection) else "USING hash"
     where = "temp." if is_sqlite(connection) else ""
     cursor = driver(connection).cursor()
@@ -64,15 +64,15 @@ def index(connection: Connection, name: str, table: str, column: str) -> None:
 
 
 def analyze(connection: Connection, table: str) -> None:
-    """PostgreSQL knows nothing of a temporary table until told; SQLite plans well without."""
+    """Analyses a temporary table on PostgreSQL, which does not do so by itself; SQLite plans well without."""
     if not is_sqlite(connection):
         driver(connection).execute(f"ANALYZE {table}")
 
 
 def check_distinct(connection: Connection, kind: str, table: str, id_column: str, number: str) -> None:
-    """Raises DuplicateId, which calls it `kind`, for the first row whose id an earlier row has.
+    """Raises DuplicateId, with `kind`, for the first row whose id an earlier row has.
 
-    `number` is the column that has the order of reading; the table also has a digest and a line.
+    `number` is the column with the order of reading. The table also has the columns `digest` and `line`.
     """
     statement = DUPLICATE.format(id=id_column, table=table, number=number)
     found = driver(connection).execute(statement).fetchone()

@@ -1,4 +1,4 @@
-"""Store URLs: what is one, what of it may be shown, and which files it names. Opens nothing."""
+"""Store URLs: which are valid, how they are shown, and which files they name. Opens nothing."""
 
 import importlib.util
 import sqlite3
@@ -13,7 +13,7 @@ SECRET_OPTIONS = ("password", "sslpassword")
 
 
 def safe_url(parsed: URL) -> str:
-    """The URL as people may see it: our driver's name left out, passwords hidden."""
+    """The URL as people may see it: without the driver's name, and with passwords hidden."""
     hidden = {name: "***" for name in SECRET_OPTIONS if name in parsed.query}
     shown = parsed.set(drivername=parsed.get_backend_name()).update_query_dict(hidden)
     return shown.render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
@@ -25,7 +25,7 @@ def shown_url(url: str) -> str:
 
 
 def files_of(url: str) -> list[Path]:
-    """The files of a SQLite store, there or not yet; none of a PostgreSQL store. Raises WrongStoreUrl."""
+    """The files of a SQLite store, whether they exist or not; none for PostgreSQL. Raises WrongStoreUrl."""
     parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
         return []
@@ -34,24 +34,24 @@ def files_of(url: str) -> list[Path]:
 
 
 def secrets_of(parsed: URL) -> list[str]:
-    """The passwords in a URL, in clear."""
+    """The passwords in a URL, in plain text."""
     options = [parsed.query[name] for name in SECRET_OPTIONS if name in parsed.query]
     return [str(secret) for secret in (parsed.password, *options) if secret]
 
 
-# RETURNING, MATERIALIZED and JSON functions.
+# The first with RETURNING, MATERIALIZED and JSON functions.
 OLDEST_SQLITE = (3, 38, 0)
 
 
 def parse_url(url: str) -> URL:
-    """`url` as SQLAlchemy understands it, with our driver chosen.
+    """`url` as SQLAlchemy has it, with our driver in it.
 
-    Raises WrongStoreUrl for what is not a database URL of ours, MissingDriver without psycopg.
+    Raises WrongStoreUrl for a URL that cannot be a store, MissingDriver without psycopg.
     """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # The text is left out of the message: it may hold a password.
+        # The message leaves the URL out: it may hold a password.
         raise WrongStoreUrl(
             "The store's URL is not a database URL. "
             "Use sqlite:///FILE or postgresql://USER@HOST/NAME (--store, RANKMILL_STORE)."
@@ -71,7 +71,7 @@ def parse_url(url: str) -> URL:
         if importlib.util.find_spec("psycopg") is None:
             raise MissingDriver("PostgreSQL needs the package psycopg. Run: pip install 'rankmill[postgres]'")
         if "@" in f"{parsed.host}{parsed.database}":
-            # What follows the first @ would be taken for the host, and shown.
+            # The rest of the password, after the first @, would be taken for the host and shown.
             raise WrongStoreUrl("The store's URL cannot be read: write an @ in a user or password as %40.")
         return parsed.set(drivername="postgresql+psycopg")
     raise WrongStoreUrl(

@@ -19,7 +19,7 @@ from rankmill.db.store.bulk import chunks, insert_rows, many, one_of, run
 from rankmill.db.store.staging_session import InputSession
 from rankmill.db.store.storable import check_id
 from rankmill.db.store.store import Store
-from rankmill.db.store.temporary_tables import analyze, check_distinct, index, restore_durability
+from rankmill.db.store.temporary_tables import analyze, check_distinct, create_index, restore_durability
 from rankmill.db.submission.draft_tables import (
     check_known,
     create_draft_tables,
@@ -90,7 +90,7 @@ class Draft(InputSession):
         self.num_queries += len(chunk)
 
     def check_queries(self, connection: Connection) -> None:
-        index(connection, "draft_query_ids", "draft_queries", "query_id")
+        create_index(connection, "draft_query_ids", "draft_queries", "query_id")
         check_distinct(connection, "query", "draft_queries", "query_id", "query_no")
 
     def use_query_set(self, name: str) -> str:
@@ -139,7 +139,7 @@ class Draft(InputSession):
         check_known(connection, "query")
         run(connection, "DROP TABLE IF EXISTS draft_wanted")
         run(connection, WANTED)
-        index(connection, "draft_wanted_ids", "draft_wanted", "document_id")
+        create_index(connection, "draft_wanted_ids", "draft_wanted", "document_id")
 
     def add_documents(self, documents: Iterable[DocumentRow]) -> None:
         """Adds the documents, in order. With candidates, only the texts of candidates are stored.
@@ -151,7 +151,7 @@ class Draft(InputSession):
         self.in_transaction(self.check_documents)
 
     def check_documents(self, connection: Connection) -> None:
-        index(connection, "draft_document_ids", "draft_documents", "document_id")
+        create_index(connection, "draft_document_ids", "draft_documents", "document_id")
         check_distinct(connection, "document", "draft_documents", "document_id", "read_no")
 
     def add_document_chunk(self, chunk: list[DocumentRow]) -> None:

@@ -1,6 +1,6 @@
-"""Files of changes: a feed goes to a file that appears whole, or to standard output as it comes.
+"""Writes the changes of a ranking to a file that appears whole, or to standard output as they come.
 
-Knows the store's feed and where output goes; what a line looks like is told by its format.
+Knows the store's feed and where output goes; `change_formats` knows what a line looks like.
 """
 
 import time
@@ -24,11 +24,11 @@ LOOK_EVERY_S = 2.0
 
 
 def plan(output: str, format_: ChangeFormat | None, *, follow: bool) -> tuple[Output, ChangeFormat]:
-    """Where the changes go and in what form. Raises UsageError or MissingPrerequisite."""
+    """Where the changes go and in which format. Raises UsageError or MissingPrerequisite."""
     is_parquet = format_ is ChangeFormat.PARQUET
     if format_ is None:
-        endings = Path(output).suffixes
-        is_parquet = output != STANDARD_OUTPUT and endings[-1:] in ([".parquet"], [".pq"])
+        extensions = Path(output).suffixes
+        is_parquet = output != STANDARD_OUTPUT and extensions[-1:] in ([".parquet"], [".pq"])
         format_ = ChangeFormat.PARQUET if is_parquet else ChangeFormat.JSONL
     if follow and (is_parquet or output != STANDARD_OUTPUT):
         raise UsageError("--follow writes lines to standard output: leave out --output and Parquet.")
@@ -46,14 +46,14 @@ def write_changes(
     after: int,
     follow: bool,
 ) -> int:
-    """Writes what changed past the cursor `after`; returns the last cursor written, or `after`.
+    """Writes what changed after the cursor `after`; returns the last cursor written, or `after`.
 
-    Raises UsageError for a cursor this feed has never given out: what comes up to it would be skipped.
+    Raises UsageError for a cursor beyond the end of the feed: changes up to it would be skipped later.
     """
     if after > ranking.last_cursor:
         raise UsageError(
-            f"--after {after} lies past the end of this feed, which is {ranking.last_cursor}. When the store "
-            "was made anew or restored, begin again from 0, with an empty receiver."
+            f"--after {after} is beyond the end of this feed, which is {ranking.last_cursor}. If the store "
+            "was restored or created again, start from 0 with an empty receiver."
         )
     cursor = after
     with opened_output(output) as stream:

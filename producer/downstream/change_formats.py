@@ -1,6 +1,6 @@
-"""The forms of a ranking's changes: one JSON object a line, bulk lines of OpenSearch, operations of Vespa.
+"""The formats of a ranking's changes: a JSON object a line, bulk lines of OpenSearch, operations of Vespa.
 
-Turns changes into bytes; knows no file, no server and no store. Doing them twice, or an older one late,
+Turns changes into bytes; knows no file, server or store. Applying a change twice, or an older one late,
 does no harm: OpenSearch and Elasticsearch compare the cursor as an external version, Vespa by a condition.
 """
 
@@ -18,7 +18,7 @@ ROW_GROUP_ROWS = 2**16
 
 
 class ChangeFormat(StrEnum):
-    """Formats of the feed of changes."""
+    """Formats of a ranking's changes."""
 
     JSONL = "jsonl"
     OPENSEARCH = "opensearch"
@@ -28,7 +28,7 @@ class ChangeFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where operations are meant to go: an index of OpenSearch; a namespace and document type of Vespa."""
+    """Where operations go: an index of OpenSearch, or a namespace and document type of Vespa."""
 
     index: str | None = None
     namespace: str = "rankmill"
@@ -39,7 +39,7 @@ Encode = Callable[[ChangeRow], bytes]
 
 
 def document_id(row: ChangeRow) -> str:
-    """The id of a pair in an index: the same every night, fit for any index and any URL.
+    """The id of a pair in an index: the same in every publication, and valid in any index and any URL.
 
     The first 32 hex digits of the SHA-256 of the query's id, a NUL and the document's id.
     """
@@ -47,7 +47,7 @@ def document_id(row: ChangeRow) -> str:
 
 
 def as_jsonl(row: ChangeRow) -> bytes:
-    """The change as it is, one object a line."""
+    """One object a line with all that the feed says of the change."""
     line: dict[str, object] = {"cursor": row.cursor, "change": row.change.value, "id": document_id(row)}
     line |= {"query_id": row.query_id, "document_id": row.document_id}
     if row.change is not Change.REMOVED:
@@ -87,12 +87,12 @@ def vespa_encoder(target: Target) -> Encode:
 
 
 def vespa_condition(target: Target, row: ChangeRow) -> str:
-    """True of a document that an older change left."""
+    """The condition under which this change is newer than the document."""
     return f"{target.document_type}.cursor < {row.cursor}"
 
 
 def vespa_fields(row: ChangeRow) -> dict[str, object]:
-    """Flat and without nulls, which Vespa's attributes do not have."""
+    """The fields of a Vespa document: flat and without nulls, which attributes cannot hold."""
     flat = {
         "query_id": row.query_id,
         "document_id": row.document_id,
@@ -108,11 +108,12 @@ def vespa_fields(row: ChangeRow) -> dict[str, object]:
 
 
 def indexed(row: ChangeRow) -> dict[str, object]:
-    """A pair as an index holds it."""
+    """The fields of an OpenSearch document."""
     return {"query_id": row.query_id, "document_id": row.document_id, **fields_of(row), "cursor": row.cursor}
 
 
 def fields_of(row: ChangeRow) -> dict[str, object]:
+    """What both the feed and an index say of a pair."""
     span = None if row.span_start is None else {"start": row.span_start, "end": row.span_end}
     fields: dict[str, object] = {"rank": row.rank, "score": row.score, "logit": row.logit, "span": span}
     return fields if row.error is None else fields | {"error": row.error}
@@ -123,14 +124,14 @@ def encoded(line: object) -> bytes:
 
 
 def encoder(format_: ChangeFormat, target: Target) -> Encode:
-    """How one change is written in a format of lines."""
+    """What writes one change in a format of lines."""
     if format_ is ChangeFormat.OPENSEARCH:
         return opensearch_encoder(target)
     return vespa_encoder(target) if format_ is ChangeFormat.VESPA else as_jsonl
 
 
 def write_lines(rows: Iterable[ChangeRow], stream: BinaryIO, encode: Encode) -> int:
-    """Writes each change; returns the last cursor, 0 when there was none."""
+    """Writes each change; returns the last cursor, 0 when there was no change."""
     last = 0
     for row in rows:
         stream.write(encode(row))
@@ -139,7 +140,10 @@ def write_lines(rows: Iterable[ChangeRow], stream: BinaryIO, encode: Encode) -> 
 
 
 def write_parquet(rows: Iterable[ChangeRow], stream: BinaryIO) -> int:
-    """The columns of the `changes` view, typed; one row group at a time is in memory."""
+    """Writes the columns of the `changes` view, typed; one row group at a time is in memory.
+
+    Returns the last cursor, 0 when there was no change.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

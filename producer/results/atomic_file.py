@@ -19,7 +19,7 @@ _YOUNG_S = 60.0
 
 
 @contextmanager
-def replacing(path: Path, *, buffer_bytes: int) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, buffer_bytes: int) -> Iterator[BinaryIO]:
     """A stream whose content stands under `path` once the block has ended; nothing is left if it raises."""
     target = path.resolve()
     _sweep(target.parent)

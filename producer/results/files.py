@@ -25,7 +25,7 @@ from rankmill.producer.errors import (
     RuntimeFailure,
     UsageError,
 )
-from rankmill.producer.results.atomic_file import replacing
+from rankmill.producer.results.atomic_file import atomic_file
 from rankmill.producer.results.formats import WRITERS, ResultFormat
 
 STANDARD_OUTPUT = "-"
@@ -196,7 +196,7 @@ def _opened(output: Output) -> Iterator[BinaryIO]:
             yield inner
     else:
         with (
-            replacing(output.path, buffer_bytes=_BUFFER_BYTES) as stream,
+            atomic_file(output.path, buffer_bytes=_BUFFER_BYTES) as stream,
             _compressed(stream, output) as inner,
         ):
             yield inner

@@ -14,7 +14,7 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.db.submission.clause_job import advance_clause_job
 from rankmill.db.submission.sharding import slice_pairs
-from rankmill.producer.downstream.follow_up import FollowUp, check_notification, follow_up
+from rankmill.producer.downstream.follow_up import FollowUpResult, check_notification, follow_up
 from rankmill.producer.errors import RuntimeFailure
 from rankmill.producer.processes.interruption import Interruption
 from rankmill.producer.running.local_worker import check_prerequisites
@@ -33,7 +33,7 @@ class Outcome:
     progress: JobProgress
     duration_s: float
     num_scored_now: int
-    followed_up: FollowUp
+    followed_up: FollowUpResult
 
 
 class RunObserver:

@@ -10,9 +10,11 @@ from functools import partial
 
 from rankmill.db.errors import EmptyDraft, UnknownId
 from rankmill.db.jobs.amend import amend
+from rankmill.db.jobs.find import find_job
 from rankmill.db.jobs.publish_requests import request_follow_up
 from rankmill.db.jobs.reuse_report import why_nothing_is_reused
 from rankmill.db.jobs.span_requests import request_spans
+from rankmill.db.rankings.catalog import find as find_ranking
 from rankmill.db.records.jobs import JobRequest, Priority, Submission
 from rankmill.db.records.scorers import ScorerSpec
 from rankmill.db.runtime.settings import Settings
@@ -57,8 +59,8 @@ def record(
     Nothing is recorded when anything is wrong. Raises UsageError, InputError, NameTaken and the store's
     errors.
     """
-    check_name(options.name, "job")
-    check_name(None if options.publishing is None else options.publishing.ranking, "ranking")
+    if key is None:  # a schedule's name was checked when it was added
+        _check_names(store, options)
     identities = _identities(store, inputs)
     if identities is not None:
         known = _find(store, key or job_key(scorer, identities))
@@ -80,6 +82,14 @@ def record(
         return _amended(store, submission, options)
     started_anew = None if submission.num_reused else why_nothing_is_reused(store, submission.job_id)
     return Recorded(**asdict(submission), started_anew=started_anew)
+
+
+def _check_names(store: Store, options: JobOptions) -> None:
+    if options.name is not None:
+        # Digits only would find a job by its id; no version accepted them as a name.
+        check_name(options.name, "job", None if options.name.isdecimal() else partial(find_job, store))
+    if options.publishing is not None:
+        check_name(options.publishing.ranking, "ranking", partial(find_ranking, store))
 
 
 def _identities(store: Store, inputs: Inputs) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ from rankmill.db.runtime.settings import Settings
 from rankmill.db.store.store import Store
 from rankmill.producer.broker.doorbell import BrokerUnavailable, Doorbell
 from rankmill.producer.broker.workers import able_workers
-from rankmill.producer.downstream.follow_up import FollowUp, check_notification, follow_up
+from rankmill.producer.downstream.follow_up import FollowUpResult, check_notification, follow_up
 from rankmill.producer.errors import MissingPrerequisite
 from rankmill.producer.submission.inputs import Inputs, JobOptions
 from rankmill.producer.submission.record import Recorded, record
@@ -25,7 +25,7 @@ class Submitted:
 
     submission: Recorded
     warning: str | None
-    followed_up: FollowUp | None = None
+    followed_up: FollowUpResult | None = None
 
 
 def submit_job(

@@ -1,15 +1,15 @@
 """A sync: a collection or a query set becomes equal to a source. Knows no command line."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from rankmill.db.corpus.collections import NamedSet, find
 from rankmill.db.corpus.sync import Difference, note_same_source, open_sync
 from rankmill.db.errors import UnknownName
 from rankmill.db.store.store import Store
-from rankmill.producer.errors import UsageError
 from rankmill.producer.sources.source import Source, Staging, read_source
+from rankmill.producer.submission.names import check_name
 
-MAX_NAME_CHARS = 200
 # A new number when the same file is read differently: then no file counts as seen before.
 _READING_VERSION = 1
 
@@ -31,7 +31,7 @@ def sync(
     The file of the last sync is recognised by its content and not read again. Raises InputError, UsageError
     and the store's errors.
     """
-    check_name(named_set.noun, name)
+    check_name(name, named_set.noun, partial(find, store, named_set))
     identity = source.identity(store)
     digest = None if identity is None else f"{_READING_VERSION}:{identity}"
     if digest is not None and _is_known(store, named_set, name, digest, is_trial=is_trial):
@@ -52,11 +52,3 @@ def _is_known(store: Store, named_set: NamedSet, name: str, digest: str, *, is_t
         return find(store, named_set, name).source_digest == digest
     except UnknownName:
         return False
-
-
-def check_name(noun: str, name: str) -> None:
-    """Raises UsageError for what is no name of a collection, a query set or a schedule."""
-    if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > MAX_NAME_CHARS:
-        raise UsageError(
-            f"A {noun} cannot be named {name[:40]!r}: use a word of {MAX_NAME_CHARS} letters or less."
-        )

@@ -18,8 +18,8 @@ from rankmill.db.records.rankings import Change
 from rankmill.db.runtime.http_client import place_of
 from rankmill.db.store.store import Store
 from rankmill.producer.downstream.change_formats import indexed
-from rankmill.producer.downstream.deliver import Delivering
-from rankmill.producer.downstream.opensearch import OpenSearch
+from rankmill.producer.downstream.deliver import Deliverer
+from rankmill.producer.downstream.opensearch_receiver import OpenSearchReceiver
 from tests.support.processes.receivers import Misbehaving
 from tests.support.repository import ROOT
 
@@ -86,7 +86,7 @@ class Courier:
         self.receiver.plan()
         to, ranking = self._to(), find(store, self.ranking)
         said: list[str] = []
-        delivered = Delivering(store, ranking, to, patience_s=PATIENCE_S, note=said.append).catch_up()
+        delivered = Deliverer(store, ranking, to, patience_s=PATIENCE_S, note=said.append).catch_up()
         to.close()
         self.listen(store)
         held = {(row["query_id"], row["document_id"]): row for row in self.receiver.documents().values()}
@@ -110,5 +110,5 @@ class Courier:
         self.kill()
         self.receiver.end()
 
-    def _to(self) -> OpenSearch:
-        return OpenSearch(place_of(self.receiver.url), None, INDEX)
+    def _to(self) -> OpenSearchReceiver:
+        return OpenSearchReceiver(place_of(self.receiver.url), None, INDEX)

@@ -106,7 +106,7 @@ def test_without_output_people_get_a_table_of_the_best(rankmill: Rankmill, flags
     assert "\x1b" not in shown, "no colours without a terminal"
     assert len(rankmill("results", "1").stdout.splitlines()) == 2 * NUM_QUERIES, "asked last, kept for later"
     said = rankmill("run", *flags, "--top-k", str(NUM_DOCUMENTS), "--name", "day").stderr
-    assert "warning: Job 1 is named 'night' already: --name day was left aside" in said
+    assert "warning: Job 1 is already named 'night': --name day is ignored." in said
 
 
 def test_json_is_one_object_for_programs(rankmill: Rankmill, flags: list[str]) -> None:
@@ -231,7 +231,7 @@ def test_the_next_night_s_job_takes_the_name(rankmill: Rankmill, flags: list[str
     other = ["other.tsv" if flag == "queries.tsv" else flag for flag in flags]
     rankmill("run", *other, "--name", "night")
     assert len(rankmill("results", "night").stdout.splitlines()) == NUM_DOCUMENTS
-    assert "newer and named 'night', too" in rankmill("run", *flags, "--name", "night").stderr
+    assert "newer and also named 'night'" in rankmill("run", *flags, "--name", "night").stderr
 
 
 def test_a_name_that_is_too_long_is_refused(rankmill: Rankmill, flags: list[str]) -> None:

@@ -44,12 +44,12 @@ class Stop:
         self.ask()
 
 
-def spare_newborns() -> None:
-    """Lets processes that this one starts ignore `CHILD_SIGNAL` until they listen, instead of dying of it."""
+def ignore_until_heard() -> None:
+    """Lets new processes ignore `CHILD_SIGNAL` until they listen; by default it would end them."""
     signal.signal(CHILD_SIGNAL, signal.SIG_IGN)
 
 
-def tell_stop(pid: int, number: signal.Signals = CHILD_SIGNAL) -> None:
+def ask_to_stop(pid: int, number: signal.Signals = CHILD_SIGNAL) -> None:
     """Asks the pool process `pid` to stop; one that is gone has done so."""
     try:
         os.kill(pid, number)

@@ -1,4 +1,4 @@
-"""Scorers say where windows end; those that are stored cut them by count alone, and go on to.
+"""Scorers say where windows end. The windows of stored scorers end by count alone, as before.
 
 Revision: 0004
 After: 0003

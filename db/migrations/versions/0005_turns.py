@@ -1,4 +1,4 @@
-"""Turns, pauses and suspects: jobs share a device in turn, may be paused, and what failed is tried alone.
+"""Turns, pauses and suspects: jobs share workers in turn, may be paused, and a failed shard is claimed alone.
 
 Revision: 0005
 After: 0004
@@ -29,7 +29,7 @@ def upgrade() -> None:
         ["scorer_id", "priority", "turn", "id"],
         **only_where("state = 'active' AND paused_at IS NULL"),
     )
-    # A job has one priority, and claims now look for jobs first.
+    # Claims now look for jobs first, and a job has one priority.
     op.drop_index("ix_shards_ready", "shards")
     op.drop_column("shards", "priority")
     op.create_index(

@@ -1,4 +1,4 @@
-"""Schedules and their nights.
+"""Schedules and their runs, in the table `nights`.
 
 Revision: 0006
 After: 0005

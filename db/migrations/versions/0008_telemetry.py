@@ -1,4 +1,4 @@
-"""Workers say what they compute and what they wait for.
+"""Workers note what they compute and what they wait for.
 
 Revision: 0008
 After: 0007

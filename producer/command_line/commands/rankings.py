@@ -1,17 +1,12 @@
 """The commands of whoever reads rankings downstream: rankings, rollback, changes and deliver."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rankmill.producer.command_line import options
 from rankmill.producer.command_line.output.opening import opened_store
 from rankmill.producer.downstream.change_formats import ChangeFormat
-
-if TYPE_CHECKING:
-    from rankmill.db.records.rankings import RankingRow
-    from rankmill.db.runtime.settings import Settings
-    from rankmill.producer.downstream.receivers import Receiver
 
 Follow = Annotated[bool, typer.Option("--follow", help="Wait for more, until stopped.")]
 Index = Annotated[
@@ -56,14 +51,14 @@ def rankings(
             show_all(opened, as_json=json_)
             return
         from rankmill.db.rankings import catalog as stored
-        from rankmill.db.rankings.catalog import find, tolerate
+        from rankmill.db.rankings.catalog import find, set_tolerances
         from rankmill.producer.command_line.output.progress import diagnostics
 
         if remove:
             stored.remove(opened, find(opened, name).ranking_id)
             diagnostics().print(f"ranking {name} is removed; its jobs and their scores are still here")
             return
-        tolerate(opened, find(opened, name).ranking_id, score=score_tolerance, rank=rank_tolerance)
+        set_tolerances(opened, find(opened, name).ranking_id, score=score_tolerance, rank=rank_tolerance)
         show_one(opened, find(opened, name), as_json=json_)
 
 
@@ -174,18 +169,21 @@ def deliver(
     Example: rankmill deliver kb --to opensearch --at https://search:9200 --index kb-ranking
     """
     from rankmill.db.rankings.catalog import find
-    from rankmill.producer.command_line.output.deliveries import dry, sent
+    from rankmill.producer.command_line.output import deliveries
+    from rankmill.producer.downstream.change_formats import Target
+    from rankmill.producer.downstream.receiver_kinds import receiver_from
     from rankmill.producer.processes.interruption import Interruption
     from rankmill.producer.settings import settings_from
 
     settings = settings_from({"store": store, "receiver": at})
+    target = Target(index=index, namespace=namespace, document_type=document_type)
     with Interruption(), opened_store(store) as opened:
         ranking = find(opened, name)
-        receiver = receiver_of(to, settings, ranking, index, namespace, document_type)
+        receiver = receiver_from(to, settings, ranking.name, target)
         if dry_run:
-            dry(opened, ranking, receiver, from_start=from_start, as_json=json_)
+            deliveries.print_plan(opened, ranking, receiver, from_start=from_start, as_json=json_)
             return
-        code = sent(
+        code = deliveries.deliver(
             opened,
             ranking,
             receiver,
@@ -195,55 +193,3 @@ def deliver(
             as_json=json_,
         )
     raise typer.Exit(code)
-
-
-def receiver_of(
-    to: str,
-    settings: "Settings",
-    ranking: "RankingRow",
-    index: str | None,
-    namespace: str,
-    document_type: str,
-) -> "Receiver":
-    """The receiver that --to names. Raises UsageError."""
-    from pathlib import Path
-
-    from rankmill.db.runtime.http_client import WrongUrl, place_of
-    from rankmill.producer.downstream.change_formats import Target
-    from rankmill.producer.downstream.folder_receiver import Folder
-    from rankmill.producer.downstream.opensearch import OpenSearch
-    from rankmill.producer.downstream.url_receiver import Url
-    from rankmill.producer.downstream.vespa import Vespa
-    from rankmill.producer.errors import UsageError
-
-    is_url = to.startswith(("http://", "https://"))
-    if not is_url and to not in ("opensearch", "elasticsearch", "vespa"):
-        if "://" in to:
-            raise UsageError("--to takes opensearch, vespa, an http or https URL, or a folder.")
-        return Folder(Path(to))
-    url = to if is_url else settings.receiver
-    if url is None:
-        raise UsageError(
-            f"Say where {to} is: --at URL (RANKMILL_RECEIVER), for example http://localhost:9200"
-        )
-    try:
-        place = place_of(url)
-    except WrongUrl as error:
-        raise UsageError(f"The receiver's URL cannot be used: {error}.") from error
-    if is_url:
-        return Url(place, settings.receiver_auth, ranking.name)
-    if to == "vespa":
-        return Vespa(place, settings.receiver_auth, Target(namespace=namespace, document_type=document_type))
-    return OpenSearch(place, settings.receiver_auth, index_name(index or ranking.name))
-
-
-def index_name(name: str) -> str:
-    """The name, if OpenSearch can have an index of it. Raises UsageError."""
-    from rankmill.producer.errors import UsageError
-
-    is_possible = (
-        name == name.lower() and not name.startswith(("_", "-", "+", ".")) and len(name.encode()) < 256
-    )
-    if not is_possible or set(name) & set('\\/*?"<>| ,#:'):
-        raise UsageError(f"An index cannot be named {name!r}. Name another, in small letters, with --index.")
-    return name

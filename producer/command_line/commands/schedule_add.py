@@ -6,6 +6,13 @@ from typing import Annotated
 import typer
 
 from rankmill.producer.command_line import options
+from rankmill.producer.command_line.option_groups import (
+    NotificationOptions,
+    PairOptions,
+    PublishOptions,
+    ScorerOptions,
+    grouped,
+)
 
 WHEN = "When"
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name, and its ranking's.")]
@@ -43,7 +50,9 @@ QuerySetName = Annotated[
 ]
 
 
+@grouped
 def schedule_add(
+    *,
     name: Name,
     cron: Cron,
     collection: CollectionName,
@@ -51,22 +60,14 @@ def schedule_add(
     timezone: Zone = "UTC",
     catch_up: CatchUpChoice = "once",
     overlap: OverlapChoice = "wait",
-    candidates: options.Candidates = None,
-    all_pairs: options.AllPairs = False,
+    pairs: PairOptions,
     priority: options.PriorityChoice = None,
-    model: options.Model = None,
-    revision: options.Revision = None,
-    precision: options.PrecisionChoice = None,
-    max_length: options.MaxLength = None,
-    long_documents: options.LongDocumentsChoice = None,
-    window: options.Window = None,
-    stride: options.Stride = None,
+    scorer: ScorerOptions,
     top_k: options.TopK = None,
     min_score: options.MinScore = None,
     publish_policy: options.PolicyChoice = None,
     keep_publications: options.KeepPublications = None,
-    webhook: options.Webhook = None,
-    then: options.Then = None,
+    notify: NotificationOptions,
     store: options.StoreUrl = None,
 ) -> None:
     """Have a ranking made anew every night, from a collection and a query set as they are then.
@@ -79,42 +80,30 @@ def schedule_add(
     """
     from rankmill.db.records.jobs import Priority
     from rankmill.db.schedules.catalog import ScheduleRequest, add
-    from rankmill.producer.command_line.commands.run import check_candidates, notification_of, publishing_of
     from rankmill.producer.command_line.output.opening import opened_store
     from rankmill.producer.command_line.output.progress import diagnostics
     from rankmill.producer.downstream.follow_up import check_notification
     from rankmill.producer.schedules.cron import check_schedule, next_fire, wall_clock
     from rankmill.producer.schedules.request import policies, scorer_of
-    from rankmill.producer.settings import settings_from
     from rankmill.producer.submission.names import check_name
 
-    settings = settings_from(
-        {
-            "model": model,
-            "revision": revision,
-            "precision": precision,
-            "max_length": max_length,
-            "long_documents": long_documents,
-            "window": window,
-            "stride": stride,
-            "store": store,
-        }
-    )
+    settings = scorer.settings(store=store)
     check_name(name, "schedule")
     check_schedule(cron, timezone)
-    check_candidates(candidates, all_pairs)
+    pairs.check()
     is_made_up, waits = policies(catch_up, overlap)
-    notification = notification_of(webhook, then)
+    notification = notify.request()
     check_notification(notification, settings)
-    publishing = publishing_of(name, publish_policy, keep_publications)
+    publishing = PublishOptions(name, publish_policy, keep_publications).publishing()
     assert publishing is not None
+    run_file = pairs.candidates
     asked = ScheduleRequest(
         name=name,
         cron=cron,
         zone=timezone,
         collection=collection,
         query_set=query_set,
-        candidates=None if candidates is None else os.fspath(candidates.absolute()),
+        candidates=None if run_file is None else os.fspath(run_file.absolute()),
         scorer=scorer_of(settings),
         catch_up=is_made_up,
         overlap=waits,
@@ -129,5 +118,5 @@ def schedule_add(
         add(opened, asked, next_at)
     console = diagnostics()
     console.print(f"schedule {name} fires next at {wall_clock(next_at, timezone)} {timezone}")
-    if candidates is not None and not candidates.exists():
-        console.print(f"warning: {candidates} is not there yet; it is read at night")
+    if run_file is not None and not run_file.exists():
+        console.print(f"warning: {run_file} is not there yet; it is read at night")

@@ -8,11 +8,11 @@ import typer
 
 from rankmill.producer.command_line import options
 from rankmill.producer.command_line.commands.schedule_add import schedule_add
+from rankmill.producer.command_line.output.opening import opened_store
 
 if TYPE_CHECKING:
     from rankmill.db.schedules.catalog import Schedule
     from rankmill.db.schedules.runs import ScheduleRun
-    from rankmill.db.store.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name, and its ranking's.")]
 
@@ -31,7 +31,7 @@ def schedule_list(
     from rankmill.producer.command_line.output.opening import print_json, standard_output
     from rankmill.producer.command_line.output.tables import facts_table
 
-    with _opened(store) as opened:
+    with opened_store(store) as opened:
         found = list_schedules(opened) if name is None else [find(opened, name)]
         last = {row.schedule_id: list_runs(opened, row.schedule_id) for row in found}
     if json_:
@@ -54,7 +54,7 @@ def schedule_remove(name: Name, store: options.StoreUrl = None) -> None:
     from rankmill.db.schedules.catalog import remove
     from rankmill.producer.command_line.output.progress import diagnostics
 
-    with _opened(store) as opened:
+    with opened_store(store) as opened:
         remove(opened, name)
     diagnostics().print(f"schedule {name} is removed")
 
@@ -67,7 +67,7 @@ def schedule_pause(name: Name, store: options.StoreUrl = None) -> None:
     from rankmill.db.schedules.catalog import pause
     from rankmill.producer.command_line.output.progress import diagnostics
 
-    with _opened(store) as opened:
+    with opened_store(store) as opened:
         pause(opened, name)
     diagnostics().print(f"schedule {name} rests; rankmill schedule resume {name} wakes it")
 
@@ -81,7 +81,7 @@ def schedule_resume(name: Name, store: options.StoreUrl = None) -> None:
     from rankmill.producer.command_line.output.progress import diagnostics
     from rankmill.producer.schedules.cron import next_fire, wall_clock
 
-    with _opened(store) as opened:
+    with opened_store(store) as opened:
         asked = find(opened, name).asked
         resume(opened, name, next_fire(asked.cron, asked.zone, opened.now()))
         next_at = find(opened, name).next_at
@@ -107,7 +107,7 @@ def schedule_run_now(
     from rankmill.producer.settings import settings_from
 
     settings = settings_from({"store": store, "broker": broker})
-    with Interruption(), _opened(store) as opened:
+    with Interruption(), opened_store(store) as opened:
         schedule = find(opened, name)
         if schedule.paused_at is not None:
             raise UsageError(f"Schedule {name} rests. Wake it first: rankmill schedule resume {name}")
@@ -140,7 +140,7 @@ def beat(
 
     settings = settings_from({"store": store, "broker": broker})
     if check:
-        with _opened(store) as opened:
+        with opened_store(store) as opened:
             if num_overdue(opened, OVERDUE_S):
                 raise MissingPrerequisite(
                     "A schedule has been due for minutes and nobody asked for it: start rankmill beat."
@@ -150,7 +150,7 @@ def beat(
         raise MissingPrerequisite(
             "The beat tells workers of its jobs through a broker: name it with --broker (RANKMILL_BROKER)."
         )
-    with _opened(store):
+    with opened_store(store):
         pass
     os.environ |= child_environment(settings)
     from rankmill.producer.beat import run
@@ -166,12 +166,6 @@ SCHEDULE: dict[str, Callable[..., None]] = {
     "resume": schedule_resume,
     "run-now": schedule_run_now,
 }
-
-
-def _opened(store: str | None) -> "Store":
-    from rankmill.producer.command_line.output.opening import opened_store
-
-    return opened_store(store)
 
 
 def _facts(row: "Schedule", last: list["ScheduleRun"]) -> dict[str, Any]:

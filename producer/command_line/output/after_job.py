@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rankmill.db.rankings.notifications import NotificationRow, facts, notifications_of
+from rankmill.db.rankings.notifications import NotificationRow, job_summary, notifications_of
 from rankmill.db.runtime.http_client import WrongUrl, place_of
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import printable
 from rankmill.producer.command_line.output.progress import diagnostics
-from rankmill.producer.downstream.follow_up import FollowUp
+from rankmill.producer.downstream.follow_up import FollowUpResult
 
 
-def say_settled(followed_up: FollowUp) -> None:
+def say_settled(followed_up: FollowUpResult) -> None:
     """Says what was published of an ended job, or why not, and what could not be told."""
     for entry in followed_up.rankings:
         diagnostics().print(settled_line(entry))
@@ -21,14 +21,14 @@ def say_settled(followed_up: FollowUp) -> None:
 
 def afterwards_lines(store: Store, job_id: int) -> list[str]:
     """The same of any job, at any time."""
-    rankings = map(settled_line, facts(store, job_id)["rankings"])
+    rankings = map(settled_line, job_summary(store, job_id)["rankings"])
     return [*rankings, *map(notification_line, notifications_of(store, [job_id]))]
 
 
 def afterwards_facts(store: Store, job_id: int) -> dict[str, Any]:
     """The same for programs."""
     told = [row._asdict() | {"address": shown_address(row)} for row in notifications_of(store, [job_id])]
-    return {"rankings": facts(store, job_id)["rankings"], "notices": told}
+    return {"rankings": job_summary(store, job_id)["rankings"], "notices": told}
 
 
 def notification_line(row: NotificationRow) -> str:

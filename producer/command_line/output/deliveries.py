@@ -1,4 +1,4 @@
-"""What deliver does and says: a dry run in figures, or changes sent until the receiver has them all."""
+"""What `rankmill deliver` prints: what it would send, or what was accepted and refused."""
 
 from dataclasses import asdict
 
@@ -12,12 +12,14 @@ from rankmill.producer.command_line.output.excerpts import printable
 from rankmill.producer.command_line.output.opening import print_json
 from rankmill.producer.command_line.output.progress import diagnostics
 from rankmill.producer.command_line.output.wording import counted
-from rankmill.producer.downstream.deliver import Delivering
-from rankmill.producer.downstream.receivers import Receiver
+from rankmill.producer.downstream.deliver import Deliverer
+from rankmill.producer.downstream.receiver import Receiver
 
 
-def dry(store: Store, ranking: RankingRow, receiver: Receiver, *, from_start: bool, as_json: bool) -> None:
-    """Says what would be sent, and sends nothing."""
+def print_plan(
+    store: Store, ranking: RankingRow, receiver: Receiver, *, from_start: bool, as_json: bool
+) -> None:
+    """Prints what would be sent, and sends nothing."""
     found = deliveries.find(store, receiver.name)
     if found is not None and found.ranking != ranking.name:
         raise ReceiverTaken(receiver.name, found.ranking)
@@ -30,12 +32,12 @@ def dry(store: Store, ranking: RankingRow, receiver: Receiver, *, from_start: bo
         )
         return
     diagnostics().print(
-        f"{printable(receiver.name)}: would send {counted(num_new, 'change')} past cursor {cursor} and try "
+        f"{printable(receiver.name)}: would send {counted(num_new, 'change')} after cursor {cursor} and try "
         f"{num_refused:,} again that it refused"
     )
 
 
-def sent(
+def deliver(
     store: Store,
     ranking: RankingRow,
     receiver: Receiver,
@@ -45,28 +47,28 @@ def sent(
     patience_s: float,
     as_json: bool,
 ) -> int:
-    """Delivers, says what came of it, and returns the exit code."""
+    """Sends the changes, prints the result, and returns the exit code."""
     console = diagnostics()
-    delivering = Delivering(store, ranking, receiver, patience_s=patience_s, note=console.print)
+    deliverer = Deliverer(store, ranking, receiver, patience_s=patience_s, note=console.print)
     try:
         if from_start:
-            delivering.restart()
+            deliverer.restart()
         if follow:
-            delivering.follow()
-        delivered = delivering.catch_up()
+            deliverer.follow()
+        result = deliverer.catch_up()
     finally:
         receiver.close()
     if as_json:
-        print_json({"receiver": receiver.name, **asdict(delivered), "num_newer": receiver.num_newer})
+        print_json({"receiver": receiver.name, **asdict(result), "num_newer": receiver.num_newer})
     console.print(
-        f"{printable(receiver.name)}: {counted(delivered.num_accepted, 'change')} accepted, "
-        f"{delivered.num_refused:,} refused, up to cursor {delivered.cursor}"
+        f"{printable(receiver.name)}: {counted(result.num_accepted, 'change')} accepted, "
+        f"{result.num_refused:,} refused, up to cursor {result.cursor}"
     )
     if receiver.num_newer:
         console.print(
-            f"{receiver.num_newer:,} were there already, as they are or newer, and were left. When the "
+            f"{receiver.num_newer:,} were there already, the same or newer, and were not changed. If the "
             "receiver was filled from another store, give it an empty index."
         )
-    if delivered.num_refused:
+    if result.num_refused:
         console.print(f"the reasons: rankmill rankings {printable(ranking.name)}")
-    return SOME_FAILED if delivered.num_refused else DONE
+    return SOME_FAILED if result.num_refused else DONE

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rankmill.db.rankings.catalog import kept, list_rankings
+from rankmill.db.rankings.catalog import list_rankings, publications_of
 from rankmill.db.rankings.deliveries import deliveries_of, refusals
 from rankmill.db.records.rankings import Publication, RankingRow
 from rankmill.db.store.store import Store
@@ -21,7 +21,7 @@ _NONE_YET = "no rankings yet: rankmill run --publish NAME or rankmill submit --p
 
 def show_all(store: Store, *, as_json: bool) -> None:
     """Every ranking, with what stands in it."""
-    rows = [(row, next(iter(kept(store, row.ranking_id)), None)) for row in list_rankings(store)]
+    rows = [(row, next(iter(publications_of(store, row.ranking_id)), None)) for row in list_rankings(store)]
     if as_json:
         print_json([ranking_facts(row, [] if made is None else [made]) for row, made in rows])
         return
@@ -38,7 +38,7 @@ def show_all(store: Store, *, as_json: bool) -> None:
 
 def show_one(store: Store, ranking: RankingRow, *, as_json: bool) -> None:
     """One ranking: what it keeps, newest first, and its receivers."""
-    made, receivers = kept(store, ranking.ranking_id), deliveries_of(store, ranking.ranking_id)
+    made, receivers = publications_of(store, ranking.ranking_id), deliveries_of(store, ranking.ranking_id)
     if as_json:
         told = [
             row._asdict() | {"refusals": [refused._asdict() for refused in refusals(store, row)]}

@@ -113,7 +113,7 @@ if PACE_S or CLAIM_TOKENS:
 if CHUNK_ROWS:
     downstream = "rankmill.producer.downstream"
     sys.meta_path.insert(
-        0, ChangingFinder({f"{downstream}.deliver": hasty, f"{downstream}.receivers": impatient})
+        0, ChangingFinder({f"{downstream}.deliver": hasty, f"{downstream}.http_receiver": impatient})
     )
 if CLOCK_OFF_S:
     _right_time = time.time

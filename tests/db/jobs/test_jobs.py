@@ -61,7 +61,7 @@ def test_a_done_job_gives_its_name_to_the_newest_that_asks_for_it(store: Store) 
     tonight = submit(store, key="two", name="nightly", document_texts=["another"])
     assert (tonight.is_new, find_job(store, "nightly")) == (True, tonight.job_id)
     (said,) = amend(store, last_night.job_id, name="nightly")
-    assert f"Job {tonight.job_id} is newer and named 'nightly', too" in said
+    assert f"Job {tonight.job_id} is newer and also named 'nightly'" in said
 
 
 def test_a_recorded_job_is_given_what_is_asked_for_later(store: Store) -> None:
@@ -77,8 +77,8 @@ def test_a_recorded_job_is_given_what_is_asked_for_later(store: Store) -> None:
 
 def test_a_recorded_job_keeps_its_name_and_takes_none_from_another(store: Store) -> None:
     first, second = submit(store, key="one", name="n"), submit(store, key="two")
-    assert "is named 'n' already: --name m was left aside" in amend(store, first.job_id, name="m")[0]
-    assert f"Job {first.job_id} is named 'n' already" in amend(store, second.job_id, name="n")[0]
+    assert "is already named 'n': --name m is ignored." in amend(store, first.job_id, name="m")[0]
+    assert f"Job {first.job_id} is already named 'n'" in amend(store, second.job_id, name="n")[0]
     assert [row["name"] for row in rows(store, "jobs")] == ["n", None]
 
 

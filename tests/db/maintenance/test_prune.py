@@ -143,7 +143,7 @@ def test_a_job_that_comes_between_looking_and_removing_keeps_the_scores_it_found
     age(store, 90)
     with store.connection() as connection:
         pruning = Pruning(store, connection, 30 * DAY_S)
-        assert pruning.look().num_scores == 2
+        assert pruning.preview().num_scores == 2
         reuser = submit(store, key="new", query_texts=["first?"], document_texts=["one"])
         assert (reuser.num_reused, job_progress(store, reuser.job_id).state) == (1, JobState.DONE)
         assert all(pruning.remove_job(job_id) for job_id in pruning.job_ids)

@@ -6,9 +6,9 @@ from sqlalchemy import text
 from rankmill.db.errors import NothingToRollBackTo, UnknownRanking
 from rankmill.db.jobs.cancel import cancel_job
 from rankmill.db.jobs.retry import retry_failed
-from rankmill.db.rankings.catalog import find, kept, remove, tolerate
-from rankmill.db.rankings.deliveries import begin
-from rankmill.db.rankings.publish import kept_jobs, publish_due, roll_back
+from rankmill.db.rankings.catalog import find, publications_of, remove, set_tolerances
+from rankmill.db.rankings.deliveries import find_or_begin
+from rankmill.db.rankings.publish import jobs_to_keep, publish_due, roll_back
 from rankmill.db.records.rankings import PublishPolicy
 from rankmill.db.store.store import Store
 from tests.support.jobs.rankings import BROKEN, follow, latest, night, score_all, submit_night
@@ -22,7 +22,7 @@ TUESDAY = {"d1": "1 one", "d2": "9 two", "d4": "4 four"}
 def counts(store: Store) -> list[tuple[int, int, int]]:
     return [
         (made.num_added, made.num_changed, made.num_removed)
-        for made in reversed(kept(store, find(store, "kb").ranking_id))
+        for made in reversed(publications_of(store, find(store, "kb").ranking_id))
     ]
 
 
@@ -162,9 +162,12 @@ def test_the_night_after_a_rollback_is_published_as_ever(sqlite_store: Store) ->
 def test_as_many_publications_are_kept_as_asked_and_their_jobs_with_them(store: Store) -> None:
     jobs = [night(store, f"night {number}", {"d1": f"{number}"}, keep=2) for number in range(4)]
     waiting = submit_night(store, "tomorrow", MONDAY)
-    assert [made.job_id for made in kept(store, find(store, "kb").ranking_id)] == [jobs[3], jobs[2]]
+    assert [made.job_id for made in publications_of(store, find(store, "kb").ranking_id)] == [
+        jobs[3],
+        jobs[2],
+    ]
     with store.reading() as connection:
-        assert kept_jobs(connection) == {jobs[3], jobs[2], waiting}
+        assert jobs_to_keep(connection) == {jobs[3], jobs[2], waiting}
     with pytest.raises(NothingToRollBackTo, match="no publication 1"):
         roll_back(store, "kb", 1)
 
@@ -176,7 +179,7 @@ def test_an_unknown_ranking_is_named(sqlite_store: Store) -> None:
 
 def test_within_the_tolerance_readers_see_tonight_and_the_feed_is_silent(store: Store) -> None:
     night(store, "one", {"d1": "0.0 a", "d2": "0.5 b"}, queries={"q1": ""})
-    tolerate(store, find(store, "kb").ranking_id, score=0.1, rank=1)
+    set_tolerances(store, find(store, "kb").ranking_id, score=0.1, rank=1)
     for number, logit in enumerate(("0.2 a", "0.3 a", "0.6 a")):
         night(store, f"more {number}", {"d1": logit, "d2": "0.5 b"}, queries={"q1": ""})
     # 0.15 of score since it was told, in steps that are each below the tolerance
@@ -218,7 +221,7 @@ def test_a_ranking_is_removed_with_all_that_is_its_own_and_its_jobs_stay(store: 
     job_id = night(store, "monday", MONDAY)
     night(store, "other", TUESDAY, ranking="other")
     submit_night(store, "tomorrow", {"d8": "8"})
-    begin(store, find(store, "kb").ranking_id, "folder /somewhere")
+    find_or_begin(store, find(store, "kb").ranking_id, "folder /somewhere")
     remove(store, find(store, "kb").ranking_id)
     score_all(store)
     assert publish_due(store) == []
@@ -226,6 +229,6 @@ def test_a_ranking_is_removed_with_all_that_is_its_own_and_its_jobs_stay(store: 
         assert count(store, table) == 1, table
     assert (count(store, "deliveries"), latest(store), len(latest(store, "other"))) == (0, {}, 6)
     with store.reading() as connection:
-        assert job_id not in kept_jobs(connection)
+        assert job_id not in jobs_to_keep(connection)
     night(store, "monday", MONDAY)  # and the name may be used again
     assert len(latest(store)) == 6

@@ -27,7 +27,7 @@ from rankmill.db.runtime.log_events import (
 from rankmill.db.runtime.settings import Settings
 from rankmill.worker.drain.report import DrainReport
 from rankmill.worker.health.parent_watch import watch
-from rankmill.worker.health.stop import CHILD_SIGNAL, Stop, tell_stop
+from rankmill.worker.health.stop import CHILD_SIGNAL, Stop, ask_to_stop
 from tests.support.repository import ROOT
 from tests.support.waiting import wait_until
 
@@ -189,7 +189,7 @@ def test_a_stop_is_heard_by_signal_and_ends_a_pause() -> None:
     try:
         stop.listen()
         assert not stop()
-        tell_stop(os.getpid())
+        ask_to_stop(os.getpid())
         wait_until(stop, 10, "the signal to be heard")
     finally:
         signal.signal(CHILD_SIGNAL, before)

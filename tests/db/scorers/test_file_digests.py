@@ -9,13 +9,13 @@ import pytest
 from rankmill.db.scorers import file_digests
 from rankmill.db.scorers.file_digests import content_digest
 
-LARGE = b"w" * file_digests.WORTH_REMEMBERING_BYTES
+LARGE = b"w" * file_digests.MIN_CACHED_BYTES
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(file_digests, "SETTLED_S", -1.0)
+    monkeypatch.setattr(file_digests, "UNCHANGED_S", -1.0)
     return tmp_path / "cache" / "rankmill" / "digests.json"
 
 
@@ -61,7 +61,7 @@ def test_another_content_is_seen_even_of_the_same_size_and_time(tmp_path: Path) 
 def test_a_file_changed_just_now_is_not_remembered(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_digests, "SETTLED_S", 3600.0)
+    monkeypatch.setattr(file_digests, "UNCHANGED_S", 3600.0)
     path = tmp_path / "model.safetensors"
     path.write_bytes(LARGE)
     content_digest(path)

@@ -159,11 +159,11 @@ def test_killed_after_the_receiver_accepted_the_same_command_ends_equal(
         (["run", "--webhook", "https://u:p@host/"], "no user and password"),
         (["run", "--then", "shop.reindex"], "--broker"),
         (["deliver", "kb", "--to", "opensearch"], "--at URL"),
-        (["deliver", "kb", "--to", "opensearch", "--at", "http://h", "--index", "Big"], "small letters"),
+        (["deliver", "kb", "--to", "opensearch", "--at", "http://h", "--index", "Big"], "lower-case letters"),
         (["deliver", "kb", "--to", "s3://bucket"], "--to takes"),
         (["deliver", "nowhere", "--to", "folder"], "no ranking 'nowhere'"),
         (["changes", "kb", "--follow", "--output", "file.jsonl"], "--follow"),
-        (["changes", "kb", "--after", "15"], "past the end of this feed, which is 14"),
+        (["changes", "kb", "--after", "15"], "beyond the end of this feed, which is 14"),
         (["rankings", "--rank-tolerance", "1"], "Name the ranking that is meant"),
     ],
 )

@@ -15,14 +15,14 @@ from rankmill.db.rankings.publish import roll_back
 from rankmill.db.runtime.http_client import place_of
 from rankmill.db.store.opening import open_store
 from rankmill.db.store.store import Store
-from rankmill.producer.downstream import deliver, receivers
+from rankmill.producer.downstream import deliver, http_receiver
 from rankmill.producer.downstream.change_formats import Target, indexed, vespa_fields
-from rankmill.producer.downstream.deliver import Delivered, Delivering
-from rankmill.producer.downstream.folder_receiver import Folder
-from rankmill.producer.downstream.opensearch import OpenSearch
-from rankmill.producer.downstream.receivers import Receiver
-from rankmill.producer.downstream.url_receiver import Url
-from rankmill.producer.downstream.vespa import Vespa
+from rankmill.producer.downstream.deliver import Deliverer, DeliveryResult
+from rankmill.producer.downstream.folder_receiver import FolderReceiver
+from rankmill.producer.downstream.opensearch_receiver import OpenSearchReceiver
+from rankmill.producer.downstream.receiver import Receiver
+from rankmill.producer.downstream.url_receiver import UrlReceiver
+from rankmill.producer.downstream.vespa_receiver import VespaReceiver
 from rankmill.producer.errors import MissingPrerequisite, RuntimeFailure
 from tests.support.jobs.rankings import night
 from tests.support.processes.receivers import Misbehaving, misbehaving
@@ -42,18 +42,18 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliver, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(deliver, "MAX_PAUSE_S", 0.2)
     monkeypatch.setattr(deliver, "CHUNK_ROWS", 7)
-    monkeypatch.setattr(receivers, "REQUEST_S", 1.0)
+    monkeypatch.setattr(http_receiver, "REQUEST_S", 1.0)
 
 
-def opensearch(url: str, index: str = "kb") -> OpenSearch:
-    return OpenSearch(place_of(url), None, index)
+def opensearch(url: str, index: str = "kb") -> OpenSearchReceiver:
+    return OpenSearchReceiver(place_of(url), None, index)
 
 
-def deliver_all(store: Store, to: Receiver, *, patience_s: float = 60) -> Delivered:
+def deliver_all(store: Store, to: Receiver, *, patience_s: float = 60) -> DeliveryResult:
     said: list[str] = []
     ranking = find(store, "kb")
     try:
-        return Delivering(store, ranking, to, patience_s=patience_s, note=said.append).catch_up()
+        return Deliverer(store, ranking, to, patience_s=patience_s, note=said.append).catch_up()
     finally:
         to.close()
 
@@ -129,7 +129,7 @@ def test_a_receiver_that_takes_nothing_ends_it_with_words_and_the_same_again_con
 ) -> None:
     night(sqlite_store, "monday", MONDAY)
     receiver.plan("ok", *["down"] * 50)
-    with pytest.raises(RuntimeFailure, match=r"takes nothing: http://127.0.0.1:\d+/ answered 503: not now"):
+    with pytest.raises(RuntimeFailure, match=r"accepts nothing: http://127.0.0.1:\d+/ answered 503: not now"):
         deliver_all(sqlite_store, opensearch(receiver.url), patience_s=0.1)
     assert len(receiver.documents()) == 7
     receiver.plan()
@@ -154,14 +154,16 @@ def test_vespa_ends_equal_to_the_ranking_too(sqlite_store: Store, receiver: Misb
     for number, corpus in enumerate((MONDAY, TUESDAY, MONDAY)):
         night(sqlite_store, f"night {number}", corpus, queries={"q1": "first"})
         receiver.plan("ok", "down", "reset", "busy")
-        assert deliver_all(sqlite_store, Vespa(place_of(receiver.url), None, Target())).num_refused == 0
+        assert (
+            deliver_all(sqlite_store, VespaReceiver(place_of(receiver.url), None, Target())).num_refused == 0
+        )
         assert by_pair(receiver.documents().values()) == standing(sqlite_store, vespa_fields)
 
 
 def test_a_url_is_posted_every_change_at_least_once(sqlite_store: Store, receiver: Misbehaving) -> None:
     night(sqlite_store, "monday", MONDAY)
     receiver.plan("drop", "down")
-    deliver_all(sqlite_store, Url(place_of(f"{receiver.url}/hook?key=secret"), "user:word", "kb"))
+    deliver_all(sqlite_store, UrlReceiver(place_of(f"{receiver.url}/hook?key=secret"), "user:word", "kb"))
     posts = receiver.taken()
     assert len(posts) == 7  # the dropped one came again
     assert {post["headers"]["Authorization"] for post in posts} == {"Basic dXNlcjp3b3Jk"}
@@ -172,7 +174,7 @@ def test_a_url_is_posted_every_change_at_least_once(sqlite_store: Store, receive
 
 def test_a_folder_gets_files_that_follow_each_other(sqlite_store: Store, tmp_path: Path) -> None:
     night(sqlite_store, "monday", MONDAY, queries={"q1": "first"})
-    deliver_all(sqlite_store, Folder(tmp_path / "out"))
+    deliver_all(sqlite_store, FolderReceiver(tmp_path / "out"))
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert [name.split("-")[1].lstrip("0") for name in names] == ["1", "8", "15"]
 
@@ -182,7 +184,7 @@ def test_a_receiver_of_one_ranking_is_not_given_another(sqlite_store: Store, rec
     night(sqlite_store, "other", TUESDAY, ranking="other")
     deliver_all(sqlite_store, opensearch(receiver.url))
     with pytest.raises(ReceiverTaken, match="'kb'"):
-        Delivering(
+        Deliverer(
             sqlite_store, find(sqlite_store, "other"), opensearch(receiver.url), patience_s=1, note=print
         )
 
@@ -191,7 +193,7 @@ def test_from_the_start_everything_that_stands_is_sent_again(store: Store, recei
     night(store, "monday", MONDAY)
     deliver_all(store, opensearch(receiver.url))
     (receiver.folder / "state.json").unlink()
-    again = Delivering(store, find(store, "kb"), opensearch(receiver.url), patience_s=60, note=print)
+    again = Deliverer(store, find(store, "kb"), opensearch(receiver.url), patience_s=60, note=print)
     again.restart()
     assert again.catch_up().num_accepted == 40
     assert by_pair(receiver.documents().values()) == standing(store)
@@ -215,7 +217,7 @@ def test_a_connection_that_the_receiver_closed_meanwhile_is_no_trouble(
     said: list[str] = []
     to = opensearch(receiver.url)
     night(sqlite_store, "monday", MONDAY)
-    delivery = Delivering(sqlite_store, find(sqlite_store, "kb"), to, patience_s=60, note=said.append)
+    delivery = Deliverer(sqlite_store, find(sqlite_store, "kb"), to, patience_s=60, note=said.append)
     delivery.catch_up()
     receiver.restart()
     night(sqlite_store, "tuesday", TUESDAY)

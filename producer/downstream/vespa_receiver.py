@@ -12,12 +12,13 @@ from rankmill.producer.downstream.change_formats import (
     vespa_condition,
     vespa_fields,
 )
-from rankmill.producer.downstream.receivers import _PASSING, Refused, ServerReceiver, base_path, words
+from rankmill.producer.downstream.http_receiver import TEMPORARY_STATUSES, HttpReceiver, base_path, excerpt
+from rankmill.producer.downstream.receiver import Refusal
 from rankmill.producer.errors import RuntimeFailure
 
 
-class Vespa(ServerReceiver):
-    """One request a document, on one connection; a condition keeps what is newer."""
+class VespaReceiver(HttpReceiver):
+    """Sends one request for each document on one connection; a condition keeps what is newer."""
 
     def __init__(self, place: Place, auth: str | None, target: Target) -> None:
         super().__init__(place, auth)
@@ -26,21 +27,22 @@ class Vespa(ServerReceiver):
         kind = f"{quote(target.namespace, safe='')}/{quote(target.document_type, safe='')}"
         self._path = f"{base_path(place)}/document/v1/{kind}/docid"
 
-    def send(self, rows: Sequence[ChangeRow]) -> Mapping[int, Refused]:
-        refused: dict[int, Refused] = {}
+    def send(self, rows: Sequence[ChangeRow]) -> Mapping[int, Refusal]:
+        refused: dict[int, Refusal] = {}
         for number, row in enumerate(rows):
             answer = self._send_one(row)
             # 412: the document is newer than this change, or was never there to be removed.
             if 200 <= answer.status < 300 or answer.status in (404, 412):
                 self.num_newer += answer.status == 412
                 if answer.status == 404 and row.change is not Change.REMOVED:
-                    raise RuntimeFailure(f"{self.name} is not there: it answered 404{words(answer.body)}.")
+                    raise RuntimeFailure(f"{self.name} is not there: it answered 404{excerpt(answer.body)}.")
                 continue
+            is_temporary = answer.status in TEMPORARY_STATUSES
             if answer.status in (401, 403):
                 self.check(answer)
-            if answer.status in _PASSING and number == len(refused):
-                self.check(answer)  # nothing was taken yet: the server is in trouble, not this document
-            refused[row.cursor] = Refused(f"{answer.status}{words(answer.body)}", answer.status in _PASSING)
+            if is_temporary and number == len(refused):
+                self.check(answer)  # nothing was accepted yet: the server is in trouble, not this document
+            refused[row.cursor] = Refusal(f"{answer.status}{excerpt(answer.body)}", is_temporary)
         return refused
 
     def _send_one(self, row: ChangeRow) -> Answer:

@@ -1,7 +1,7 @@
-"""Refining rounds: jobs that ended and were asked for spans get the job that finds them, and then the spans.
+"""Span rounds: a job that ended and was asked for spans gets a refining job, and then the spans that finds.
 
-A thread of every worker's parent process beside its rescue rounds, which then ring for the new job's shards;
-any number at once is harmless. Knows the store's verbs; knows no scorer.
+They run as a thread of every worker's parent process; the rescue rounds ring for the new job's shards. Any
+number at once is harmless. Knows the store's verbs; knows no scorer.
 """
 
 from functools import partial
@@ -14,11 +14,11 @@ from rankmill.db.submission.sharding import slice_pairs
 from rankmill.worker.maintenance.periodic import Periodic
 
 
-class ClauseRounds(Periodic):
+class SpanRounds(Periodic):
     """As often as rescue rounds, for the jobs of this worker's model."""
 
     def __init__(self, store: Store, settings: Settings, model: str) -> None:
-        super().__init__("refining", settings.rescue_s, failure="refining_failed")
+        super().__init__("spans", settings.rescue_s, failure="refining_failed")
         self._store, self._model = store, model
         self._slicer = partial(slice_pairs, shard_tokens=settings.shard_tokens)
 
