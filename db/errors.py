@@ -26,6 +26,14 @@ class StoreBusy(StoreError):
     """The store is locked, or refused the transaction for now. Trying again later may succeed."""
 
 
+class StoreRefused(StoreError):
+    """The store refused a statement, for a `reason` that may lie in one row or in the store itself."""
+
+    def __init__(self, safe_url: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The store {safe_url} refused a statement: {reason}")
+
+
 class StoreNotMigrated(StoreError):
     """The store has no Rankmill tables, or an older schema."""
 
@@ -177,6 +185,10 @@ class UnstorableText(StoreError):
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"{what} cannot be stored: {reason}. Remove the character from the input.")
+
+
+class WrongResult(ValueError):
+    """What scoring a shard gave cannot be its result: a bug of a scorer, and no fault of the store."""
 
 
 class UnknownRanking(StoreError):
