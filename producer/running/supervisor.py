@@ -105,7 +105,7 @@ class JobSupervisor:
             raise self._with_remedy(missing) from missing
         if rescue_orphans(self._store, self._settings.max_attempts).num_returned:
             own.ring()
-        return "" if moment.pairs_per_s is not None else own.note()
+        return own.problem() or ("" if moment.pairs_per_s is not None else own.note())
 
     def _start_own(self) -> None:
         try:

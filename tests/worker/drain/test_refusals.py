@@ -1,7 +1,5 @@
 """What the store refuses counts against no pair: the worker rests and says so, or the shard is set aside."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,7 +9,6 @@ from sqlalchemy import select
 
 from rankmill.db.errors import WrongResult
 from rankmill.db.jobs.progress import job_progress
-from rankmill.db.queue.rescue import rescue_orphans, rescue_silent
 from rankmill.db.queue.workers import workers
 from rankmill.db.records.jobs import JobState, Priority
 from rankmill.db.records.pairs import PairResults
@@ -27,8 +24,7 @@ from rankmill.worker.scorer.protocol import Prepared
 from tests.support.jobs.drains import Desk, desk, logits, num_burned, states
 from tests.support.jobs.scorers import HookedScorer
 from tests.support.jobs.small_jobs import submit
-from tests.support.jobs.store_rows import execute, rows
-from tests.support.repository import ROOT
+from tests.support.jobs.store_rows import rows
 from tests.support.servers import refusing
 from tests.support.servers.refusing import WORDS, execute_outside, spoil_text
 
@@ -272,43 +268,3 @@ def test_a_result_that_is_none_is_the_scorers_fault_and_counts(store: Store) -> 
     [row] = ranked_results(store, job_id)
     assert "is not a float32" in str(row.error)
     assert WrongResult.__mro__[1] is ValueError
-
-
-LOCKED_OUT = """
-import sys, time
-from rankmill.db.runtime.settings import Settings
-from tests.support.jobs.scorers import HookedScorer
-from rankmill.worker.process import state
-
-def wait(_requests):
-    if sys.argv[2] == "preparing":
-        time.sleep(3600)
-
-scorer = HookedScorer(claim_tokens=1, before_preparing=wait)
-state.load_scorer = lambda spec, **_: scorer
-state.WorkerState(Settings(store=sys.argv[1], hang_s=2), "null").drain(lambda num_ready: None)
-"""
-
-
-@pytest.mark.parametrize(("what", "num_blamed"), [("landing", 0), ("preparing", 1)])
-def test_a_process_that_waits_for_the_store_too_long_blames_no_shard(
-    postgres_url: str, what: str, num_blamed: int
-) -> None:
-    """As it does while somebody makes an index on the scores. One that hangs over its texts blames them."""
-    with open_store(postgres_url) as store, psycopg.connect(postgres_url) as other:
-        submit_eight(store)
-        if what == "landing":
-            other.execute("LOCK TABLE scores IN SHARE MODE")
-        ended = subprocess.run(
-            [sys.executable, "-c", LOCKED_OUT, postgres_url, what],
-            cwd=ROOT,
-            timeout=120,
-            check=False,
-            capture_output=True,
-        )
-        other.rollback()
-        assert ended.returncode == 1, ended.stderr.decode()
-        rescue_orphans(store, 3)
-        execute(store, "UPDATE shards SET lease_until = 1 WHERE state = 'claimed'")
-        rescue_silent(store, 3)
-        assert (states(store), num_burned(store)) == ({"ready": 4}, num_blamed)
