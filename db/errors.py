@@ -26,6 +26,14 @@ class StoreBusy(StoreError):
     """The store is locked, or refused the transaction for now. Trying again later may succeed."""
 
 
+class StoreRefused(StoreError):
+    """The store refused a statement, for a `reason` that may lie in one row or in the store itself."""
+
+    def __init__(self, safe_url: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The store {safe_url} refused a statement: {reason}")
+
+
 class StoreNotMigrated(StoreError):
     """The store has no Rankmill tables, or an older schema."""
 
@@ -43,6 +51,16 @@ class StoreNewer(StoreError):
         super().__init__(
             f"The store {safe_url} is at schema {found}, which this program does not know: "
             "a newer Rankmill wrote it. Upgrade this installation: pip install --upgrade rankmill"
+        )
+
+
+class WrongEncoding(StoreError):
+    """The database cannot hold any text."""
+
+    def __init__(self, safe_url: str, encoding: str) -> None:
+        super().__init__(
+            f"The store {safe_url} has the encoding {encoding} and cannot hold every text. "
+            "Create a database with ENCODING 'UTF8' and use that."
         )
 
 
@@ -167,6 +185,10 @@ class UnstorableText(StoreError):
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"{what} cannot be stored: {reason}. Remove the character from the input.")
+
+
+class WrongResult(ValueError):
+    """What scoring a shard gave cannot be its result: a bug of a scorer, and no fault of the store."""
 
 
 class UnknownRanking(StoreError):

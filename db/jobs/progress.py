@@ -1,13 +1,13 @@
 """How far jobs are."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Integer, Row, Select, case, func, literal_column, select
 
 from rankmill.db.errors import UnknownJob
 from rankmill.db.records.jobs import JobProgress, JobState
-from rankmill.db.schema.conditions import RUNS
+from rankmill.db.schema.conditions import IS_READY, RUNS
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.shards import shards
 from rankmill.db.schema.texts_and_scores import scorers
@@ -30,6 +30,26 @@ def not_running(store: Store, job_ids: Collection[int]) -> set[int]:
     """Which of these jobs are paused or have ended."""
     with store.reading() as connection:
         return set(connection.scalars(select(jobs.c.id).where(jobs.c.id.in_(job_ids), ~RUNS)))
+
+
+class Untried(NamedTuple):
+    """Shards that wait to be tried again, and what went wrong with them before."""
+
+    num_shards: int
+    reason: str
+
+
+def to_try_again(store: Store, job_id: int, limit: int = 3) -> list[Untried]:
+    """The job's ready shards that were tried before, by the reason; the most frequent ones."""
+    num_shards = func.count().label("num_shards")
+    asked = (
+        select(num_shards, shards.c.reason)
+        .where(shards.c.job_id == job_id, IS_READY, shards.c.reason.is_not(None))
+        .group_by(shards.c.reason)
+        .order_by(num_shards.desc(), shards.c.reason)
+    )
+    with store.reading() as connection:
+        return [Untried(*row) for row in connection.execute(asked.limit(limit))]
 
 
 def list_job_progress(store: Store, limit: int = 50) -> list[JobProgress]:

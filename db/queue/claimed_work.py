@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from rankmill.db.errors import StoreRefused
 from rankmill.db.records.pairs import TextPair
 from rankmill.db.records.shards import Claim, ShardWork
 from rankmill.db.runtime.failpoints import reach
@@ -47,12 +48,20 @@ def load(store: Store, claim: Claim) -> ShardWork:
     Pairs come in stored order: by document, so that the queries of a document are together.
     """
     with store.reading() as connection:
-        pairs = list(
-            dict.fromkeys(TextPair(query, document) for _, query, document in unscored(connection, claim))
-        )
-        texts = contents(connection, {text_id for pair in pairs for text_id in pair})
+        pairs = unscored_pairs(connection, claim)
+        wanted = {text_id for pair in pairs for text_id in pair}
+        texts = contents(connection, wanted)
+    if len(texts) < len(wanted):
+        missing = f"{len(wanted) - len(texts)} texts of shard {claim.shard_id} are not there"
+        raise StoreRefused(store.safe_url, missing)
     reach("after_load")
     return ShardWork(claim=claim, pairs=pairs, texts=texts)
+
+
+def unscored_pairs(connection: Connection, claim: Claim) -> list[TextPair]:
+    """The claim's distinct pairs that still need a score, in stored order."""
+    found = (TextPair(query, document) for _, query, document in unscored(connection, claim))
+    return list(dict.fromkeys(found))
 
 
 def unscored(connection: Connection, claim: Claim) -> Iterable[tuple[int, int, int]]:

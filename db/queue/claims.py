@@ -4,7 +4,7 @@ Each is one short transaction. (shard, worker, attempt) is the fence: whoever lo
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_, update
 
@@ -17,6 +17,7 @@ from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.shards import shards, workers
 from rankmill.db.schema.texts_and_scores import scorers
 from rankmill.db.store.clock import now_s
+from rankmill.db.store.storable import storable
 from rankmill.db.store.store import Store
 
 FIRST_LOOK = 8
@@ -41,24 +42,28 @@ def claim(
     lease_s: float,
     job_id: int | None = None,
     may_take_suspect: bool = True,
+    but: Callable[[], Collection[int]] = tuple,
 ) -> list[Claim]:
     """Takes ready shards of one priority, job by job in turn, until the next would exceed the budget.
 
     At least one if any is ready. A suspect is taken alone: a worker that holds something else says
     `may_take_suspect=False` and gets nothing when the next job has only suspects left. Shards that another
-    worker is taking at this moment are passed over, not waited for. With `job_id` the claim is not charged
-    to the job's fair share.
+    worker is taking at this moment are passed over, not waited for, and so are those that `but` names. With
+    `job_id` the claim is not charged to the job's fair share.
     """
 
     def take(connection: Connection) -> list[Claim]:
         claims: list[Claim] = []
-        for job in due_jobs(connection, scorer_id, job_id, MAX_JOBS):
+        set_aside = but()  # asked now: on SQLite this transaction may have waited for others
+        for job in due_jobs(connection, scorer_id, job_id, MAX_JOBS, set_aside):
             room = budget_tokens - sum(claimed.num_tokens for claimed in claims)
             if claims and room <= 0:
                 break
-            taken = take_fresh(connection, job, room, worker_id, lease_s, at_least_one=not claims)
-            claims += taken
-            if not claims and (suspect := next_suspect(connection, job)) is not None:
+            is_first = not claims
+            claims += take_fresh(
+                connection, job, room, worker_id, lease_s, at_least_one=is_first, but=set_aside
+            )
+            if not claims and (suspect := next_suspect(connection, job, set_aside)) is not None:
                 if may_take_suspect:
                     claims = mark_claimed(connection, [suspect], job, worker_id, lease_s)
                 break
@@ -78,13 +83,20 @@ def claim(
 
 
 def take_fresh(
-    connection: Connection, job: DueJob, room: int, worker_id: int, lease_s: float, *, at_least_one: bool
+    connection: Connection,
+    job: DueJob,
+    room: int,
+    worker_id: int,
+    lease_s: float,
+    *,
+    at_least_one: bool,
+    but: Collection[int] = (),
 ) -> list[Claim]:
     """Claims the job's fresh shards in stored order, as many as fit into `room` tokens."""
     claims: list[Claim] = []
     look = FIRST_LOOK
     while True:
-        found = ready_shards(connection, job, look)
+        found = ready_shards(connection, job, look, but)
         fitting = list(leading_within(found, room, at_least_one=at_least_one and not claims))
         if fitting:
             claims += mark_claimed(connection, fitting, job, worker_id, lease_s)
@@ -95,11 +107,13 @@ def take_fresh(
         look = min(look * 2, MAX_LOOK)
 
 
-def ready_shards(connection: Connection, job: DueJob, limit: int) -> Sequence[tuple[int, int]]:
+def ready_shards(
+    connection: Connection, job: DueJob, limit: int, but: Collection[int]
+) -> Sequence[tuple[int, int]]:
     """The ids and tokens of the job's next fresh shards, locked for this transaction."""
     ready = (
         select(shards.c.id, shards.c.num_tokens)
-        .where(shards.c.job_id == job.job_id, IS_FRESH)
+        .where(shards.c.job_id == job.job_id, IS_FRESH, *is_none_of(but))
         .order_by(shards.c.first_pair)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -107,16 +121,20 @@ def ready_shards(connection: Connection, job: DueJob, limit: int) -> Sequence[tu
     return [(row.id, row.num_tokens) for row in connection.execute(ready)]
 
 
-def next_suspect(connection: Connection, job: DueJob) -> int | None:
+def next_suspect(connection: Connection, job: DueJob, but: Collection[int] = ()) -> int | None:
     """The job's smallest suspect, locked: the smallest leads to the failing pair soonest."""
     suspects = (
         select(shards.c.id)
-        .where(shards.c.job_id == job.job_id, IS_SUSPECT)
+        .where(shards.c.job_id == job.job_id, IS_SUSPECT, *is_none_of(but))
         .order_by(shards.c.num_pairs, shards.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     return connection.scalar(suspects)
+
+
+def is_none_of(but: Collection[int]) -> Iterable[ColumnElement[bool]]:
+    return [shards.c.id.not_in(but)] if but else []
 
 
 def leading_within(found: Sequence[tuple[int, int]], room: int, *, at_least_one: bool) -> Iterable[int]:
@@ -193,14 +211,18 @@ def renew(store: Store, worker_id: int, lease_s: float, claims: Iterable[Claim] 
     return store.write(extend)
 
 
-def release(store: Store, claims: Iterable[Claim]) -> int:
-    """Gives claims back: the shards are ready at once, and the attempt does not count. Returns how many."""
+def release(store: Store, claims: Iterable[Claim], reason: str | None = None) -> int:
+    """Gives claims back: the shards are ready at once, and the attempt does not count. Returns how many.
+
+    `reason` says to people why they wait.
+    """
     held = list(claims)
     if not held:
         return 0
+    values = RELEASED if reason is None else {**RELEASED, "reason": storable(reason)}
 
     def give_back(connection: Connection) -> int:
-        released = connection.execute(update(shards).where(still_held(held)).values(RELEASED))
+        released = connection.execute(update(shards).where(still_held(held)).values(values))
         return released.rowcount
 
     return store.write(give_back)

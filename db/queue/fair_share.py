@@ -6,13 +6,13 @@ up on what others got before. A job that could not be served for long, because i
 up by a few claims at most.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, case, func, select, update
 
 from rankmill.db.records.scorers import ScorerSpec
-from rankmill.db.schema.conditions import HAS_READY, RUNS
+from rankmill.db.schema.conditions import RUNS, has_ready
 from rankmill.db.schema.jobs import jobs
 from rankmill.db.schema.texts_and_scores import scorers
 from rankmill.db.scorers.identity import spec_of
@@ -28,9 +28,15 @@ class DueJob(NamedTuple):
     priority: int
 
 
-def due_jobs(connection: Connection, scorer_id: int, job_id: int | None, limit: int) -> Sequence[DueJob]:
-    """The jobs of the scorer's most urgent priority that have ready shards, in turn; or `job_id` alone."""
-    waiting = select(jobs.c.id, jobs.c.priority).where(jobs.c.scorer_id == scorer_id, RUNS, HAS_READY)
+def due_jobs(
+    connection: Connection, scorer_id: int, job_id: int | None, limit: int, but: Collection[int] = ()
+) -> Sequence[DueJob]:
+    """The jobs of the scorer's most urgent priority that have ready shards, in turn; or `job_id` alone.
+
+    The shards `but` do not count as ready, here and below.
+    """
+    is_due = (jobs.c.scorer_id == scorer_id, RUNS, has_ready(but))
+    waiting = select(jobs.c.id, jobs.c.priority).where(*is_due)
     if job_id is not None:
         waiting = waiting.where(jobs.c.id == job_id)
     ordered = waiting.order_by(jobs.c.priority, jobs.c.turn, jobs.c.id).limit(limit)
@@ -62,25 +68,28 @@ def charge(
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(turn=turn + tokens[job_id]))
 
 
-def ready_scorers(store: Store, model: str, job_id: int | None = None) -> list[tuple[int, ScorerSpec]]:
+def ready_scorers(
+    store: Store, model: str, job_id: int | None = None, but: Collection[int] = ()
+) -> list[tuple[int, ScorerSpec]]:
     """The scorers of `model` that have ready shards (of `job_id`, if given), most urgent first."""
     with store.reading() as connection:
-        found = connection.execute(scorers_with_next_job(model, job_id)).all()
+        found = connection.execute(scorers_with_next_job(model, job_id, but)).all()
     return [(row.id, spec_of(row)) for row in found]
 
 
-def first_priorities(store: Store, model: str) -> dict[int, int]:
+def first_priorities(store: Store, model: str, but: Collection[int] = ()) -> dict[int, int]:
     """The scorers of `model` that have ready shards, with the priority of their most urgent: 0 is first."""
     with store.reading() as connection:
-        return {row.id: row.priority for row in connection.execute(scorers_with_next_job(model, None))}
+        found = connection.execute(scorers_with_next_job(model, None, but))
+        return {row.id: row.priority for row in found}
 
 
-def scorers_with_next_job(model: str, job_id: int | None) -> Select[Any]:
+def scorers_with_next_job(model: str, job_id: int | None, but: Collection[int]) -> Select[Any]:
     """Each scorer of `model` that has ready shards, with its next job; most urgent first.
 
     One look into the index of turns for each scorer, however many jobs wait.
     """
-    due = select(jobs.c.id).where(jobs.c.scorer_id == scorers.c.id, RUNS, HAS_READY)
+    due = select(jobs.c.id).where(jobs.c.scorer_id == scorers.c.id, RUNS, has_ready(but))
     if job_id is not None:
         due = due.where(jobs.c.id == job_id)
     first = due.order_by(jobs.c.priority, jobs.c.turn, jobs.c.id).limit(1).correlate(scorers)

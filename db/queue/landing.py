@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, select, update
 
+from rankmill.db.errors import WrongResult
 from rankmill.db.queue.claimed_work import unscored
 from rankmill.db.queue.claims import still_held
 from rankmill.db.queue.completion import finish_jobs
@@ -38,7 +39,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS landing_scores (
     truncated boolean, query_truncated boolean
 ) ON COMMIT DELETE ROWS
 """
-SQLITE_UPSERT = (
+UPSERT = (
     f"INSERT INTO scores ({NAMES}, engine_id, scored_at) "  # noqa: S608
     f"VALUES ({', '.join('?' * len(COLUMNS))}, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -55,13 +56,13 @@ def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> se
     """Lands results and makes their shards done; returns the ids of the shards that landed.
 
     A shard whose claim is no longer held is left out, with all its scores. A pair that has a score keeps it.
-    A job whose last open shard landed is done. Raises ValueError, and lands nothing, when a logit is not a
+    A job whose last open shard landed is done. Raises WrongResult, and lands nothing, when a logit is not a
     finite float32 or a pair of a shard has neither score nor failure.
     """
     for result in results:
         for score in result.scores:
             if not abs(score.logit) <= FLOAT32_MAX:
-                raise ValueError(
+                raise WrongResult(
                     f"bug: logit {score.logit} of shard {result.claim.shard_id} is not a float32"
                 )
 
@@ -87,10 +88,10 @@ def complete(store: Store, engine_id: int, results: Sequence[ShardResult]) -> se
 
 
 def check_complete(connection: Connection, result: ShardResult) -> None:
-    """Raises ValueError when a pair of the shard has neither score nor failure: it would be lost."""
+    """Raises WrongResult when a pair of the shard has neither score nor failure: it would be lost."""
     num_missing = sum(1 for _ in unscored(connection, result.claim))
     if num_missing:
-        raise ValueError(f"bug: the result of shard {result.claim.shard_id} lacks {num_missing} pairs")
+        raise WrongResult(f"bug: the result of shard {result.claim.shard_id} lacks {num_missing} pairs")
 
 
 def finish(connection: Connection, result: ShardResult) -> int | None:
@@ -123,7 +124,7 @@ def store_scores(connection: Connection, engine_id: int, new: Iterator[tuple[obj
     cursor = driver(connection).cursor()
     now = connection.scalar(select(now_s()))
     if is_sqlite(connection):
-        cursor.executemany(SQLITE_UPSERT, ((*row, engine_id, now) for row in new))
+        cursor.executemany(UPSERT, ((*row, engine_id, now) for row in new))
         return
     cursor.execute(CREATE_STAGING)
     insert_rows(connection, "landing_scores", COLUMNS, new)

@@ -44,7 +44,7 @@ class Fate(Enum):
     ENDED_WITH_WORKER = auto()
     """Somebody ended the worker, or the run it belonged to: no shard is the cause."""
     LEFT = auto()
-    """It signed off. A claim that it had asked for before, and that committed after, is held by nobody."""
+    """It signed off. A claim that it could not release, or that committed after, is held by nobody."""
 
 
 def rescue_silent(store: Store, max_attempts: int, *, living_s: float = LIVING_S) -> Rescued:
@@ -109,10 +109,10 @@ def fates_of(store: Store, asked: Select[Any]) -> Mapping[Fate, Sequence[int]]:
     for row in found:
         is_here = row.machine == this_machine()
         me = ProcessIdentity(machine=row.machine, pid=row.pid, started=row.process_started)
-        if is_here and not is_alive(me):
-            ended.append(row)
-        elif row.stopped_at is not None:
+        if row.stopped_at is not None:
             fates[Fate.LEFT].append(row.id)
+        elif is_here and not is_alive(me):
+            ended.append(row)
         else:
             fates[Fate.ALIVE if is_here else Fate.UNKNOWN].append(row.id)
     if any(map(has_parent, ended)):

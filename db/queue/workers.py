@@ -106,6 +106,14 @@ def farewell(store: Store, worker_id: int) -> int:
     return store.write(leave)
 
 
+def sign_off(store: Store, worker_id: int) -> None:
+    """Notes that the worker stops, and touches no shard: what it still claims is given back unharmed when the
+    lease ends. For a worker that cannot say farewell because the store refuses or locks shards.
+    """
+    signed = update(table).where(table.c.id == worker_id, table.c.stopped_at.is_(None))
+    store.write(lambda connection: connection.execute(signed.values(stopped_at=now_s())))
+
+
 def workers(store: Store, *, only_alive: bool = True) -> list[WorkerRow]:
     """Workers, newest first; with `only_alive` those that have not stopped and were heard of recently."""
     statement = select(table, now_s().label("now")).order_by(table.c.id.desc())

@@ -1,10 +1,11 @@
 """Shards as they cross rooms: planned, claimed, loaded, and scored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from rankmill.db.records.pairs import PairResults, PairTexts
+from rankmill.db.records.pairs import PairFailure, PairResults, PairTexts
 
 
 class ShardState(StrEnum):
@@ -36,9 +37,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardWork(PairTexts):
-    """A claimed shard with what must be scored: its pairs without a score, in stored order."""
+    """A claimed shard with what must be scored: its pairs without a score, in stored order.
+
+    `failures` are pairs that cannot be: they were given up before.
+    """
 
     claim: Claim
+    failures: Sequence[PairFailure] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

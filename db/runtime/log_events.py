@@ -65,6 +65,10 @@ WORDS: Mapping[str, str | tuple[str, ...]] = {
     "release_failed": "could not release {num_shards} shards; their leases will run out: {reason}",
     "store_retry": "the store did not do {verb}; trying again in {pause_s:.1f} s: {reason}",
     "store_given_up": "the store did not do {verb} in time; the drain ends: {reason}",
+    "store_problem": "what is in hand is given back unharmed, and the store is asked again after "
+    "{retry_s:.0f} s: {problem}",
+    "set_aside": "shard {shard_id} of job {job_id} is given back unharmed and tried later, because the store "
+    "refuses it and takes others: {reason}",
     "heartbeat_failed": "the heartbeat did not reach the store: {reason}",
     "hung": "no batch was finished for {hang_s:.0f} s; {num_shards} shards fail and this process ends",
     "drained": "{line}",

@@ -4,6 +4,7 @@ The states are literals and not bound parameters: a partial index is only sure t
 condition is in the statement.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, literal_column, or_, select
@@ -40,3 +41,11 @@ def _has(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 HAS_READY = or_(_has(IS_FRESH), _has(IS_SUSPECT))
 """Beside `jobs`: the job has a ready shard."""
+
+
+def has_ready(but: Collection[int]) -> ColumnElement[bool]:
+    """Beside `jobs`: the job has a ready shard that is none of these."""
+    if not but:
+        return HAS_READY
+    is_another = shards.c.id.not_in(but)
+    return or_(_has(and_(IS_FRESH, is_another)), _has(and_(IS_SUSPECT, is_another)))

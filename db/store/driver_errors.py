@@ -3,6 +3,7 @@
 Knows the codes of both drivers, and no statement. Messages have neither parameters nor passwords in them.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,14 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from rankmill.db.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from rankmill.db.errors import (
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreRefused,
+    StoreUnavailable,
+)
 
 try:
     from psycopg import Error as PsycopgError
@@ -29,8 +37,9 @@ SQLITE_UNAVAILABLE = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_AUTH,
 }
-# Serialization failure, deadlock, lock not available, statement timed out, too many connections.
-POSTGRES_BUSY = {"40001", "40P01", "55P03", "57014", "53300"}
+# Serialization failure, deadlock, lock not available, statement timed out, too many connections, out of
+# (shared) memory, other scarce resources.
+POSTGRES_BUSY = {"40001", "40P01", "55P03", "57014", "53300", "53200", "53000"}
 POSTGRES_READ_ONLY = {"25006", "42501"}
 POSTGRES_FULL = {"53100"}
 # Connection trouble, operator intervention, starting up, wrong password, no such database.
@@ -61,7 +70,8 @@ def meaning_of(error: Exception, safe_url: str, secrets: Sequence[str]) -> Store
 
 
 def first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    # sqlite3 shows what it cannot decode, and that may be anybody's text.
+    lines = re.sub(r" with text .*", "", str(error).strip(), flags=re.DOTALL).splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
@@ -79,7 +89,7 @@ def meaning_of_sqlite(error: sqlite3.Error, safe_url: str, reason: str) -> Store
         return StoreReadOnly(safe_url, reason)
     if code in SQLITE_UNAVAILABLE:
         return StoreUnavailable(safe_url, reason)
-    return StoreError(f"The store {safe_url} refused a statement: {reason}")
+    return StoreRefused(safe_url, reason)
 
 
 def meaning_of_postgresql(
@@ -96,4 +106,4 @@ def meaning_of_postgresql(
     is_gone = not code and type(error).__name__ in {"OperationalError", "ConnectionTimeout"}
     if is_cut_off or is_gone or code.startswith(POSTGRES_UNAVAILABLE):
         return StoreUnavailable(safe_url, reason)
-    return StoreError(f"The store {safe_url} refused a statement: {reason}")
+    return StoreRefused(safe_url, reason)

@@ -5,10 +5,10 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from rankmill.db import migrations
-from rankmill.db.errors import StoreError, StoreNewer, StoreUnavailable
+from rankmill.db.errors import StoreNewer, StoreUnavailable
 from rankmill.db.store.drivers import connect, create_sqlite_file, use_write_ahead_log
 from rankmill.db.store.revisions import REVISIONS, revision_on
 from rankmill.db.store.store import Store
@@ -43,7 +43,6 @@ def migrate(url: str) -> tuple[str | None, str]:
         with store.writing() as connection:
             if store.dialect == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
-                check_encoding(store, connection)
             found = revision_on(connection)
             if found is not None and found not in REVISIONS:
                 raise StoreNewer(store.safe_url, found)
@@ -51,16 +50,6 @@ def migrate(url: str) -> tuple[str | None, str]:
             configured.attributes["connection"] = connection
             command.upgrade(configured, "head")
             return found, revision_on(connection) or head_revision()
-
-
-def check_encoding(store: Store, connection: Connection) -> None:
-    """Raises StoreError unless the database can hold any text."""
-    encoding = connection.scalar(text("SHOW server_encoding"))
-    if encoding != "UTF8":
-        raise StoreError(
-            f"The store {store.safe_url} has the encoding {encoding} and cannot hold every text. "
-            "Create a database with ENCODING 'UTF8' and use that."
-        )
 
 
 def configuration() -> Config:

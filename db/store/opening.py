@@ -1,7 +1,7 @@
 """Opening a store whose schema this program knows."""
 
 from rankmill.db.errors import StoreNewer, StoreNotMigrated, StoreUnavailable
-from rankmill.db.store.drivers import connect, create_sqlite_file
+from rankmill.db.store.drivers import check_file, connect, create_sqlite_file
 from rankmill.db.store.revisions import REVISIONS, revision_on
 from rankmill.db.store.store import Store
 from rankmill.db.store.urls import parse_url, safe_url, sqlite_path
@@ -11,7 +11,7 @@ def open_store(url: str, *, create: bool = False) -> Store:
     """Opens a store whose schema this program knows.
 
     With `create` a missing or empty SQLite file becomes a store. A PostgreSQL store is never migrated here.
-    Raises StoreUnavailable, StoreNotMigrated, StoreNewer, MissingDriver.
+    Raises StoreUnavailable, StoreNotMigrated, StoreNewer, WrongEncoding, MissingDriver.
     """
     parsed = parse_url(url)
     is_file = parsed.get_backend_name() == "sqlite"
@@ -32,6 +32,9 @@ def open_store(url: str, *, create: bool = False) -> Store:
             migrate(url)
             found = revision(store)
         check_revision(store, found)
+        if is_file:
+            with store.translated():
+                check_file(parsed)
     except BaseException:
         store.close()
         raise

@@ -66,6 +66,19 @@ class Store:
         ):
             yield connection
 
+    @contextmanager
+    def trial(self) -> Iterator[Connection]:
+        """A writing transaction that is rolled back in any case: it shows what the store would take."""
+        with (
+            self.translated(),
+            self.engine.connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin() as transaction,
+        ):
+            try:
+                yield connection
+            finally:
+                transaction.rollback()
+
     def write(self, statements: Callable[[Connection], T]) -> T:
         """Runs `statements` in a writing transaction, and again after a short pause while the store is busy.
 

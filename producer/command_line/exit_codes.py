@@ -86,6 +86,7 @@ def _store_error(error: BaseException) -> tuple[int, str] | None:
         errors.StoreNotMigrated,
         errors.StoreNewer,
         errors.StoreReadOnly,
+        errors.WrongEncoding,
         errors.MissingDriver,
         errors.WeightsChanged,
     )

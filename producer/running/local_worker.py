@@ -108,7 +108,7 @@ class LocalWorker:
         exit_code = self._child.exit_code()
         if exit_code is None:
             for row in self._rows():
-                if row.problem:
+                if row.problem and row.device is None:  # it has never had a model, and never will
                     raise MissingPrerequisite(row.problem)
             return
         log_tail = self._child.log_tail()
@@ -130,6 +130,11 @@ class LocalWorker:
         if not rows:
             return "starting the worker"
         return "" if rows[-1].device else "loading the model"
+
+    def problem(self) -> str:
+        """What keeps the worker from going on for now; empty when nothing does."""
+        found = next((row.problem for row in self._rows() if row.problem), None)
+        return f"the worker rests: {found}" if found else ""
 
     def _may_be_killed(self) -> bool:
         """Whether waiting for its end is of no use: it has left the store, or a second signal came."""

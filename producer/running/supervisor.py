@@ -110,7 +110,7 @@ class JobSupervisor:
             raise self._with_remedy(missing) from missing
         if rescue_orphans(self._store, self._settings.max_attempts).num_returned:
             worker.ring()
-        return "" if snapshot.pairs_per_s is not None else worker.note()
+        return worker.problem() or ("" if snapshot.pairs_per_s is not None else worker.note())
 
     def _start_local(self) -> None:
         try:

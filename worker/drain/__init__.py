@@ -8,6 +8,7 @@ fetch          the first stage: claim, load, prepare
 groups         the second: score what was claimed together
 landing        the third: scores land, claims end
 leases         the process as the store knows it, and how long its claims hold
+store_trouble  what the store refuses, and how long it is left alone
 preemption     a pause, a cancel or a more urgent job meanwhile
 timing         where the seconds went
 report         what a drain did

@@ -25,9 +25,11 @@ from rankmill.worker.drain.pipeline import Pipeline
 from rankmill.worker.drain.preemption import PreemptionWatch
 from rankmill.worker.drain.queue import ShardQueue
 from rankmill.worker.drain.report import DrainReport, Outcome
+from rankmill.worker.drain.store_trouble import StoreTrouble
 from rankmill.worker.drain.timing import DrainTiming
 from rankmill.worker.health.heap import Heap
 from rankmill.worker.health.stop import Stop
+from rankmill.worker.health.store_retry import PASSING
 from rankmill.worker.health.watchdog import Pulse
 
 LOADING_ALLOWANCE = 4.0  # a model may have to be downloaded first, and no batch is finished meanwhile
@@ -53,6 +55,7 @@ class Drain:
         store: Store,
         leases: WorkerLeases,
         scorer_cache: ScorerCache,
+        trouble: StoreTrouble,
         terms: DrainTerms,
         *,
         stop: Stop,
@@ -60,24 +63,36 @@ class Drain:
         pulse: Pulse,
     ) -> None:
         self._store, self._leases, self._scorer_cache, self._terms = store, leases, scorer_cache, terms
+        self._trouble = trouble
         self._stop, self._on_more, self._pulse = stop, on_more, pulse
         self._ends_at = time.monotonic() + terms.drain_s
         self._fruitless: set[int] = set()  # shards we cannot claim must not make us loop for ever
         self._report, self._timing, self._heap = DrainReport(), DrainTiming(), Heap()
-        self._queue = ShardQueue(store, leases, terms.model, terms.job_id)
-        self._landing = Landing(store, leases, self._report, terms.max_attempts)
+        self._queue = ShardQueue(store, leases, trouble, terms.model, terms.job_id)
+        self._landing = Landing(store, leases, trouble, self._report, terms.max_attempts)
         self._scoring = Scoring(scorer_cache, self._landing, pulse)
 
     def drain(self) -> DrainReport:
-        """Scores and lands until there is no more to do here. Store trouble ends it and is in the report."""
+        """Scores and lands until there is no more to do here. Store trouble ends it and is in the report.
+
+        Whatever was in hand then is given back unharmed.
+        """
+        if (problem := self._trouble.problem) is not None:
+            self._report.problem = problem
+            return self._report
+        self._trouble.try_again()
         try:
             self._drain_scorers()
             self._report.num_left = self._queue.num_ready() if self._is_over() else 0
         except Exception as error:
             self._leases.start_over()  # an answer may be lost, so we cannot know what we hold
+            self._report.problem = reason_of(error)
+            if not isinstance(error, PASSING):  # that was waited for already
+                self._trouble.begin(self._report.problem)
             if not isinstance(error, StoreError):
                 raise
-            self._report.problem = reason_of(error)
+        else:
+            self._trouble.end()
         return self._report
 
     def _drain_scorers(self) -> None:
@@ -111,6 +126,7 @@ class Drain:
             loaded,
             self._queue,
             self._landing,
+            self._trouble,
             stop=self._stop,
             pulse=self._pulse,
             reason_to_end=partial(self._reason_to_end, loaded.scorer_id),
@@ -118,7 +134,7 @@ class Drain:
         )
         watch = PreemptionWatch(
             self._store,
-            self._terms.model,
+            self._queue.first_priorities,
             lambda: self._leases.held,
             self._may_try,
             is_of_one_job=self._terms.job_id is not None,

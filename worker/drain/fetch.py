@@ -5,16 +5,21 @@ Knows a queue and a scorer; scores nothing.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from rankmill.db.records.shards import Claim, ShardResult
+from rankmill.db.errors import StoreRefused
+from rankmill.db.records.pairs import PairFailure
+from rankmill.db.records.shards import Claim, ShardResult, ShardWork
 from rankmill.worker.drain.groups import Group
 from rankmill.worker.drain.landing import Landing
 from rankmill.worker.drain.loaded_scorer import LoadedScorer
 from rankmill.worker.drain.queue import ShardQueue
 from rankmill.worker.drain.report import Outcome
+from rankmill.worker.drain.store_trouble import StoreTrouble, Verdict
 from rankmill.worker.health.stop import Stop
-from rankmill.worker.health.store_retry import STORE_TROUBLE
 from rankmill.worker.health.watchdog import Pulse
+
+NO_TEXT = "its text cannot be read from the store"
 
 
 class Fetch:
@@ -28,13 +33,14 @@ class Fetch:
         loaded: LoadedScorer,
         queue: ShardQueue,
         landing: Landing,
+        trouble: StoreTrouble,
         *,
         stop: Stop,
         pulse: Pulse,
         reason_to_end: Callable[[], Outcome | None],
         on_claimed: Callable[[Sequence[Claim]], None],
     ) -> None:
-        self._loaded, self._queue, self._landing = loaded, queue, landing
+        self._loaded, self._queue, self._landing, self._trouble = loaded, queue, landing, trouble
         self._stop, self._pulse = stop, pulse
         self._reason_to_end, self._on_claimed = reason_to_end, on_claimed
         self._has_claimed = False
@@ -54,7 +60,9 @@ class Fetch:
         return group
 
     def _load(self, taken: Sequence[Claim]) -> Group:
-        """The texts of what was claimed. A shard that cannot be loaded fails; store trouble is raised."""
+        """The texts of what was claimed. Raises StoreError when the store does not give them: what it gives
+        none of is its own trouble, and a shard of which it gives some is set aside.
+        """
         group = Group()
         for claim in taken:
             if self._stop():
@@ -62,20 +70,36 @@ class Fetch:
             self._pulse.beat()
             try:
                 work = self._queue.load(claim)
-            except STORE_TROUBLE:
-                raise
-            except Exception as error:
-                self._landing.fail(claim, error)
-                continue
+            except StoreRefused as error:
+                readable = self._readable_part(claim, error)
+                if readable is None:
+                    continue
+                work = readable
             if work.pairs:
                 group.works.append(work)
             else:  # another job has scored all of it meanwhile
-                group.done.append(ShardResult(claim=claim, scores=[], failures=[], num_tokens=0))
+                nothing = ShardResult(claim=claim, scores=[], failures=work.failures, num_tokens=0)
+                group.done.append(nothing)
         return group
+
+    def _readable_part(self, claim: Claim, error: StoreRefused) -> ShardWork | None:
+        """What of the shard can be scored once the rest of it is given up; None while it is set aside."""
+        work, refused = self._queue.load_readable(claim)
+        if not refused:
+            return work
+        verdict = self._trouble.judge(claim, refused)
+        if verdict is Verdict.STORE_TROUBLE:
+            raise error
+        if verdict is Verdict.SET_ASIDE:
+            self._landing.set_aside(claim, error)
+            return None
+        failures = [PairFailure(*pair, f"{NO_TEXT}: {reason}") for pair, reason in refused.items()]
+        return replace(work, failures=failures)
 
     def _prepare(self, group: Group) -> None:
         group.preparing_since = time.monotonic()
         try:
-            group.prepared = self._loaded.scorer.prepare(group.works) if group.works else None
+            with self._pulse.preparing(group.claims):
+                group.prepared = self._loaded.scorer.prepare(group.works) if group.works else None
         except Exception as error:  # raised again when the group should be scored
             group.error = error

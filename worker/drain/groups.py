@@ -104,7 +104,7 @@ class Scoring:
         for work in group.works:
             try:
                 # In the thread that always prepares, because a scorer allows only one such thread.
-                prepared = ahead.submit(loaded.scorer.prepare, [work]).result()
+                prepared = ahead.submit(self._prepare, loaded, work).result()
                 with self._pulse.scoring([work.claim]):
                     results += joined([work], loaded.scorer.score(prepared, should_stop))
                 self._worked(loaded)
@@ -115,6 +115,10 @@ class Scoring:
             if self.suspicion:
                 break
         return results
+
+    def _prepare(self, loaded: LoadedScorer, work: ShardWork) -> Prepared:
+        with self._pulse.preparing([work.claim]):
+            return loaded.scorer.prepare([work])
 
     def _failed(self, claim: Claim, error: Exception) -> None:
         self._landing.fail(claim, error)
@@ -136,7 +140,10 @@ def joined(works: Sequence[ShardWork], results: Sequence[PairResults | None]) ->
     """What a scorer gave for these shards, with their claims; those not scored whole are left out."""
     return [
         ShardResult(
-            claim=work.claim, scores=found.scores, failures=found.failures, num_tokens=found.num_tokens
+            claim=work.claim,
+            scores=found.scores,
+            failures=[*work.failures, *found.failures],
+            num_tokens=found.num_tokens,
         )
         for work, found in zip(works, results, strict=True)
         if found is not None

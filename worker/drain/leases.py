@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
 from rankmill.db.errors import StoreError
@@ -40,12 +41,13 @@ class WorkerLeases:
         model: str,
         *,
         stop: Stop,
+        on_wait: Callable[[], None] = lambda: None,
         lease_s: float,
         heartbeat_s: float,
         only_job_id: int | None = None,
         broker_digest: str | None = None,
     ) -> None:
-        self._store, self._model, self._stop = store, model, stop
+        self._store, self._model, self._stop, self._on_wait = store, model, stop, on_wait
         self._only_job_id, self._broker_digest = only_job_id, broker_digest
         self.lease_s, self._heartbeat_s = lease_s, heartbeat_s
         self._lock = threading.RLock()
@@ -53,6 +55,7 @@ class WorkerLeases:
         self._leaving: int | None = None
         self._held: dict[int, Claim] = {}
         self._has_landed = False
+        self._device: str | None = None
         self.telemetry: Telemetry | None = None
         """Of the current drain, or of the last one. A heartbeat stores it."""
         self._stored_telemetry: Telemetry | None = None
@@ -78,6 +81,8 @@ class WorkerLeases:
                 )
                 fields = {"worker_id": self._worker_id, "model": self._model}
                 log.info("worker_registered", extra={"fields": fields})
+                if self._device is not None:
+                    workers.describe(self._store, self._worker_id, self._device)
             return self._worker_id
 
     def hold(self, taken: Iterable[Claim], claimed_at: float) -> None:
@@ -110,13 +115,15 @@ class WorkerLeases:
         def until() -> float:
             return self._believed_until() if self.held else deadline
 
-        return retry_store(verb, call, until=until, stop=self._stop)
+        return retry_store(verb, call, until=until, stop=self._stop, on_wait=self._on_wait)
 
     def _believed_until(self) -> float:
         """The monotonic time until which our leases surely hold, if no heartbeat gets through any more."""
         return self._believed_since + self.lease_s
 
     def describe(self, device: str) -> None:
+        """Notes what this process computes on, in every row that it will have."""
+        self._device = device
         workers.describe(self._store, self.worker_id, device)
 
     def report_problem(self, problem: str | None) -> None:
@@ -140,6 +147,14 @@ class WorkerLeases:
             except StoreError as error:
                 fields = {"worker_id": self._leaving, "reason": reason_of(error)}
                 log.warning("farewell_failed", extra={"fields": fields})
+                if self._leaving is not None:
+                    with suppress(StoreError):
+                        workers.sign_off(self._store, self._leaving)
+
+    def sign_off(self) -> None:
+        """Notes that this process ends, whatever it holds. Raises StoreError."""
+        if (worker_id := self._worker_id) is not None:
+            workers.sign_off(self._store, worker_id)
 
     def end(self) -> None:
         """Says farewell: whatever this process has claimed is then ready for others."""

@@ -6,13 +6,12 @@ jobs and priorities; knows no scorer and ends no claim.
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Self
 
 from rankmill.db.errors import StoreError
 from rankmill.db.jobs.progress import not_running
-from rankmill.db.queue.fair_share import first_priorities
 from rankmill.db.records.shards import Claim
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.db.store.store import Store
@@ -25,19 +24,20 @@ log = logging.getLogger("rankmill.worker")
 class PreemptionWatch:
     """Looks about every second, while its context lasts.
 
-    `in_hand` gives the claims that are held; `may_try` says of a scorer whether this drain could score by it.
+    `priorities` gives the scorers with ready shards, each with its most urgent priority. `in_hand` gives the
+    claims that are held; `may_try` says of a scorer whether this drain could score by it.
     """
 
     def __init__(
         self,
         store: Store,
-        model: str,
+        priorities: Callable[[], Mapping[int, int]],
         in_hand: Callable[[], Collection[Claim]],
         may_try: Callable[[int], bool],
         *,
         is_of_one_job: bool,
     ) -> None:
-        self._store, self._model, self._is_of_one_job = store, model, is_of_one_job
+        self._store, self._priorities, self._is_of_one_job = store, priorities, is_of_one_job
         self._in_hand, self._may_try = in_hand, may_try
         self.has_recalled = False
         self._not_running: frozenset[int] = frozenset()
@@ -70,8 +70,8 @@ class PreemptionWatch:
             return
         self._not_running |= not_running(self._store, {claim.job_id for claim in held})
         if not self._is_of_one_job:
-            found = first_priorities(self._store, self._model)
-            ready = [priority for scorer_id, priority in found.items() if self._may_try(scorer_id)]
+            found = self._priorities().items()
+            ready = [priority for scorer_id, priority in found if self._may_try(scorer_id)]
             self._most_urgent = min(ready, default=None)
 
     def _keep_looking(self) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from rankmill.db.errors import StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable
+from rankmill.db.errors import StoreBusy, StoreUnavailable
 from rankmill.db.runtime.log_events import reason_of
 from rankmill.worker.health.stop import Stop
 
@@ -19,15 +19,20 @@ LAST_CHANCE_S = 5.0
 
 PASSING = (StoreBusy, StoreUnavailable)
 """What is worth trying again."""
-STORE_TROUBLE = (*PASSING, StoreFull, StoreReadOnly)
-"""What is wrong with the store itself, and not with the one call."""
 
 log = logging.getLogger("rankmill.worker")
 
 T = TypeVar("T")
 
 
-def retry_store(verb: str, call: Callable[[], T], *, until: Callable[[], float], stop: Stop) -> T:
+def retry_store(
+    verb: str,
+    call: Callable[[], T],
+    *,
+    until: Callable[[], float],
+    stop: Stop,
+    on_wait: Callable[[], None] = lambda: None,
+) -> T:
     """What `call` returns, tried again while the store is busy or away.
 
     `until` gives the monotonic time after which trying is useless; it may change while this waits. After a
@@ -46,6 +51,7 @@ def retry_store(verb: str, call: Callable[[], T], *, until: Callable[[], float],
                 log.error("store_given_up", extra={"fields": fields})
                 raise
             log.warning("store_retry", extra={"fields": fields})
+            on_wait()
             if stop():
                 time.sleep(jittered_s)
             else:

@@ -23,6 +23,8 @@ class Pulse:
         """How many times the usual silence is allowed now; 0 while there is nothing to do."""
         self.suspects: Sequence[Claim] = ()
         """What is being scored, and is to blame if no batch of it is ever finished."""
+        self.being_prepared: Sequence[Claim] = ()
+        """What is being prepared for scoring, and is to blame if nothing is being scored."""
 
     def beat(self) -> None:
         self.num_beats += 1
@@ -48,6 +50,19 @@ class Pulse:
         finally:
             self.suspects = before
 
+    @contextmanager
+    def preparing(self, claims: Sequence[Claim]) -> Iterator[None]:
+        """While this lasts, `claims` are to blame if nothing is being scored and nothing goes on."""
+        before, self.being_prepared = self.being_prepared, claims
+        try:
+            yield
+        finally:
+            self.being_prepared = before
+
+    def to_blame(self) -> Sequence[Claim]:
+        """What silence would be the fault of; nothing while only the store or a model is waited for."""
+        return tuple(self.suspects or self.being_prepared)
+
 
 class Watchdog(threading.Thread):
     """Calls `on_hang` once, with the suspects, when a working pulse was silent for `hang_s` seconds."""
@@ -72,12 +87,12 @@ class Watchdog(threading.Thread):
                 continue
             silent_s += passed_s
             if silent_s >= self._allowed_s():
-                self._on_hang(tuple(self._pulse.suspects))
+                self._on_hang(self._pulse.to_blame())
                 return
 
     def _allowed_s(self) -> float:
         """The silence allowed now; less for a suspect, as finding the pair that hangs takes several hangs."""
         allowed_s = self._hang_s * self._pulse.allowance
-        if any(claim.is_suspect for claim in self._pulse.suspects):
+        if any(claim.is_suspect for claim in self._pulse.to_blame()):
             return min(allowed_s, max(SUSPECT_S, self._hang_s / 5))
         return allowed_s

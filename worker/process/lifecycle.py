@@ -157,6 +157,7 @@ def _maintenance(store: Store) -> list[Periodic]:
         job_id=settings.job,
         rescue_s=settings.rescue_s,
         max_attempts=settings.max_attempts,
+        lease_s=settings.lease_s,
     )
     if settings.job is not None:  # a worker of `rankmill run`, which follows its job up by itself
         return [rescue]

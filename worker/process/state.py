@@ -23,6 +23,7 @@ from rankmill.worker.drain.drain import Drain, DrainTerms
 from rankmill.worker.drain.leases import WorkerLeases
 from rankmill.worker.drain.loaded_scorer import ScorerCache
 from rankmill.worker.drain.report import DrainReport
+from rankmill.worker.drain.store_trouble import StoreTrouble
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.watchdog import Pulse, Watchdog
 from rankmill.worker.loading.load import load_scorer
@@ -42,15 +43,18 @@ class WorkerState:
 
     def __init__(self, settings: Settings, model: str) -> None:
         self._store: Store = open_store(settings.store)
+        self._pulse = Pulse()
         self._leases = WorkerLeases(
             self._store,
             model,
             stop=stop,
+            on_wait=self._pulse.beat,
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
             only_job_id=settings.job,
             broker_digest=broker_digest(settings.broker) if settings.broker else None,
         )
+        self._trouble = StoreTrouble(self._leases)
         load = partial(load_scorer, batch_tokens=settings.batch_tokens)
         self._scorer_cache = ScorerCache(self._store, self._leases, load)
         self._max_attempts = settings.max_attempts
@@ -61,7 +65,6 @@ class WorkerState:
             max_attempts=settings.max_attempts,
         )
         self._hang_s = settings.hang_s
-        self._pulse = Pulse()
         self._watchdog = Watchdog(self._pulse, settings.hang_s, self._end_hung)
         self._leases.begin()
         self._watchdog.start()
@@ -73,6 +76,7 @@ class WorkerState:
             self._store,
             self._leases,
             self._scorer_cache,
+            self._trouble,
             self._terms,
             stop=stop,
             on_more=on_more,
@@ -87,15 +91,18 @@ class WorkerState:
         self._store.close()
 
     def _end_hung(self, suspects: Sequence[Claim]) -> None:
-        """Ends this process for others to get its claims. What it was scoring fails, the rest is released."""
+        """Ends this process for others to get its claims. What it was scoring fails, the rest is released.
+
+        Nothing fails when it was waiting for the store, or for a model.
+        """
         threading.Timer(LAST_WORDS_S, os._exit, (EXIT_HUNG,)).start()
         try:
-            blamed = suspects or self._leases.held
             reason = f"no batch of it was finished within {self._hang_s:g} s (RANKMILL_HANG_S)"
-            fields = {"num_shards": len(blamed), "hang_s": self._hang_s}
+            fields = {"num_shards": len(suspects), "hang_s": self._hang_s}
             log.critical("hung", extra={"fields": fields})
-            for claim in blamed:
+            for claim in suspects:
                 claims.fail(self._store, claim, reason, self._max_attempts)
+            self._leases.sign_off()  # the rest may be held up by what this process waits for
             self._leases.start_over()
         finally:
             os._exit(EXIT_HUNG)

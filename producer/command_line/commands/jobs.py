@@ -27,10 +27,14 @@ def status(
     from rich.console import Console
 
     from rankmill.db.jobs.find import find_job
-    from rankmill.db.jobs.progress import job_progress, list_job_progress
+    from rankmill.db.jobs.progress import job_progress, list_job_progress, to_try_again
     from rankmill.db.queue.workers import workers
     from rankmill.db.results.truncation import truncation_counts, truncation_of_some
-    from rankmill.producer.command_line.output.after_job import follow_up_facts, follow_up_lines
+    from rankmill.producer.command_line.output.after_job import (
+        follow_up_facts,
+        follow_up_lines,
+        untried_line,
+    )
     from rankmill.producer.command_line.output.json_records import job_facts, truncation_facts, worker_facts
     from rankmill.producer.command_line.output.opening import print_json, standard_error
     from rankmill.producer.command_line.output.tables import jobs_table, workers_table
@@ -43,6 +47,7 @@ def status(
         else:
             rows = [job_progress(opened, find_job(opened, job))]
             read = {rows[0].job_id: truncation_counts(opened, rows[0].job_id)}
+        untried = [] if job is None else to_try_again(opened, rows[0].job_id)
         ending = [] if job is None else follow_up_lines(opened, rows[0].job_id)
         alive = workers(opened)
         if json_:
@@ -53,6 +58,7 @@ def status(
                         job_facts(row)
                         | truncation_facts(read.get(row.job_id))
                         | ({} if job is None else follow_up_facts(opened, row.job_id))
+                        | ({} if job is None else {"to_try_again": [one._asdict() for one in untried]})
                         for row in rows
                     ],
                     "workers": [worker_facts(row) for row in alive],
@@ -67,13 +73,15 @@ def status(
         console.print(sentence)
     if len(read) < len(rows):
         console.print("…: too many pairs to count in a list; rankmill status JOB counts them")
+    for one in untried:
+        console.print(untried_line(one), soft_wrap=True)
     for line in ending:
         console.print(line, soft_wrap=True)
     console.print(workers_table(alive) if alive else "no worker is alive: rankmill worker starts one")
-    for one in alive:
-        if one.telemetry is not None and one.telemetry.num_batches:
-            pace = f"{one.telemetry.tokens_per_s:,.0f} tokens/s"
-            console.print(f"worker {one.worker_id}: {pace}, {one.telemetry.words()}", soft_wrap=True)
+    for worker in alive:
+        if worker.telemetry is not None and worker.telemetry.num_batches:
+            pace = f"{worker.telemetry.tokens_per_s:,.0f} tokens/s"
+            console.print(f"worker {worker.worker_id}: {pace}, {worker.telemetry.words()}", soft_wrap=True)
 
 
 def watch(job: options.Job, store: options.StoreUrl = None, json_: options.Json = False) -> None:

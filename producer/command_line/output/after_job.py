@@ -1,13 +1,15 @@
-"""What followed the end of a job: where it was published and who was notified."""
+"""What followed the end of a job: where it was published and who was notified. And what is tried again."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rankmill.db.jobs.progress import Untried
 from rankmill.db.rankings.notifications import NotificationRow, job_summary, notifications_of
 from rankmill.db.runtime.http_client import WrongUrl, place_of
 from rankmill.db.store.store import Store
 from rankmill.producer.command_line.output.excerpts import printable
 from rankmill.producer.command_line.output.opening import standard_error
+from rankmill.producer.command_line.output.wording import counted
 from rankmill.producer.downstream.follow_up import FollowUpResult
 
 
@@ -29,6 +31,12 @@ def follow_up_facts(store: Store, job_id: int) -> dict[str, Any]:
     """The same for programs."""
     notices = [row._asdict() | {"address": shown_address(row)} for row in notifications_of(store, [job_id])]
     return {"rankings": job_summary(store, job_id)["rankings"], "notices": notices}
+
+
+def untried_line(untried: Untried) -> str:
+    """Shards of a job that has not ended, and why they wait."""
+    shards = counted(untried.num_shards, "shard")
+    return printable(f"{shards} went wrong before and will be tried again: {untried.reason}")
 
 
 def notification_line(row: NotificationRow) -> str:

@@ -15,6 +15,7 @@ from rankmill.worker.drain.drain import Drain, DrainTerms
 from rankmill.worker.drain.leases import WorkerLeases
 from rankmill.worker.drain.loaded_scorer import ScorerCache
 from rankmill.worker.drain.report import DrainReport
+from rankmill.worker.drain.store_trouble import StoreTrouble
 from rankmill.worker.health.stop import Stop
 from rankmill.worker.health.watchdog import Pulse
 from rankmill.worker.scorer.null_scorer import NullScorer
@@ -37,6 +38,7 @@ class Desk:
         self.stop, self.pulse = Stop(), Pulse()
         self.leases = WorkerLeases(store, model, stop=self.stop, lease_s=lease_s, heartbeat_s=heartbeat_s)
         self.scorer_cache = ScorerCache(store, self.leases, load)
+        self.trouble = StoreTrouble(self.leases)
         self.told: list[int] = []
 
     def drain(self, *, job_id: int | None = None, drain_s: float = 60, max_attempts: int = 3) -> DrainReport:
@@ -45,6 +47,7 @@ class Desk:
             self.store,
             self.leases,
             self.scorer_cache,
+            self.trouble,
             terms,
             stop=self.stop,
             on_more=self.told.append,

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 
 from rankmill.db.queue import claims
+from rankmill.db.queue.rescue import rescue_orphans, rescue_silent
 from rankmill.db.records.pairs import PairResults, PairTexts
 from rankmill.db.records.shards import Claim
 from rankmill.db.store.opening import open_store
@@ -18,7 +20,7 @@ from rankmill.worker.scorer.protocol import Prepared
 from tests.support.jobs.drains import desk, num_burned, states
 from tests.support.jobs.scorers import HookedScorer
 from tests.support.jobs.small_jobs import submit
-from tests.support.jobs.store_rows import rows
+from tests.support.jobs.store_rows import execute, rows
 from tests.support.repository import ROOT
 from tests.support.waiting import wait_until
 
@@ -107,3 +109,43 @@ def test_a_group_made_ready_is_released_when_the_slice_has_ended(sqlite_store: S
     assert (report.num_shards, report.num_released, report.num_left) == (1, 1, 2)
     assert num_burned(sqlite_store) == 0
     assert claims.num_ready(sqlite_store, "null") == 2
+
+
+LOCKED_OUT = """
+import sys, time
+from rankmill.db.runtime.settings import Settings
+from tests.support.jobs.scorers import HookedScorer
+from rankmill.worker.process import state
+
+def wait(_requests):
+    if sys.argv[2] == "preparing":
+        time.sleep(3600)
+
+scorer = HookedScorer(claim_tokens=1, before_preparing=wait)
+state.load_scorer = lambda spec, **_: scorer
+state.WorkerState(Settings(store=sys.argv[1], hang_s=2), "null").drain(lambda num_ready: None)
+"""
+
+
+@pytest.mark.parametrize(("what", "num_blamed"), [("landing", 0), ("preparing", 1)])
+def test_a_process_that_waits_for_the_store_too_long_blames_no_shard(
+    postgres_url: str, what: str, num_blamed: int
+) -> None:
+    """As it does while somebody makes an index on the scores. One that hangs over its texts blames them."""
+    with open_store(postgres_url) as store, psycopg.connect(postgres_url) as other:
+        submit(store)
+        if what == "landing":
+            other.execute("LOCK TABLE scores IN SHARE MODE")
+        ended = subprocess.run(
+            [sys.executable, "-c", LOCKED_OUT, postgres_url, what],
+            cwd=ROOT,
+            timeout=120,
+            check=False,
+            capture_output=True,
+        )
+        other.rollback()
+        assert ended.returncode == 1, ended.stderr.decode()
+        rescue_orphans(store, 3)
+        execute(store, "UPDATE shards SET lease_until = 1 WHERE state = 'claimed'")
+        rescue_silent(store, 3)
+        assert (states(store), num_burned(store)) == ({"ready": 3}, num_blamed)

@@ -10,6 +10,7 @@ import pytest
 import redis
 from celery import Celery
 
+from rankmill.db.errors import StoreError
 from rankmill.db.queue.rescue import rescue_silent
 from rankmill.db.runtime.broker_protocol import queue_name
 from rankmill.db.runtime.settings import Settings
@@ -28,11 +29,12 @@ from tests.support.waiting import wait_until
 SOON_S = 30.0
 
 
-def rescue_rounds(store: Store, broker_url: str, *, rescue_s: float = 0.05) -> RescueRounds:
+def rescue_rounds(store: Store, broker_url: str, *, lease_s: float = 60) -> RescueRounds:
     app = Celery("rounds", set_as_current=False)
     configure(app, Settings(store=store.url, broker=broker_url, model="null"))
     doorbell = Doorbell(app, app.conf.task_default_queue)
-    return RescueRounds(store, doorbell, model="null", job_id=None, rescue_s=rescue_s, max_attempts=3)
+    asked = {"model": "null", "job_id": None, "rescue_s": 0.05, "max_attempts": 3}
+    return RescueRounds(store, doorbell, lease_s=lease_s, **asked)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -107,3 +109,23 @@ def test_a_store_that_is_away_ends_no_round(
         wait_until(lambda: num_rung(redis_url) == 1, SOON_S, "a ring after the store came back")
         rounds.end()
         rounds.join(SOON_S)
+
+
+def test_after_the_store_was_away_nobody_is_called_silent_until_a_lease_has_gone_by(
+    postgres_url: str, redis_url: str
+) -> None:
+    with open_store(postgres_url) as store:
+        submit(store)
+        claims = StandIn(store).claim(budget_tokens=10**9)
+        rounds = rescue_rounds(store, redis_url, lease_s=2)
+        with away(postgres_url), pytest.raises(StoreError):
+            rounds.round()
+        run_out(store, *claims)
+        rounds.round()
+        assert (states(store), num_burned(store)) == ({"claimed": 3}, 0)
+
+        def is_judged() -> bool:
+            rounds.round()
+            return num_burned(store) == 3
+
+        wait_until(is_judged, SOON_S, "the silent to be noticed again")
