@@ -3,6 +3,7 @@
 Servers are started once per test process, the first time a test asks for one.
 """
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,18 @@ def _no_settings_from_outside(
     for name in os.environ:
         if name.startswith("RANKMILL_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Whatever level a test sets up for our events, the next one starts from the default."""
+    root, ours = logging.getLogger(), logging.getLogger("rankmill")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")
