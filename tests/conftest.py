@@ -26,6 +26,8 @@ def _no_settings_from_outside(
     start from the defaults."""
     import os
 
+    # Importing the worker's application makes this process one of ours; tests start programs from strings.
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
 
     for name in os.environ:

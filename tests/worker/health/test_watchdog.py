@@ -123,7 +123,7 @@ def wait(_requests):
 
 scorer = HookedScorer(claim_tokens=1, before_preparing=wait)
 state.load_scorer = lambda spec, **_: scorer
-state.WorkerState(Settings(store=sys.argv[1], hang_s=2), "null").drain(lambda num_ready: None)
+state.WorkerState(Settings(store=sys.argv[1], hang_s=8), "null").drain(lambda num_ready: None)
 """
 
 
